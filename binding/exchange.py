@@ -1,0 +1,21 @@
+"""What came of one frame of the guest: the return value of every protocol decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request in the protocol's words and the answer to it, or the reason for silence."""
+
+    request: str
+    """DISCOVER, SOLICIT, RS …: also the name of its counter."""
+    reply: str = ""
+    """OFFER, ADVERTISE, RA …; empty means that the RFC wants silence."""
+    frame: bytes = b""
+    """The whole Ethernet frame for the tap; empty means that the RFC wants silence."""
+    note: str = ""
+    """What an operator wants to read beside it: the address given, or why nothing was."""
+    warning: bool = False
+    """Somebody must look at this, such as a DECLINE of the pod's own address."""

@@ -1,0 +1,125 @@
+"""What one guest is told: the single frozen value that every part of dsbridge works from.
+
+discover makes it from pod and VMI; the domain edit, the DHCP answers and the RA
+read it. Two equal values mean that nothing has to be done. Standard library only,
+and nothing of ours is imported here, so that dhcp and ra may import it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import Literal
+
+Address = IPv4Address | IPv6Address
+Shape = Literal["managed", "own", "takeover", "plugin"]
+Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of the pod link as the guest should have it; no gateway means on-link."""
+
+    destination: IPv4Network | IPv6Network
+    gateway: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Network boot. Empty means: not offered."""
+
+    file: str = ""
+    """DHCPv4 option 67 and the `file` field, for any architecture not in `by_arch`."""
+    server: str = ""
+    """DHCPv4 option 66; also siaddr and option 150 when it is an IPv4 literal."""
+    by_arch: tuple[tuple[int, str], ...] = ()
+    """(client architecture of RFC 4578 section 2.1, boot file)."""
+    url: str = ""
+    """DHCPv6 option 59 (RFC 5970)."""
+    parameters: tuple[str, ...] = ()
+    """DHCPv6 option 60 (RFC 5970)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestNetwork:
+    """One NIC of the VM, with everything its guest may learn about it."""
+
+    network: str
+    """Name of the VMI interface; libvirt's alias is `ua-<network>`."""
+    tap: str
+    mac: str
+    """Lower-case, colon-separated; the only link-layer address this guest may send from."""
+    mtu: int
+    """Bytes, of the pod link."""
+
+    shape: Shape = "managed"
+    provider: Provider = "in-pod"
+    uid: str = ""
+    """UID of the VMI: equal over restarts and migration, so identifiers derive from it."""
+    bridge: str = ""
+    nic: str = ""
+    """The pod's own link, port of the bridge; empty when the guest has none."""
+    migration_target: bool = False
+    """The guest still runs elsewhere: nothing may be sent before its first frame."""
+    shield: bool = True
+    """Drop the guest's own DHCP-server messages and RAs."""
+
+    ipv4: tuple[IPv4Interface, ...] = ()
+    """The prefix length is what is on-link for the guest: /32 on point-to-point CNIs."""
+    ipv6: tuple[IPv6Interface, ...] = ()
+    """The prefix length is what is on-link for the guest: /128 where nothing is."""
+    ipv4_mode: Literal["dhcp", "off"] = "dhcp"
+    ipv6_mode: Literal["dhcp", "slaac", "both", "off"] = "dhcp"
+    routes: tuple[Route, ...] = ()
+    """Both families, defaults included, on-link subnets of the addresses left out."""
+    gateway_lladdrs: tuple[tuple[Address, str], ...] = ()
+    """Gateways whose MAC the pod's neighbour table knew before the guest started."""
+    deprecated: tuple[IPv6Network, ...] = ()
+    """Prefixes that the guest had before a migration and must stop using."""
+
+    lease: int | None = None
+    """Seconds; None is an infinite lease."""
+    hostname: str = ""
+    domain: str = ""
+    """DHCPv4 option 15; with hostname the FQDN of DHCPv6 option 39."""
+    search: tuple[str, ...] = ()
+    """Valid DNS names only: discover has dropped the others with a warning."""
+    dns: tuple[Address, ...] = ()
+    ntp: tuple[Address, ...] = ()
+    boot: Boot = field(default_factory=Boot)
+    private: tuple[tuple[int, bytes], ...] = ()
+    """DHCPv4 options 224-254 of the VMI's dhcpOptions."""
+    captive_portal: str = ""
+    """URI of RFC 8910; empty means not offered."""
+    pref64: IPv6Network | None = None
+    """NAT64 prefix of RFC 8781."""
+    ipv6_only: int | None = None
+    """V6ONLY_WAIT of RFC 8925 in seconds; None: option 108 is never sent."""
+
+    @property
+    def default4(self) -> Route | None:
+        """The IPv4 default route that the pod has, if any."""
+        return next((r for r in self.routes if r.destination == IPv4Network("0.0.0.0/0")), None)
+
+    @property
+    def default6(self) -> Route | None:
+        """The IPv6 default route that the pod has, if any."""
+        return next((r for r in self.routes if r.destination == IPv6Network("::/0")), None)
+
+    @property
+    def fqdn(self) -> str:
+        """Host name with domain, without a trailing dot; empty when there is no host name."""
+        if not self.hostname or not self.domain or "." in self.hostname:
+            return self.hostname
+        return f"{self.hostname}.{self.domain}"
+
+    def lladdr(self, address: Address) -> str | None:
+        """Return the MAC that the pod knew for a gateway."""
+        return dict(self.gateway_lladdrs).get(address)
