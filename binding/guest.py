@@ -19,6 +19,11 @@ from ipaddress import (
 from typing import Literal
 
 Address = IPv4Address | IPv6Address
+
+# Ours at the tap only: no frame from them ever reaches the pod network. Constant, so that
+# a guest which migrated finds the same server and virtual router on the other node.
+OUR_MAC = "02:00:0d:5b:1d:9e"
+OUR_LINK_LOCAL = IPv6Address("fe80::d5b:1d9e")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
 

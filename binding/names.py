@@ -1,0 +1,34 @@
+"""KubeVirt's names for the links of a pod, so that every tool still finds its way.
+
+The same names as kubevirt's pkg/network/namescheme and pkg/network/link make.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+PRIMARY = "eth0"
+ALIAS = "ua-"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkNames:
+    """The four links of one NIC: the pod's own name and what wiring makes of it."""
+
+    pod: str
+    tap: str
+    bridge: str
+    nic: str
+
+
+def hashed(network: str) -> str:
+    """Return the pod link of a secondary network: `pod` and 11 hex digits."""
+    return "pod" + sha256(network.encode()).hexdigest()[:11]
+
+
+def links(pod_link: str, *, primary: bool) -> LinkNames:
+    """Return the names that belong to a pod link such as eth0 or pod16477688c0e."""
+    short = pod_link.removeprefix("pod")
+    tap = "tap0" if primary else f"tap{pod_link[3:]}"
+    return LinkNames(pod_link, tap, f"k6t-{short}", f"{short}-nic")
