@@ -1,0 +1,187 @@
+"""DHCPv6 for one guest whose addresses are known before it asks (RFC 8415, now RFC 9915).
+
+Pure: a packet from the tap and the guest's network in, the answer or the reason for
+silence out. No lease database: the same message gets the same answer, also from
+another process on another node.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address
+from uuid import UUID, uuid5
+
+from scapy.layers.dhcp6 import (
+    DUID_UUID,
+    DHCP6OptPref,
+    DHCP6OptRapidCommit,
+)
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from binding.exchange import Exchange
+from binding.frame import Packet
+from binding.guest import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
+from dhcp import v6_associations as associations
+from dhcp.v6_message import (
+    CLIENT_ID,
+    CONFIRM,
+    DECLINE,
+    INFORMATION_REQUEST,
+    REBIND,
+    RELEASE,
+    RENEW,
+    REQUEST,
+    SERVER_ID,
+    SOLICIT,
+    Message,
+    parse,
+)
+from dhcp.v6_options import option, requested
+
+SERVER_PORT = 547
+CLIENT_PORT = 546
+_ADVERTISE, _REPLY = 2, 7
+_SERVERS = (IPv6Address("ff02::1:2"), IPv6Address("ff05::1:3"))
+# RFC 8415 section 16: these MUST be discarded when unicast. The others a client unicasts
+# only to the server that it names; RFC 9915 has no UseMulticast any more, so they are answered.
+_MULTICAST_ONLY = (SOLICIT, CONFIRM, REBIND, INFORMATION_REQUEST)
+_NAMELESS = (SOLICIT, CONFIRM, REBIND)
+_NAMESPACE = UUID("b7d5b3f2-52f5-5c1c-9d68-2f1a5c1f0e5b")
+# The least MTU of an IPv6 link, less IPv6 and UDP header.
+_LEAST_MTU = 1280
+_HEADERS = 48
+
+
+def server_duid(guest: GuestNetwork) -> bytes:
+    """Return our DUID-UUID (RFC 6355) for this NIC: equal over restart and migration."""
+    identity = f"{guest.uid or guest.mac}/{guest.network}"
+    return bytes(DUID_UUID(uuid=uuid5(_NAMESPACE, identity)))
+
+
+def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
+    """Answer a guest's UDP packet to port 547.
+
+    None when it holds no well-formed message of a DHCPv6 client; an Exchange without
+    frame, and with a note, where silence is the answer.
+    """
+    if packet.dport != SERVER_PORT or not isinstance(packet.src, IPv6Address):
+        return None
+    message = parse(packet.payload)
+    if message is None:
+        return None
+    silence = _silence(message, packet, guest)
+    if silence:
+        return Exchange(message.name, note=silence)
+    kind, options, note = _decide(message, guest)
+    payload = _message(kind, message, guest, options)
+    if payload is None:
+        return Exchange(message.name, note="the answer would not fit into the MTU")
+    return Exchange(
+        message.name,
+        "ADVERTISE" if kind == _ADVERTISE else "REPLY",
+        _frame(payload, packet),
+        note,
+        warning=message.kind == DECLINE,
+    )
+
+
+def _silence(message: Message, packet: Packet, guest: GuestNetwork) -> str:
+    """Return why this message gets no answer (RFC 8415 section 16); empty when it gets one."""
+    if packet.src_mac != guest.mac:
+        return f"from {packet.src_mac}, which is not this guest's MAC"
+    if not packet.src.is_link_local:
+        return f"from {packet.src}, which is not a link-local address"
+    if guest.ipv6_mode == "off":
+        return "IPv6 is off for this network"
+    unicast = not packet.dst.is_multicast and message.kind not in _MULTICAST_ONLY
+    if packet.dst not in _SERVERS and not unicast:
+        return f"sent to {packet.dst}, not to all DHCPv6 servers"
+    return _misidentified(message, guest) or _aimless(message)
+
+
+def _aimless(message: Message) -> str:
+    if message.kind == INFORMATION_REQUEST and message.associations:
+        return "asks for addresses in an INFORMATION-REQUEST"  # section 16.12
+    if message.kind == CONFIRM and not message.named:
+        return "names no address to confirm"  # section 18.3.3
+    return ""
+
+
+def _misidentified(message: Message, guest: GuestNetwork) -> str:
+    """Return what is wrong with the identifiers (sections 16.2 to 16.12); empty when nothing."""
+    kind, server = message.kind, message.server_id
+    if message.client_id is None and kind != INFORMATION_REQUEST:
+        return "no client identifier"
+    if kind in _NAMELESS:
+        return "has a server identifier" if server else ""
+    if server is None:
+        return "" if kind == INFORMATION_REQUEST else "no server identifier"
+    return "" if server == server_duid(guest) else "for another server"
+
+
+def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], str]:
+    """Return type, options that must go out, and a note. Optional options come after."""
+    ours = associations.offered(guest)
+    if message.kind in (RELEASE, DECLINE):
+        # Sections 18.3.7 and 18.3.8: Success whatever was named.
+        options = [bytes(associations.status(associations.SUCCESS))]
+        return _REPLY, options + associations.unbound(message, guest), _list(message.named)
+    if message.kind == CONFIRM:
+        strange = [address for address in message.named if address not in ours]
+        code = associations.NOT_ON_LINK if strange else associations.SUCCESS
+        note = f"NotOnLink: {_list(strange)}" if strange else _list(message.named)
+        return _REPLY, [bytes(associations.status(code))], note
+    if message.kind == INFORMATION_REQUEST:
+        return _REPLY, [], "options only"
+    return _assign(message, guest)
+
+
+def _assign(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], str]:
+    options = associations.answers(message, guest)
+    holder = associations.given(message, guest)
+    note = _given(guest) if holder else "no address"
+    if message.kind != SOLICIT:
+        return _REPLY, options, note
+    if message.rapid_commit and holder:
+        return _REPLY, [bytes(DHCP6OptRapidCommit()), *options], note
+    if holder:
+        # 255: the client need not wait for other servers (section 18.2.1).
+        options = [bytes(DHCP6OptPref(prefval=255)), *options]
+    return _ADVERTISE, options, note
+
+
+def _message(kind: int, message: Message, guest: GuestNetwork, must: list[bytes]) -> bytes | None:
+    """Put the message together; what was only asked for is left out when it does not fit."""
+    head = [bytes([kind]) + message.transaction]
+    if message.client_id is not None:
+        head.append(option(CLIENT_ID, message.client_id))
+    head.append(option(SERVER_ID, server_duid(guest)))
+    payload = b"".join(head + must)
+    room = max(guest.mtu, _LEAST_MTU) - _HEADERS
+    if len(payload) > room:
+        return None
+    if message.kind in (SOLICIT, REQUEST, RENEW, REBIND, INFORMATION_REQUEST):
+        for octets in requested(message, guest):
+            if len(payload) + len(octets) <= room:
+                payload += octets
+    return payload
+
+
+def _frame(payload: bytes, packet: Packet) -> bytes:
+    return bytes(
+        Ether(dst=packet.src_mac, src=OUR_MAC)
+        / IPv6(src=str(OUR_LINK_LOCAL), dst=str(packet.src), hlim=64)
+        / UDP(sport=SERVER_PORT, dport=CLIENT_PORT)
+        / Raw(payload)
+    )
+
+
+def _given(guest: GuestNetwork) -> str:
+    lease = "infinite" if guest.lease is None else f"{guest.lease} s"
+    return f"{_list(associations.offered(guest))}, lease {lease}"
+
+
+def _list(addresses: tuple[IPv6Address, ...] | list[IPv6Address]) -> str:
+    return " ".join(str(address) for address in addresses) or "no address"
