@@ -42,3 +42,20 @@ class Snapshot:
     def link(self, name: str) -> Link | None:
         """Return the link of that name."""
         return next((link for link in self.links if link.name == name), None)
+
+
+def merged(fresh: Snapshot, saved: Snapshot | None) -> Snapshot:
+    """Return the pod as the CNI made it, when part of it has been rewired since `saved`.
+
+    A link that still has its index under its name is the CNI's own and is taken as it
+    is now. A name that has gone to another link (KubeVirt's placeholder), or to none,
+    is taken as it was.
+    """
+    if saved is None or saved.netns != fresh.netns:
+        return fresh
+    links = {link.name: link for link in fresh.links}
+    for link in saved.links:
+        now = links.get(link.name)
+        if now is None or now.index != link.index:
+            links[link.name] = link
+    return Snapshot(fresh.netns, tuple(links.values()), fresh.nameservers, fresh.search)

@@ -1,0 +1,100 @@
+"""AF_PACKET at one link: filtered frames in, whole frames out. The only socket code."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from binding import bpf
+
+_ETH_P_ALL = 0x0003
+_SOL_PACKET = 263
+_PACKET_AUXDATA = 8
+_PACKET_IGNORE_OUTGOING = 23
+_SO_ATTACH_FILTER = 26
+_CHECKSUM_NOT_READY = 1 << 3  # TP_STATUS_CSUMNOTREADY
+_VLAN_VALID = 1 << 4  # TP_STATUS_VLAN_VALID
+_AUXDATA = struct.Struct("=IIIHHHH")
+# Longest honest request is far below; what is longer is truncated and fails its checks.
+_LONGEST = 65_536
+BATCH = 64
+"""Frames taken at one wake-up, so that a flood at one link starves nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame and the kernel's word on its checksum."""
+
+    frame: bytes
+    partial_checksum: bool
+
+
+class Port:
+    """One link's packet socket. Frames that we send are never received again."""
+
+    def __init__(self, link: str, sock: socket.socket) -> None:
+        self.link = link
+        self.socket = sock
+
+    @classmethod
+    def open(cls, link: str, rules: tuple[bpf.Instruction, ...]) -> Port:
+        """Open and bind; PermissionError without NET_RAW, OSError without the link."""
+        # Protocol 0 queues nothing until bind, when the filter is already in place.
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        try:
+            port = cls(link, sock)
+            port.restrict(rules)
+            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+            sock.bind((link, _ETH_P_ALL))
+        except OSError:
+            sock.close()
+            raise
+        return port
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the link that the socket was bound to is still there, under its name."""
+        return bool(self.socket.getsockname()[0] == self.link)
+
+    def restrict(self, rules: tuple[bpf.Instruction, ...]) -> None:
+        """Replace the filter in one step."""
+        code = ctypes.create_string_buffer(bpf.packed(rules))
+        program = struct.pack("HL", len(rules), ctypes.addressof(code))
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+
+    def receive(self) -> Iterator[Received]:
+        """Yield what is queued, at most BATCH frames."""
+        for _ in range(BATCH):
+            try:
+                frame, ancillary, _, _ = self.socket.recvmsg(
+                    _LONGEST, socket.CMSG_SPACE(_AUXDATA.size)
+                )
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.ENETDOWN:  # link went down: said once, then again when up
+                    return
+                raise
+            status = _status(ancillary)
+            if not status & _VLAN_VALID:
+                yield Received(frame, bool(status & _CHECKSUM_NOT_READY))
+
+    def send(self, frame: bytes) -> bool:
+        """Put a frame on the link; False when the link is down, gone or full."""
+        try:
+            self.socket.send(frame)
+        except OSError:
+            return False
+        return True
+
+
+def _status(ancillary: list[tuple[int, int, bytes]]) -> int:
+    for level, kind, data in ancillary:
+        if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
+            return int(_AUXDATA.unpack_from(data)[0])
+    return 0

@@ -1,0 +1,111 @@
+"""The filters, run by the kernel: a unix datagram socket obeys SO_ATTACH_FILTER too."""
+
+import ctypes
+import socket
+import struct
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.dhcp6 import DHCP6_Advertise, DHCP6_Solicit
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import (
+    ICMPv6EchoRequest,
+    ICMPv6ND_NA,
+    ICMPv6ND_NS,
+    ICMPv6ND_RA,
+    ICMPv6ND_RS,
+    IPv6,
+)
+from scapy.layers.l2 import ARP, Dot1Q, Ether
+
+from binding import bpf
+from binding.guest import OUR_LINK_LOCAL
+
+GUEST, ROUTER = "52:54:00:12:34:56", "ee:ee:ee:ee:ee:ee"
+ETHER = Ether(src=GUEST, dst="ff:ff:ff:ff:ff:ff")
+V4, V6 = ETHER / IP(src="0.0.0.0", dst="255.255.255.255"), ETHER / IPv6(src="fe80::5", dst="ff02::2")
+DISCOVER = UDP(sport=68, dport=67) / BOOTP() / DHCP(options=[("message-type", 1), "end"])
+OPTIONS = IP(src="0.0.0.0", dst="255.255.255.255", options=[b"\x94\x04\0\0"])
+
+
+def passes(rules, frame):
+    code = bpf.program(rules)
+    buffer = ctypes.create_string_buffer(bpf.packed(code))
+    program = struct.pack("HL", len(code), ctypes.addressof(buffer))
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    with near, far:
+        far.setsockopt(socket.SOL_SOCKET, 26, program)
+        try:
+            near.send(bytes(frame))
+            return far.recv(65536) == bytes(frame)
+        except (BlockingIOError, PermissionError):
+            return False
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(V4 / DISCOVER, id="DISCOVER"),
+        pytest.param(ETHER / OPTIONS / DISCOVER, id="DISCOVER behind IPv4 options"),
+        pytest.param(
+            ETHER / IP(src="10.0.0.5", dst="10.0.0.1") / DISCOVER, id="unicast renewal"
+        ),
+        pytest.param(V6 / UDP(sport=546, dport=547) / DHCP6_Solicit(), id="SOLICIT"),
+        pytest.param(V6 / ICMPv6ND_RS(), id="RS"),
+        pytest.param(V6 / ICMPv6ND_NS(tgt=str(OUR_LINK_LOCAL)), id="NS for the virtual router"),
+    ],
+)
+def test_a_request_to_us_passes_at_the_tap(frame):
+    assert passes(bpf.GUEST_RULES, frame)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(ETHER / IP() / TCP(dport=67), id="TCP to port 67"),
+        pytest.param(ETHER / IP() / UDP(dport=53), id="DNS"),
+        pytest.param(ETHER / IP(frag=100, proto=17) / bytes(64), id="later fragment"),
+        pytest.param(ETHER / IP() / ICMP(), id="ping"),
+        pytest.param(V6 / ICMPv6EchoRequest(), id="ping over IPv6"),
+        pytest.param(V6 / ICMPv6ND_NS(tgt="fe80::1"), id="NS for somebody else"),
+        pytest.param(V6 / ICMPv6ND_NS(tgt="fe80::d5b:1d9f"), id="NS one bit beside ours"),
+        pytest.param(V6 / ICMPv6ND_NA(), id="NA"),
+        pytest.param(V6 / UDP(dport=546) / DHCP6_Advertise(), id="ADVERTISE of the guest"),
+        pytest.param(ETHER / ARP(), id="ARP"),
+        pytest.param(ETHER / Dot1Q(vlan=5) / IP() / DISCOVER, id="DISCOVER in a VLAN"),
+        pytest.param(bytes(10), id="shorter than a header"),
+    ],
+)
+def test_bulk_traffic_never_wakes_us(frame):
+    assert not passes(bpf.GUEST_RULES, frame)
+
+
+FROM_ROUTER = Ether(src=ROUTER, dst=GUEST)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(FROM_ROUTER / ARP(op=2, psrc="10.0.0.1", pdst="10.0.0.5"), id="ARP reply"),
+        pytest.param(ETHER / ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.1"), id="gratuitous ARP"),
+        pytest.param(FROM_ROUTER / IPv6() / ICMPv6ND_NA(), id="NA"),
+        pytest.param(FROM_ROUTER / IPv6() / ICMPv6ND_RA(), id="RA of a rogue router"),
+        pytest.param(FROM_ROUTER / IP() / UDP(sport=67, dport=68) / BOOTP(), id="rogue OFFER"),
+        pytest.param(FROM_ROUTER / IPv6() / UDP(sport=547, dport=546), id="rogue ADVERTISE"),
+    ],
+)
+def test_news_of_gateways_and_other_servers_passes_at_the_nic(frame):
+    assert passes(bpf.NETWORK_RULES, frame)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pytest.param(ETHER / ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.9"), id="ARP request"),
+        pytest.param(FROM_ROUTER / IP() / TCP(), id="TCP"),
+        pytest.param(FROM_ROUTER / IPv6() / ICMPv6ND_NS(), id="NS"),
+        pytest.param(FROM_ROUTER / IP() / UDP(sport=53, dport=68), id="UDP to port 68"),
+    ],
+)
+def test_other_traffic_passes_not_at_the_nic(frame):
+    assert not passes(bpf.NETWORK_RULES, frame)

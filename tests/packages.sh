@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Debian packages that a task needs beyond Python: tests/packages.sh test|demo|PACKAGE...
+set -euo pipefail
+common=(iproute2 iputils-ping busybox-static isc-dhcp-client cpio qemu-system-x86)
+case ${1:-} in
+  demo) set -- "${common[@]}" ;;
+  test) set -- "${common[@]}" dhcpcd5 systemd dnsmasq-base ndisc6 radvd ;;
+esac
+missing=()
+for package in "$@"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+if [ "$(id -u)" != 0 ]; then
+  echo "needed and not installed: ${missing[*]}; run once as root: $0 ${missing[*]}" >&2
+  exit 1
+fi
+echo "installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+# A test machine's services must not start: their clients would take its own links.
+policy=/usr/sbin/policy-rc.d
+[ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; trap 'rm -f $policy' EXIT; }
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
+  { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }

@@ -1,0 +1,56 @@
+"""What must hold of the tree itself: generated code, layers, versions, names."""
+
+import importlib.metadata
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from binding.version import VERSION
+
+ROOT = Path(__file__).parents[1]
+OURS = {"binding", "dhcp", "ra", "proto", "tests"}
+
+
+def test_generated_code_is_what_the_proto_files_give(tmp_path):
+    """Stale? `make proto`."""
+    subprocess.run(["make", "-s", "proto", f"PROTO_OUT={tmp_path}"], cwd=ROOT, check=True)
+    made = {path.name: path.read_text() for path in (tmp_path / "proto").iterdir()}
+    committed = {path.name: path.read_text() for path in (ROOT / "proto").glob("*_pb2*")}
+    assert made == committed
+
+
+def test_the_version_is_the_same_in_both_places():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+
+
+def test_no_dependency_brings_a_package_of_our_name():
+    assert not OURS & set(importlib.metadata.packages_distributions())
+
+
+@pytest.mark.parametrize(
+    ("module", "never"),
+    [
+        ("binding.sidecar", {"scapy", "pyroute2", "dhcp", "ra"}),
+        ("binding.serve", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
+        ("binding.plumb", {"grpc", "scapy", "lxml"}),
+        ("binding.cli", {"grpc", "scapy", "lxml", "pyroute2", "asyncio"}),
+    ],
+)
+def test_each_process_imports_only_what_its_job_needs(module, never):
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert not never & set(run.stdout.split())
+
+
+def test_scapy_is_never_imported_whole():
+    code = "import sys, binding.serve; print('scapy.all' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert run.stdout.strip() == "False"
