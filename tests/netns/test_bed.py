@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.bed.cable import cable
+from tests.bed.handler import managed_tap
 from tests.bed.layouts import LAYOUTS
 from tests.bed.pod import BLUE, REMOTE4, REMOTE6, pod
+from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
 
@@ -42,3 +45,43 @@ def test_processes_in_the_pod_see_the_pods_resolver() -> None:
         command = ["cat", "/etc/resolv.conf"]
         process = made.netns.popen(*command, resolv_conf=made.resolv_conf, stdout=-1)
         assert process.communicate()[0] == made.resolv_conf.read_bytes()
+
+
+@pytest.mark.parametrize("queues", [1, 4])
+def test_a_guest_on_a_managed_tap_uses_the_pods_network(queues: int) -> None:
+    with pod("flat") as made:
+        managed_tap(made.netns, queues=queues)
+        with cable(made.netns, mac=made.layout.mac, queues=queues) as guest:
+            guest.ip("""
+                link set eth0 up mtu 1450
+                addr add 10.244.1.5/24 dev eth0
+                addr add fd00:10:244:1::5/64 dev eth0 nodad
+                route add default via 10.244.1.1
+                route add default via fd00:10:244:1::1""")
+            until(lambda: guest.reaches(REMOTE4), "IPv4 through the cable")
+            until(lambda: guest.reaches(REMOTE6), "IPv6 through the cable")
+
+
+@pytest.mark.parametrize("tap, asked", [(1, 4), (4, 1)])
+def test_a_tap_of_the_other_kind_is_refused_as_qemu_would(tap: int, asked: int) -> None:
+    with pod("flat") as made:
+        managed_tap(made.netns, queues=tap)
+        with (
+            pytest.raises(RuntimeError, match="Invalid argument"),
+            cable(made.netns, mac=made.layout.mac, queues=asked),
+        ):
+            pass
+
+
+def test_managed_wiring_leaves_the_pods_addresses_on_a_placeholder_and_no_routes() -> None:
+    with pod("flat") as made:
+        managed_tap(made.netns)
+        placeholder = made.netns.query("addr", "show", "dev", "eth0")[0]
+        assert placeholder["address"] == made.layout.mac
+        assert placeholder["mtu"] == 1450
+        assert placeholder["operstate"] == "DOWN"
+        assert "NOARP" in placeholder["flags"]
+        assert [a["local"] for a in placeholder["addr_info"]] == ["10.244.1.5", "fd00:10:244:1::5"]
+        assert made.netns.query("-4", "route") == []
+        ports = made.netns.query("link", "show", "master", "k6t-eth0")
+        assert {port["ifname"] for port in ports} == {"eth0-nic", "tap0"}
