@@ -1,0 +1,34 @@
+"""The pod's resolver as /etc/resolv.conf has it (resolv.conf(5)). Pure: text in, values out."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from binding.guest import Address
+
+
+def parse(text: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
+    """Return name servers and search list. Lines that make no sense are skipped.
+
+    The last `search` or, failing that, `domain` line wins. A name server with a
+    scope (fe80::1%eth0) is left out: the scope means nothing to the guest.
+    """
+    servers: list[Address] = []
+    search: tuple[str, ...] = ()
+    domain: tuple[str, ...] = ()
+    for line in text.splitlines():
+        match line.split():
+            case ["nameserver", server, *_] if "%" not in server:
+                servers += _address(server)
+            case ["search", *names] if names:
+                search = tuple(names)
+            case ["domain", name, *_]:
+                domain = (name,)
+    return tuple(dict.fromkeys(servers)), search or domain
+
+
+def _address(text: str) -> list[Address]:
+    try:
+        return [ip_address(text)]
+    except ValueError:
+        return []
