@@ -1,0 +1,176 @@
+"""DHCPv4 options as bytes: taken apart strictly, put together within a size.
+
+scapy's own option codec drops option 119, raises on more than 255 bytes and on
+truncated ones, so values are plain bytes here and scapy only frames them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+
+PAD = 0
+OVERLOAD = 52
+END = 255
+FILE_SIZE = 128
+SNAME_SIZE = 64
+_LONGEST = 255  # bytes of one option's value (RFC 2132 section 2)
+
+
+def decode(options: bytes, file: bytes, sname: bytes) -> dict[int, bytes] | None:
+    """Return every option by number, split ones joined (RFC 3396 section 7).
+
+    None when an option runs over its field, a field has no end option (RFC 2131
+    section 4.1) or the overload option is wrong.
+    """
+    found: dict[int, bytearray] = {}
+    if not _decode_field(options, found):
+        return None
+    overload = bytes(found.get(OVERLOAD, b"\0"))
+    if len(overload) != 1 or overload[0] > 3:
+        return None
+    fields = [part for bit, part in ((1, file), (2, sname)) if overload[0] & bit]
+    if not all(_decode_field(part, found) for part in fields):
+        return None
+    return {code: bytes(value) for code, value in found.items()}
+
+
+def _decode_field(octets: bytes, found: dict[int, bytearray]) -> bool:
+    at = 0
+    while at < len(octets):
+        code = octets[at]
+        at += 1
+        if code == END:
+            return True
+        if code == PAD:
+            continue
+        if at >= len(octets) or at + 1 + octets[at] > len(octets):
+            return False
+        found.setdefault(code, bytearray()).extend(octets[at + 1 : at + 1 + octets[at]])
+        at += 1 + octets[at]
+    return False
+
+
+@dataclass(slots=True)
+class _Area:
+    """One field of the message that options go into."""
+
+    room: int
+    chunks: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def put(self, code: int, value: bytes) -> None:
+        self.chunks.append((code, value))
+        self.room -= 2 + len(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Options laid out over the fields of one message."""
+
+    options: tuple[tuple[int, bytes], ...]
+    """For the options field, at most 255 bytes each; cookie and end not included."""
+    file: bytes = b""
+    """The file field, when options overload it; else empty."""
+    sname: bytes = b""
+    dropped: tuple[int, ...] = ()
+    """Options that found no room anywhere."""
+
+
+def pack(options: Sequence[tuple[int, bytes]], room: int, *, fields_free: bool) -> Packed:
+    """Lay options out in their order, which is their order of worth.
+
+    room: bytes of the options field after the cookie. Where that is too little and
+    fields_free says that file and sname are not used for booting, they take what is
+    left over (option 52). What still finds no room is dropped.
+    """
+    main = _Area(room - 1)
+    dropped = _fill(options, [main])
+    if not dropped or not fields_free:
+        return Packed(tuple(main.chunks), dropped=dropped)
+    main = _Area(room - 1 - 3)
+    file, sname = _Area(FILE_SIZE - 1), _Area(SNAME_SIZE - 1)
+    dropped = _fill(options, [main, file, sname])
+    used = (1 if file.chunks else 0) | (2 if sname.chunks else 0)
+    # Second place: option 53 leads.
+    chunks = (*main.chunks[:1], (OVERLOAD, bytes([used])), *main.chunks[1:])
+    return Packed(chunks, _field(file), _field(sname), dropped)
+
+
+def _field(area: _Area) -> bytes:
+    if not area.chunks:
+        return b""
+    return b"".join(bytes([code, len(v)]) + v for code, v in area.chunks) + bytes([END])
+
+
+def _fill(options: Iterable[tuple[int, bytes]], areas: Sequence[_Area]) -> tuple[int, ...]:
+    return tuple(code for code, value in options if not _place(code, value, areas))
+
+
+def _place(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
+    """Put one option into the first field that holds it whole, else across all of them."""
+    cuts = [value[at : at + _LONGEST] for at in range(0, len(value), _LONGEST)] or [b""]
+    size = len(value) + 2 * len(cuts)
+    whole = next((area for area in areas if area.room >= size), None)
+    if whole is not None:
+        for cut in cuts:
+            whole.put(code, cut)
+        return True
+    return len(areas) > 1 and _split(code, value, areas)
+
+
+def _split(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
+    """Spread one option over the fields in the order in which RFC 3396 joins them."""
+    cuts: list[tuple[_Area, bytes]] = []
+    for area in areas:
+        room = area.room
+        while value and room > 2:
+            cut = value[: min(_LONGEST, room - 2)]
+            cuts.append((area, cut))
+            value = value[len(cut) :]
+            room -= 2 + len(cut)
+    if value:
+        return False
+    for area, cut in cuts:
+        area.put(code, cut)
+    return True
+
+
+def classless(routes: Iterable[tuple[IPv4Network, IPv4Address]]) -> bytes:
+    """Encode routes for option 121 (RFC 3442) and 249; gateway 0.0.0.0 means on-link."""
+    return b"".join(
+        bytes([destination.prefixlen])
+        + destination.network_address.packed[: (destination.prefixlen + 7) // 8]
+        + gateway.packed
+        for destination, gateway in routes
+    )
+
+
+def names(domains: Iterable[str]) -> bytes:
+    """Encode domain names for option 119 (RFC 3397), compressed as in RFC 1035 section 4.1.4.
+
+    A name that DNS cannot hold is left out.
+    """
+    encoded = bytearray()
+    seen: dict[tuple[str, ...], int] = {}
+    for domain in domains:
+        labels = tuple(domain.removesuffix(".").split("."))
+        if not _valid(labels):
+            continue
+        for at in range(len(labels)):
+            suffix = tuple(label.lower() for label in labels[at:])
+            if suffix in seen:
+                encoded += struct.pack("!H", 0xC000 | seen[suffix])
+                break
+            if len(encoded) < 0x4000:  # what a pointer can reach
+                seen[suffix] = len(encoded)
+            encoded += bytes([len(labels[at])]) + labels[at].encode()
+        else:
+            encoded += b"\0"
+    return bytes(encoded)
+
+
+def _valid(labels: tuple[str, ...]) -> bool:
+    total = sum(len(label) + 1 for label in labels) + 1
+    return total <= 255 and all(label.isascii() and 0 < len(label) < 64 for label in labels)

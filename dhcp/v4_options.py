@@ -1,0 +1,191 @@
+"""What a guest learns by DHCPv4 beyond its address: one order of worth, cut to what it asks."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
+
+from binding.guest import Address, GuestNetwork
+from dhcp.options import FILE_SIZE, SNAME_SIZE, classless, names
+from dhcp.v4_request import Request
+
+ON_LINK = IPv4Address(0)
+INFINITE = 0xFFFFFFFF
+# For a client that sends no parameter request list; the user's own options come on top.
+USUAL = frozenset({3, 6, 12, 15, 26, 28, 42, 119, 121})
+_PRIVATE = range(224, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class BootFields:
+    """What goes into siaddr, sname and file; empty when the guest does not boot by network."""
+
+    siaddr: IPv4Address = ON_LINK
+    sname: bytes = b""
+    file: bytes = b""
+
+    @property
+    def used(self) -> bool:
+        """Whether sname and file are taken, so that options must not overload them."""
+        return bool(self.sname or self.file)
+
+
+NOT_BOOTING = BootFields()
+
+
+def lease(guest: GuestNetwork, address: IPv4Interface) -> list[tuple[int, bytes]]:
+    """Return what every lease must say, whether asked or not."""
+    seconds = INFINITE if guest.lease is None else min(guest.lease, INFINITE)
+    options = [(51, struct.pack("!I", seconds))]
+    if seconds != INFINITE:  # nothing to renew otherwise (RFC 2131 section 4.4.5)
+        options += [(58, struct.pack("!I", seconds // 2))]
+        options += [(59, struct.pack("!I", seconds * 7 // 8))]
+    return [*options, (1, address.netmask.packed)]
+
+
+def parameters(
+    guest: GuestNetwork, address: IPv4Interface, request: Request
+) -> list[tuple[int, bytes]]:
+    """Return what the guest asks for and we know, the most needed first.
+
+    That order is the order on the wire, and from its end options are dropped when
+    the client takes less than they need.
+    """
+    asked = request.asked
+    wanted = (USUAL | set(_PRIVATE)) if asked is None else asked
+    made = ((code, make(guest, address, request)) for code, make in _WORTH if code in wanted)
+    private = sorted((c, v) for c, v in guest.private if c in wanted and c in _PRIVATE)
+    return [(code, value) for code, value in (*made, *private) if value]
+
+
+def boot_fields(guest: GuestNetwork, request: Request) -> BootFields:
+    """Return the header fields of a network boot, for a client that is booting."""
+    file = _boot_file(guest, request)
+    if not _boots(request) or not (file or guest.boot.server):
+        return NOT_BOOTING
+    sname = _ascii(guest.boot.server)
+    return BootFields(
+        siaddr=_literal(guest.boot.server) or ON_LINK,
+        sname=sname if len(sname) < SNAME_SIZE else b"",
+        file=file if len(file) < FILE_SIZE else b"",
+    )
+
+
+def default_gateway(guest: GuestNetwork) -> IPv4Address | None:
+    """Return the gateway of the pod's IPv4 default route, unless that is on-link."""
+    route = guest.default4
+    return route.gateway if route and isinstance(route.gateway, IPv4Address) else None
+
+
+def routes(guest: GuestNetwork, address: IPv4Interface) -> list[tuple[IPv4Network, IPv4Address]]:
+    """Return the pod's IPv4 routes in the order in which a client can install them.
+
+    On-link ones come first, among them a host route to each gateway outside of every
+    on-link prefix: RFC 3442 clients install from front to back.
+    """
+    hosts: list[IPv4Network] = []
+    on_link: list[IPv4Network] = []
+    behind: list[tuple[IPv4Network, IPv4Address]] = []
+    for route in guest.routes:
+        if not isinstance(route.destination, IPv4Network):
+            continue
+        if route.gateway is None:
+            on_link.append(route.destination)
+        elif isinstance(route.gateway, IPv4Address):  # DHCPv4 cannot say "via IPv6"
+            behind.append((route.destination, route.gateway))
+    # An on-link default reaches everything, but clients look for something narrower.
+    reached = [address.network, *(net for net in on_link if net.prefixlen)]
+    for _, gateway in behind:
+        if not any(gateway in net for net in reached):
+            hosts.append(IPv4Network(gateway))
+            reached.append(IPv4Network(gateway))
+    return [*((net, ON_LINK) for net in (*hosts, *on_link)), *behind]
+
+
+def _classless(guest: GuestNetwork, address: IPv4Interface, _: Request) -> bytes:
+    return classless(routes(guest, address))
+
+
+def _router(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
+    gateway = default_gateway(guest)
+    return gateway.packed if gateway else b""
+
+
+def _mtu(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
+    return struct.pack("!H", min(guest.mtu, 0xFFFF)) if guest.mtu >= 68 else b""
+
+
+def _broadcast(_: GuestNetwork, address: IPv4Interface, __: Request) -> bytes:
+    # /31 and /32 have none (RFC 3021).
+    return address.network.broadcast_address.packed if address.network.prefixlen < 31 else b""
+
+
+def _boot_server(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
+    return _ascii(guest.boot.server)
+
+
+def _tftp_address(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
+    literal = _literal(guest.boot.server)
+    return literal.packed if literal else b""
+
+
+def _http_class(guest: GuestNetwork, _: IPv4Interface, request: Request) -> bytes:
+    # UEFI HTTP boot takes an offer only if that calls itself one (UEFI 2.10 section 24.7.2).
+    http = request.vendor_class.startswith(b"HTTPClient")
+    return b"HTTPClient" if http and _boot_file(guest, request) else b""
+
+
+def _v6only(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
+    wait = guest.ipv6_only
+    return b"" if wait is None else struct.pack("!I", min(wait, INFINITE))
+
+
+def _boots(request: Request) -> bool:
+    firmware = request.vendor_class.startswith((b"PXEClient", b"HTTPClient"))
+    return firmware or bool(request.architectures) or bool({66, 67} & (request.asked or set()))
+
+
+def _boot_file(guest: GuestNetwork, request: Request) -> bytes:
+    by_arch = dict(guest.boot.by_arch)
+    named = (by_arch[arch] for arch in request.architectures if arch in by_arch)
+    return _ascii(next(named, guest.boot.file))
+
+
+def _literal(server: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(server)
+    except AddressValueError:
+        return None
+
+
+def _ascii(text: str) -> bytes:
+    return text.encode() if text.isascii() else b""
+
+
+def _packed(addresses: Iterable[Address]) -> bytes:
+    return b"".join(a.packed for a in addresses if isinstance(a, IPv4Address))
+
+
+_Make = Callable[[GuestNetwork, IPv4Interface, Request], bytes]
+# Reaching anything, names, size of packets, booting, and only then comfort. 3 is before 121
+# so that it survives where a long 121 is dropped.
+_WORTH: tuple[tuple[int, _Make], ...] = (
+    (3, _router),
+    (6, lambda guest, _, __: _packed(guest.dns)),
+    (26, _mtu),
+    (121, _classless),
+    (249, _classless),
+    (60, _http_class),
+    (67, lambda guest, _, request: _boot_file(guest, request)),
+    (66, _boot_server),
+    (150, _tftp_address),
+    (12, lambda guest, _, __: _ascii(guest.hostname)),
+    (15, lambda guest, _, __: _ascii(guest.domain)),
+    (119, lambda guest, _, __: names(guest.search)),
+    (28, _broadcast),
+    (42, lambda guest, _, __: _packed(guest.ntp)),
+    (108, _v6only),
+    (114, lambda guest, _, __: _ascii(guest.captive_portal)),
+)

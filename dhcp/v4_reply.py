@@ -1,0 +1,74 @@
+"""A DHCPv4 reply as one Ethernet frame for the tap, within what the client takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+
+from binding.frame import BROADCAST
+from binding.guest import OUR_MAC, GuestNetwork
+from dhcp.options import pack
+from dhcp.v4_options import NOT_BOOTING, BootFields
+from dhcp.v4_request import COOKIE, Request
+
+SERVER_PORT = 67
+CLIENT_PORT = 68
+NOBODY = IPv4Address(0)
+EVERYBODY = IPv4Address("255.255.255.255")
+_HEADERS = 20 + 8  # bytes of IPv4 and UDP, which option 57 counts (RFC 2131 section 2)
+_FIXED = 240  # bytes of BOOTP before the first option
+_SHORTEST = 300  # bytes of BOOTP that old clients want to see (RFC 1542 section 2.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What differs from one reply to another."""
+
+    kind: int
+    """The message type, option 53."""
+    server: IPv4Address
+    to: IPv4Address
+    """IPv4 destination; 255.255.255.255 goes to the Ethernet broadcast address."""
+    ciaddr: IPv4Address = NOBODY
+    yiaddr: IPv4Address = NOBODY
+    boot: BootFields = NOT_BOOTING
+    options: tuple[tuple[int, bytes], ...] = ()
+    """After 53 and 54, the most needed first."""
+
+
+def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes, tuple[int, ...]]:
+    """Return the frame, and the options that the client's size left no room for."""
+    options = [(53, bytes([reply.kind])), (54, reply.server.packed), *reply.options]
+    packed = pack(options, _room(request, guest), fields_free=not reply.boot.used)
+    bootp = BOOTP(
+        op=2,
+        xid=request.xid,
+        flags=request.flags,
+        ciaddr=str(reply.ciaddr),
+        yiaddr=str(reply.yiaddr),
+        siaddr=str(reply.boot.siaddr),
+        chaddr=request.chaddr,
+        sname=packed.sname or reply.boot.sname,
+        file=packed.file or reply.boot.file,
+        options=COOKIE,
+    )
+    used = _FIXED + sum(2 + len(value) for _, value in packed.options) + 1
+    dhcp = DHCP(options=[*packed.options, "end", bytes(max(0, _SHORTEST - used))])
+    frame = (
+        Ether(src=OUR_MAC, dst=BROADCAST if reply.to == EVERYBODY else guest.mac)
+        / IP(src=str(reply.server), dst=str(reply.to), ttl=64)
+        / UDP(sport=SERVER_PORT, dport=CLIENT_PORT)
+        / bootp
+        / dhcp
+    )
+    return bytes(frame), packed.dropped
+
+
+def _room(request: Request, guest: GuestNetwork) -> int:
+    """Bytes for options after the cookie: what the client takes and the tap carries."""
+    datagram = min(request.size, max(guest.mtu, _HEADERS + _SHORTEST))
+    return datagram - _HEADERS - _FIXED
