@@ -1,0 +1,130 @@
+"""Kernel and initramfs of the guest VM: the distribution's own, kept under .cache/vm."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(__file__).parents[2] / ".cache" / "vm"
+_GUEST = Path(__file__).with_name("guest")
+# Debian's package first; where it does not exist, Ubuntu's.
+_KERNELS = ("linux-image-cloud-amd64", "linux-image-virtual")
+# In the order they must be loaded; what a kernel has built in is simply not there.
+_MODULES = (
+    "failover", "net_failover", "virtio_ring", "virtio", "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev", "virtio_pci", "virtio_net",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What QEMU boots."""
+
+    kernel: Path
+    initrd: Path
+
+
+def image() -> Image:
+    """Return a bootable guest: seconds when the kernel must be downloaded, else at once."""
+    with _alone():
+        unpacked = CACHE / "kernel"
+        if not unpacked.exists():
+            _download(unpacked)
+        initrd = CACHE / "initrd"
+        _build(unpacked, initrd)
+    return Image(next(iter(sorted(unpacked.glob("boot/vmlinuz-*")))), initrd)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(target: Path) -> None:
+    packages = _packages()
+    with tempfile.TemporaryDirectory(dir=CACHE) as text:
+        work = Path(text)
+        subprocess.run(["apt-get", "download", *packages], cwd=work, check=True, **_QUIET)
+        for package in work.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", package, work / "tree"], check=True)
+        (work / "tree").rename(target)
+
+
+_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def _packages() -> list[str]:
+    """Return the packages of the newest kernel: image, and modules where those are apart."""
+    for meta in _KERNELS:
+        said = subprocess.run(
+            ["apt-cache", "depends", meta], text=True, capture_output=True, check=False
+        ).stdout
+        found = re.findall(r"Depends: (linux-(?:image|modules)-\d\S+)", said)
+        if found:
+            name = found[0].removeprefix("linux-image-")
+            parts = (f"linux-image-{name}", f"linux-modules-{name}")
+            return [part for part in parts if _known(part)]
+    raise RuntimeError(f"apt knows none of {', '.join(_KERNELS)}: run apt-get update")
+
+
+def _known(package: str) -> bool:
+    return subprocess.run(["apt-cache", "show", package], check=False, **_QUIET).returncode == 0
+
+
+def _build(unpacked: Path, initrd: Path) -> None:
+    """Pack busybox, dhclient with its libraries, virtio modules and our scripts."""
+    with tempfile.TemporaryDirectory(dir=CACHE) as text:
+        root = Path(text) / "root"
+        for name in (
+            "bin",
+            "proc",
+            "sys",
+            "dev",
+            "tmp",
+            "etc",
+            "modules",
+            "var/run",
+            "var/lib/dhcp",
+        ):
+            (root / name).mkdir(parents=True)
+        shutil.copy(_program("busybox"), root / "bin/busybox")
+        (root / "bin/sh").symlink_to("busybox")
+        shutil.copy(_program("dhclient"), root / "bin/dhclient")
+        for library in _libraries(_program("dhclient")):
+            place = root / library.lstrip("/")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, place)
+        for index, module in enumerate(_MODULES):
+            for found in unpacked.glob(f"**/{module}.ko"):
+                shutil.copy(found, root / "modules" / f"{index}-{module}.ko")
+        shutil.copytree(_GUEST, root, dirs_exist_ok=True)
+        names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+        packed = Path(text) / "initrd"
+        with packed.open("wb") as out:
+            subprocess.run(
+                ["busybox", "cpio", "-o", "-H", "newc"],
+                cwd=root, input=names.encode(), stdout=out, stderr=subprocess.DEVNULL, check=True,
+            )  # fmt: skip
+        packed.rename(initrd)
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if found is None:
+        raise RuntimeError(f"{name} is not installed")
+    return found
+
+
+def _libraries(program: str) -> list[str]:
+    return re.findall(r"(/\S+) \(0x", subprocess.check_output(["ldd", program], text=True))

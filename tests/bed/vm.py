@@ -1,0 +1,183 @@
+"""A booted virtual machine on a tap, and what it says about its network."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
+
+from lxml import etree
+
+from tests.bed.clients.lease import Lease, finite, resolv_conf
+from tests.bed.image import CACHE, Image, image
+from tests.bed.netns import end
+from tests.bed.pod import REMOTE4, REMOTE6, Pod
+from tests.bed.wait import until
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """What QEMU takes from one `<interface>` of the domain."""
+
+    mac: str
+    tap: str
+    mtu: int | None = None
+    queues: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The guest's own view, and whether the host beyond the gateway answered it."""
+
+    mac: str
+    lease: Lease
+    reached: tuple[str, ...]
+    """Those of REMOTE4 and REMOTE6 that answered an echo request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """A running guest."""
+
+    process: subprocess.Popen[bytes]
+    console: Path
+
+    def report(self, timeout: float = 90) -> Report:
+        """Wait for the guest's report; TimeoutError or RuntimeError quote its console."""
+        return parse(self._wait("@end", 0, timeout))
+
+    def run(self, command: str, timeout: float = 20) -> str:
+        """Run a shell command in the guest, after its report, and return its output."""
+        seen = self.console.stat().st_size
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        return self._wait("@done", seen, timeout).rpartition("@done")[0]
+
+    def _wait(self, word: str, seen: int, timeout: float) -> str:
+        def said() -> str:
+            text = self.console.read_bytes()[seen:].decode(errors="replace").replace("\r", "")
+            if f"{word} " in text and text.endswith("\n"):
+                return text
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the VM ended:\n{text}")
+            return ""
+
+        try:
+            return until(said, f"{word} of the VM", timeout)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.console.read_text(errors='replace')}") from None
+
+
+@contextmanager
+def vm(pod: Pod, *nics: Nic) -> Iterator[Vm]:
+    """Boot a guest with these NICs in the pod's namespace and pull its plug at exit."""
+    for nic in nics:
+        if not pod.netns.has(nic.tap):
+            raise RuntimeError(f"no {nic.tap} in the pod: QEMU would not start")
+    console = pod.workdir / "console"
+    with console.open("wb") as out:
+        process = pod.netns.popen(
+            *_command(image(), accelerator(), f"reach={REMOTE4} reach={REMOTE6}"),
+            *(word for index, nic in enumerate(nics) for word in _network(index, nic)),
+            stdin=subprocess.PIPE,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield Vm(process, console)
+    finally:
+        end(process)
+        process.stdin.close()
+
+
+def nics(domain: str) -> tuple[Nic, ...]:
+    """Read the NICs of a libvirt domain, in order."""
+    found = []
+    for element in etree.fromstring(domain).iterfind("devices/interface"):
+        mtu, driver = element.find("mtu"), element.find("driver")
+        found.append(
+            Nic(
+                mac=element.find("mac").get("address"),
+                tap=element.find("target").get("dev"),
+                mtu=None if mtu is None else int(mtu.get("size")),
+                queues=1 if driver is None else int(driver.get("queues", "1")),
+            )
+        )
+    return tuple(found)
+
+
+def accelerator() -> str:
+    """Return kvm where it boots our kernel within 5 s, else tcg; found out once per host boot."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    known = CACHE / f"accelerator-{boot}"
+    if not known.exists():
+        known.write_text("kvm" if _kvm_boots(image()) else "tcg")
+    return known.read_text()
+
+
+def _kvm_boots(guest: Image) -> bool:
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return False
+    try:
+        done = subprocess.run(
+            _command(guest, "kvm", "probe"), capture_output=True, timeout=5, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False  # a device node that emulates: seen with nested virtualization
+    return b"@userland" in done.stdout
+
+
+def _command(guest: Image, accel: str, words: str) -> list[str]:
+    return [
+        "qemu-system-x86_64", "-accel", accel, "-machine", "q35", "-smp", "1", "-m", "128",
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+        "-kernel", str(guest.kernel), "-initrd", str(guest.initrd),
+        "-append", f"console=ttyS0 panic=-1 net.ifnames=0 quiet {words}",
+    ]  # fmt: skip
+
+
+def _network(index: int, nic: Nic) -> list[str]:
+    netdev = f"tap,id=n{index},ifname={nic.tap},script=no,downscript=no,vhost=off"
+    device = f"virtio-net-pci,disable-legacy=on,netdev=n{index},mac={nic.mac},romfile="
+    if nic.queues > 1:
+        netdev += f",queues={nic.queues}"
+        device += f",mq=on,vectors={2 * nic.queues + 2}"
+    if nic.mtu is not None:
+        device += f",host_mtu={nic.mtu}"
+    return ["-netdev", netdev, "-device", device]
+
+
+def parse(console: str) -> Report:
+    """Turn the `@key value` lines of the guest's console into one value."""
+    said: dict[str, list[str]] = {}
+    for line in console.splitlines():
+        if line.startswith("@"):
+            key, _, value = line[1:].partition(" ")
+            said.setdefault(key, []).append(value.strip())
+    addresses = [line.split()[1] for line in said.get("addr", [])]
+    dns, search = resolv_conf("\n".join(said.get("resolv", [])))
+    leases = [seconds for key in ("lease4", "lease6") for seconds in said.get(key, []) if seconds]
+    lease = Lease(
+        ipv4=tuple(IPv4Interface(text) for text in addresses if ":" not in text),
+        ipv6=tuple(IPv6Interface(text) for text in addresses if ":" in text),
+        routes4=_routes(said.get("route4", [])),
+        routes6=_routes(said.get("route6", [])),
+        dns=dns,
+        search=search,
+        mtu=int(said.get("mtu", ["0"])[0]),
+        lease_seconds=finite(leases[0]) if leases else None,
+        hostname=None,
+        seconds_to_ipv4=float(said.get("at4", [math.nan])[0]),
+        seconds_to_ipv6=float(said.get("at6", [math.nan])[0]),
+    )
+    return Report(said.get("mac", [""])[0], lease, tuple(said.get("reached", [])))
+
+
+def _routes(lines: list[str]) -> tuple[tuple[str, str | None], ...]:
+    rows = [line.split() for line in lines if not line.startswith(("fe80:", "multicast"))]
+    return tuple((row[0], row[2] if row[1:2] == ["via"] else None) for row in rows)
