@@ -1,0 +1,169 @@
+"""From pod and VMI to what each guest NIC is told: where every value comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface, IPv6Interface
+
+from binding import addressing, dnsname, override
+from binding.attachment import Attachment, MissingLink, Nic, nic_of
+from binding.guest import Boot, GuestNetwork
+from binding.nic import Interface
+from binding.override import Override
+from binding.snapshot import Snapshot
+from binding.vmi import Vmi
+from binding.wiring import Wiring
+
+__all__ = ["Attachment", "Discovery", "MissingLink", "guests"]
+
+DEFAULT_PLUGIN = "dsbridge"
+HOOK_SIDECARS = "hooks.kubevirt.io/hookSidecars"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """All NICs of a VMI that are ours."""
+
+    guests: tuple[GuestNetwork, ...] = ()
+    wirings: tuple[Wiring, ...] = ()
+    """One for every guest of shape `own`, in the same order."""
+    warnings: tuple[str, ...] = ()
+
+
+def guests(  # noqa: PLR0913  # all that a NIC depends on
+    snapshot: Snapshot,
+    vmi: Vmi,
+    attached: Mapping[str, Attachment],
+    *,
+    plugin: str | None,
+    defaults: Override,
+    wired: Collection[str] = (),
+) -> Discovery:
+    """Return what the guests of this VMI are told.
+
+    `attached` are the domain's interfaces by network. `wired` are the taps that we made in
+    this pod: a later pass shows them in the domain, where they look like KubeVirt's.
+    Raises MissingLink, OverrideError and VmiError.
+    """
+    ours, takeover = _ours(vmi, plugin or None)
+    warnings = [*_unused(vmi, ours)]
+    found, wirings = [], []
+    for interface in ours:
+        change = override.of_network(vmi.annotations, interface.name, defaults)
+        attachment = attached.get(interface.name)
+        nic = nic_of(snapshot, vmi, interface, attachment, takeover=takeover, wired=wired)
+        notes: list[str] = []
+        found.append(_guest(snapshot, vmi, nic, change, notes))
+        if nic.shape == "own":
+            wirings.append(_wiring(vmi, nic))
+        warnings += [f"network {interface.name}: {note}" for note in notes]
+    if not ours:
+        warnings.append(f"no interface of VMI {vmi.name} has binding {plugin or DEFAULT_PLUGIN}")
+    return Discovery(tuple(found), tuple(wirings), tuple(warnings))
+
+
+def _ours(vmi: Vmi, plugin: str | None) -> tuple[tuple[Interface, ...], bool]:
+    """Return the interfaces to serve, and whether we take them over from KubeVirt."""
+    present = [interface for interface in vmi.interfaces if interface.state != "absent"]
+    named = tuple(one for one in present if one.binding == (plugin or DEFAULT_PLUGIN))
+    if named or plugin or HOOK_SIDECARS not in vmi.annotations:
+        return named, False
+    return tuple(one for one in present if one.core_bridge), True
+
+
+def _unused(vmi: Vmi, ours: Iterable[Interface]) -> Iterable[str]:
+    """Name the annotations that change nothing, such as one with a mistyped network."""
+    used = {override.PREFIX + interface.name for interface in ours}
+    for name in vmi.annotations:
+        if name.startswith(override.PREFIX) and name not in used:
+            served = ", ".join(sorted(used)) or "none"
+            yield f"annotation {name} belongs to no interface of ours; there are: {served}"
+
+
+def _guest(
+    snapshot: Snapshot, vmi: Vmi, nic: Nic, change: Override, notes: list[str]
+) -> GuestNetwork:
+    if nic.rewired and not (change.gateways or change.routes or change.addresses):
+        notes.append(
+            f"the routes of {nic.names.pod} are unknown, this sidecar started after the pod was "
+            f"rewired; give gateways in annotation {override.PREFIX}{nic.network} or restart the VM"
+        )
+    own = addressing.addresses(nic.link, change)
+    routes = addressing.routes(nic.link, own, change)
+    ipv6 = tuple(address for address in own if isinstance(address, IPv6Interface))
+    search = _search(snapshot, vmi, change, notes)
+    dhcp = nic.interface.dhcp
+    guest = GuestNetwork(
+        network=nic.network,
+        tap=nic.tap,
+        mac=nic.mac(vmi, notes),
+        mtu=nic.mtu(change.mtu, notes),
+        shape=nic.shape,
+        provider=change.provider or "in-pod",
+        uid=vmi.uid,
+        bridge=nic.bridge,
+        nic=nic.port,
+        migration_target=vmi.migration_target,
+        shield=change.shield is not False,
+        ipv4=tuple(address for address in own if isinstance(address, IPv4Interface)),
+        ipv6=ipv6,
+        ipv4_mode=change.ipv4 or "dhcp",
+        ipv6_mode=change.ipv6 or "dhcp",
+        routes=routes,
+        gateway_lladdrs=addressing.lladdrs(nic.link, routes),
+        deprecated=addressing.deprecated(vmi.status(nic.network).addresses, ipv6)
+        if vmi.migration_target
+        else (),
+        lease=change.lease if isinstance(change.lease, int) else None,
+        hostname=_hostname(vmi, change, notes),
+        domain=max(search, key=len, default=""),
+        search=search,
+        dns=snapshot.nameservers if change.dns is None else change.dns,
+        ntp=dhcp.ntp if change.ntp is None else change.ntp,
+        boot=_boot(nic.interface, change),
+        private=dhcp.private,
+        captive_portal=change.captive_portal or "",
+        pref64=change.pref64,
+        ipv6_only=change.ipv6_only,
+    )
+    if own and not guest.dns:
+        notes.append("the guest gets no DNS server: the pod's resolv.conf names none; give dns")
+    return guest
+
+
+def _search(snapshot: Snapshot, vmi: Vmi, change: Override, notes: list[str]) -> tuple[str, ...]:
+    if change.search is not None:
+        return change.search
+    pod, invalid = dnsname.search_list(snapshot.search)
+    good, worse = dnsname.search_list(dnsname.with_subdomain(pod, vmi.subdomain))
+    notes += [f"search domain {name!r} is no DNS name and left out" for name in invalid + worse]
+    return good
+
+
+def _hostname(vmi: Vmi, change: Override, notes: list[str]) -> str:
+    if change.hostname:
+        return change.hostname
+    try:
+        return dnsname.valid(vmi.hostname)
+    except ValueError:
+        notes.append(f"host name {vmi.hostname!r} is no DNS name and left out")
+        return ""
+
+
+def _boot(interface: Interface, change: Override) -> Boot:
+    """Merge the VMI's boot file and server into what the override says of the rest."""
+    boot, dhcp = change.boot or Boot(), interface.dhcp
+    return replace(boot, file=boot.file or dhcp.boot_file, server=boot.server or dhcp.tftp_server)
+
+
+def _wiring(vmi: Vmi, nic: Nic) -> Wiring:
+    return Wiring(
+        names=nic.names,
+        mac=nic.link.mac,
+        mtu=nic.link.mtu,
+        addresses=nic.link.addresses,
+        queues=max(1, vmi.queues(nic.interface)),
+        owner=vmi.runtime_user,
+        routes=nic.link.routes,
+    )
