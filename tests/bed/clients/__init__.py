@@ -137,6 +137,11 @@ class Client:
         """Take the guest's link down or up, as an administrator in it would."""
         self.guest.link("up" if up else "down")
 
+    def carrier(self, *, on: bool) -> None:
+        """Pull or plug the guest's end of a cable, as a switch port that flaps."""
+        guest = self.guest
+        guest.netns.ip(f"link set {guest.interface} carrier {'on' if on else 'off'}")
+
     def run(self, *argv: str) -> str:
         """Run a command in the guest and return its output; RuntimeError when it fails."""
         return self.guest.run(*argv)

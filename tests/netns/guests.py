@@ -1,0 +1,113 @@
+"""A VM's start as far as its network sees it: pod, sidecar, virt-launcher's calls, a cable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from tests.bed.cable import cable
+from tests.bed.handler import managed_tap
+from tests.bed.launcher import Hook, collect
+from tests.bed.netns import Netns
+from tests.bed.pod import Pod, pod
+from tests.bed.sidecar import Sidecar, sidecar
+from tests.bed.wait import until
+
+_DOMAIN = """<domain type="kvm"><name>default_vm1</name><devices>{interface}
+<controller type="usb" index="0" model="none"/></devices></domain>"""
+_INTERFACE = """<interface type="ethernet"><source/><target dev="tap0" managed="no"/>
+<model type="virtio-non-transitional"/><mac address="{mac}"/><mtu size="{mtu}"/>
+<alias name="ua-default"/><rom enabled="no"/></interface>"""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What runs when a guest's kernel would begin to boot."""
+
+    pod: Pod
+    sidecar: Sidecar
+    hook: Hook
+    domain: str
+    """As libvirt would get it."""
+    vmi: str
+    guest: Netns
+    """eth0 is plugged into the tap and down."""
+
+
+def vmi(annotations: dict[str, Any] | None = None) -> str:
+    """Return a VMI with one NIC of ours; values of `annotations` are encoded as JSON."""
+    return json.dumps(
+        {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": "VirtualMachineInstance",
+            "metadata": {
+                "name": "vm1",
+                "namespace": "default",
+                "uid": "00000000-0000-4000-8000-000000000001",
+                "annotations": {key: json.dumps(one) for key, one in (annotations or {}).items()},
+            },
+            "spec": {
+                "hostname": "vm1",
+                "domain": {
+                    "devices": {
+                        "interfaces": [{"name": "default", "binding": {"name": "dsbridge"}}]
+                    }
+                },
+                "networks": [{"name": "default", "pod": {}}],
+            },
+            "status": {"interfaces": [{"name": "default", "podInterfaceName": "eth0"}]},
+        }
+    )
+
+
+@contextmanager
+def started(
+    layout: str, shape: str, annotations: dict[str, Any] | None = None
+) -> Iterator[Started]:
+    """Start a VM in a pod of one of LAYOUTS, in the shape `managed` or `own`."""
+    instance = vmi(annotations)
+    with (
+        pod(layout) as made,
+        sidecar(made) as running,
+        _explained(running),
+        collect(running.hooks_dir) as hook,
+    ):
+        interface = ""
+        if shape == "managed":
+            managed_tap(made.netns)
+            interface = _INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
+        domain = hook.define(_DOMAIN.format(interface=interface), instance)
+        with _plugged(made, domain) as guest:
+            yield Started(made, running, hook, domain, instance, guest)
+
+
+@contextmanager
+def _explained(running: Sidecar) -> Iterator[None]:
+    """Add the sidecar's log to whatever fails."""
+    try:
+        until(
+            lambda: running.process.poll() is not None or any(running.hooks_dir.glob("*.sock")),
+            "the sidecar's socket",
+        )
+        assert running.process.poll() is None, "the sidecar has ended"
+        yield
+    except Exception as error:
+        error.add_note(f"log of the sidecar:\n{running.log}")
+        raise
+
+
+@contextmanager
+def _plugged(made: Pod, domain: str) -> Iterator[Netns]:
+    """Plug a guest in as the domain says."""
+    nic = etree.fromstring(domain).find("devices/interface")
+    assert nic is not None, "the domain has no NIC"
+    tap = nic.find("target").get("dev")
+    mac = nic.find("mac").get("address")
+    mtu = int(nic.find("mtu").get("size"))
+    with cable(made.netns, tap, mac=mac, mtu=mtu) as guest:
+        yield guest
