@@ -92,6 +92,15 @@ class Hook:
         raise RuntimeError(f"{self.name}: no version that virt-launcher speaks: {self.versions}")
 
 
+def phase2(domain: str, *, mac: str, mtu: int) -> str:
+    """Fill in what virt-launcher reads from the pod link for the NIC that it generated."""
+    root = etree.fromstring(domain)
+    for nic in root.iterfind("devices/interface"):
+        nic.find("mac").set("address", mac)
+        nic.find("mtu").set("size", str(mtu))
+    return _text(root)
+
+
 @contextmanager
 def collect(hooks_dir: Path, timeout: float = 60) -> Iterator[Hook]:
     """Poll for the socket as Collect does; any error of Info is fatal at once, as it is there."""

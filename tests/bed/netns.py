@@ -103,13 +103,14 @@ class Netns:
 def netns(label: str) -> Iterator[Netns]:
     """Make a namespace with lo up; at exit end what still runs in it and remove it."""
     space = Netns(f"{label}-{os.getpid()}-{next(_serial)}")
-    subprocess.run(["ip", "netns", "add", space.name], check=True)
     try:
+        subprocess.run(["ip", "netns", "add", space.name], check=True)
         space.ip("link set lo up")
         yield space
     finally:
-        space._end_processes()
-        subprocess.run(["ip", "netns", "del", space.name], check=True)
+        if space.path.exists():
+            space._end_processes()
+            subprocess.run(["ip", "netns", "del", space.name], check=True)
 
 
 def end(process: subprocess.Popen[bytes], timeout: float = 5) -> int:

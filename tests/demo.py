@@ -1,0 +1,165 @@
+"""`make demo`: a pod, the sidecar, a guest, and what the guest got, in one table.
+
+Environment: CNI=flat|calico|kube-ovn|cilium|all, GUEST=vm|netns, SHAPE=own|managed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+
+from tests.bed.cable import cable
+from tests.bed.clients import client
+from tests.bed.clients.lease import kernel
+from tests.bed.handler import managed_tap
+from tests.bed.launcher import Hook, collect, phase2
+from tests.bed.layouts import LAYOUTS
+from tests.bed.netns import Netns
+from tests.bed.pod import Pod, pod
+from tests.bed.sidecar import Sidecar, sidecar
+from tests.bed.table import REMOTES, compare, missing, render
+from tests.bed.vm import Nic, Report, accelerator, nics, vm
+from tests.bed.wait import until
+
+HERE = Path(__file__).parent
+ALL = ("flat", "calico", "kube-ovn")
+ERRORS = (TimeoutError, RuntimeError, subprocess.SubprocessError, grpc.RpcError)
+DOMAINS = {
+    "own": "01-single-binding.sidecar-only.prephase2.xml",
+    "managed": "01-single-binding.managedtap.phase2.xml",
+}
+
+
+@contextmanager
+def stage(text: str) -> Iterator[None]:
+    """Say what happens now, and when it is done how long it took."""
+    print(f"  {text:.<66} ", end="", flush=True)
+    start = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print("failed", flush=True)
+        raise
+    print(f"{time.monotonic() - start:5.1f} s", flush=True)
+
+
+def demonstrate(layout: str, guest: str, shape: str) -> list[str]:
+    """Run one layout and return what is missing."""
+    print(f"\n{layout}, {shape} shape, guest: {guest}")
+    with pod(layout) as made:
+        with stage("pod as the CNI leaves it, reaching a host beyond its gateway"):
+            pinged = [until(lambda a=a: made.netns.reaches(a) and a, f"ping {a}") for a in REMOTES]
+            before = kernel(made.netns, "eth0")
+        with sidecar(made) as running:
+            try:
+                report = guest_of(made, running, guest, shape)
+            except ERRORS:
+                print(f"\nthe sidecar's log:\n{running.log[-4000:]}", file=sys.stderr)
+                raise
+        rows = compare(made, before, pinged, report)
+        print(f"\n{render(('', 'pod', f'guest ({described(guest)})'), rows)}\n", flush=True)
+        return [f"{layout}: {line}" for line in missing(rows)]
+
+
+def guest_of(made: Pod, running: Sidecar, guest: str, shape: str) -> Report:
+    """Play KubeVirt's part from the hook socket to Shutdown, with a guest that reports between."""
+    with ExitStack() as stack:
+        with stage("sidecar starts; virt-launcher finds its socket and asks Info"):
+            hook = stack.enter_context(collect(running.hooks_dir))
+        report = REPORT[guest](made, define(made, hook, shape))
+        with stage("Shutdown; the sidecar ends"):
+            hook.shutdown()
+            if running.process.wait(timeout=5) != 0:
+                raise RuntimeError(f"the sidecar's exit status is {running.process.returncode}")
+        return report
+
+
+def define(made: Pod, hook: Hook, shape: str) -> Nic:
+    """Wire as virt-handler does, if it is its part, and define the domain."""
+    vmi = (HERE / "vmis" / "vmi-01-single-binding.json").read_text()
+    domain = (HERE / "domains" / DOMAINS[shape]).read_text()
+    if shape == "managed":
+        with stage("virt-handler wires bridge, tap and placeholder"):
+            managed_tap(made.netns)
+        domain = phase2(domain, mac=made.layout.mac, mtu=made.layout.mtu)
+    with stage("OnDefineDomain, three passes"):
+        (nic,) = nics(hook.define(domain, vmi))
+    return nic
+
+
+def vm_report(made: Pod, nic: Nic) -> Report:
+    """Boot a virtual machine on the tap and let it report."""
+    with stage(f"VM boots ({described('vm')}), leases and pings"), vm(made, nic) as running:
+        return running.report()
+
+
+def netns_report(made: Pod, nic: Nic) -> Report:
+    """Plug a namespace into the tap and run a real client in it."""
+    with (
+        stage("namespace on the tap: dhclient leases, the kernel takes the RA"),
+        cable(made.netns, nic.tap, mac=nic.mac, queues=nic.queues) as guest,
+        client("dhclient", guest, made.workdir) as running,
+    ):
+        lease = running.lease(timeout=30)
+        return Report(nic.mac, lease, tuple(a for a in REMOTES if answers(guest, a)))
+
+
+def answers(guest: Netns, address: str) -> bool:
+    """Say whether an address answers within a few tries, as the first may be lost to ARP."""
+    return any(guest.reaches(address) for _ in range(3))
+
+
+REPORT = {"vm": vm_report, "netns": netns_report}
+
+
+def described(guest: str) -> str:
+    return f"VM, {accelerator()}" if guest == "vm" else "dhclient"
+
+
+def choice(name: str, *known: str) -> str:
+    value = os.environ.get(name) or known[0]
+    if value not in known:
+        sys.exit(f"{name}={value}: not one of {', '.join(known)}")
+    return value
+
+
+def interrupt(*_: object) -> None:
+    """End at the first signal; a second one must not disturb the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    layout = choice("CNI", "flat", *LAYOUTS, "all")
+    guest, shape = choice("GUEST", *REPORT), choice("SHAPE", *DOMAINS)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        problems = [
+            line
+            for name in (ALL if layout == "all" else (layout,))
+            for line in demonstrate(name, guest, shape)
+        ]
+    except KeyboardInterrupt:
+        print("\ninterrupted; everything is cleaned up", file=sys.stderr)
+        return 130
+    except grpc.RpcError as error:
+        problems = [f"{error.code().name}: {error.details()}"]
+    except ERRORS as error:
+        problems = [str(error)]
+    for line in problems:
+        print(f"FAILED {line}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
