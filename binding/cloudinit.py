@@ -42,7 +42,10 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
     # it is without userData.
     if "DataSource" in source and not source.get("UserData"):
         wanted["UserData"] = _NOTHING
-    return data if wanted == source else json.dumps(wanted).encode()
+    try:
+        return data if wanted == source else json.dumps(wanted).encode()
+    except RecursionError:
+        raise CloudInitError("cloud-init data is nested too deep; send it flat") from None
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

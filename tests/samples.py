@@ -1,0 +1,112 @@
+"""VMIs and domains as KubeVirt makes them, and pods as CNIs make them."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import Path
+from typing import Any
+
+from binding import names
+from binding.guest import Route
+from binding.snapshot import Link, Snapshot
+from binding.vmi import Vmi, decode
+
+_HERE = Path(__file__).parent
+VMIS = sorted(path.stem.removeprefix("vmi-") for path in (_HERE / "vmis").glob("*.json"))
+DOMAINS = sorted(path.stem for path in (_HERE / "domains").glob("*.xml"))
+
+POD_MAC = "0a:58:0a:f4:01:05"
+GATEWAY_MAC = "0a:58:0a:f4:01:01"
+
+
+def vmi_object(name: str) -> dict[str, Any]:
+    """The JSON object of vmis/vmi-<name>.json, to be changed at will."""
+    return json.loads((_HERE / "vmis" / f"vmi-{name}.json").read_bytes())
+
+
+def vmi(name: str, annotations: dict[str, str] | None = None, **interface: object) -> Vmi:
+    """The VMI, with more annotations and with fields of its first interface changed."""
+    value = vmi_object(name)
+    value["metadata"]["annotations"].update(annotations or {})
+    value["spec"]["domain"]["devices"]["interfaces"][0].update(interface)
+    return decode(json.dumps(value).encode())
+
+
+def domain_xml(name: str) -> bytes:
+    """The bytes of domains/<name>.xml."""
+    return (_HERE / "domains" / f"{name}.xml").read_bytes()
+
+
+def sample_of(domain: str) -> str:
+    """The name of the VMI that a domain was made from."""
+    return domain.split(".")[0]
+
+
+def route(to: str, via: str | None = None) -> Route:
+    return Route(ip_network(to), ip_address(via) if via else None)
+
+
+def pod_link(
+    name: str, addresses: tuple[str, ...], routes: tuple[Route, ...], **other: object
+) -> Link:
+    fields: dict[str, Any] = {"index": 2, "mac": POD_MAC, "mtu": 1450, "kind": "veth", "up": True}
+    return Link(
+        name,
+        addresses=tuple(ip_interface(address) for address in addresses),
+        routes=routes,
+        **fields | other,
+    )
+
+
+def snapshot(*links: Link, search: tuple[str, ...] = ("ns1.svc.cluster.local",)) -> Snapshot:
+    lo = Link("lo", 1, "00:00:00:00:00:00", 65536, up=True)
+    return Snapshot(4026532000, (lo, *links), (ip_address("10.96.0.10"),), search)
+
+
+FLAT_LINK = pod_link(
+    "eth0",
+    ("10.244.1.5/24", "fd00:10:244:1::5/64"),
+    (
+        route("0.0.0.0/0", "10.244.1.1"),
+        route("10.244.1.0/24"),
+        route("::/0", "fd00:10:244:1::1"),
+        route("fd00:10:244:1::/64"),
+    ),
+    neighbors=((ip_address("10.244.1.1"), GATEWAY_MAC), (ip_address("10.244.1.77"), POD_MAC)),
+)
+FLAT = snapshot(FLAT_LINK)
+
+KINDNET = snapshot(
+    pod_link(
+        "eth0",
+        ("10.244.1.5/24", "fd00:10:244:1::5/64"),
+        (
+            route("0.0.0.0/0", "10.244.1.1"),
+            route("10.244.1.0/24", "10.244.1.1"),
+            route("10.244.1.1/32"),
+            route("::/0", "fd00:10:244:1::1"),
+            route("fd00:10:244:1::/64", "fd00:10:244:1::1"),
+            route("fd00:10:244:1::1/128"),
+        ),
+    )
+)
+
+CALICO = snapshot(
+    pod_link(
+        "eth0",
+        ("10.244.1.5/32", "fd00:10:244:1::5/128"),
+        (
+            route("0.0.0.0/0", "169.254.1.1"),
+            route("169.254.1.1/32"),
+            route("::/0", "fe80::ecee:eeff:feee:eeee"),
+        ),
+    )
+)
+
+
+def secondary(network: str, *addresses: str, name: str = "") -> Link:
+    """A link that multus made for a secondary network."""
+    return pod_link(
+        name or names.hashed(network), addresses, (), index=7, mac="02:00:00:00:00:07", mtu=9000
+    )
