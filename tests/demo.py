@@ -65,7 +65,7 @@ def demonstrate(layout: str, guest: str, shape: str) -> list[str]:
                 print(f"\nthe sidecar's log:\n{running.log[-4000:]}", file=sys.stderr)
                 raise
         rows = compare(made, before, pinged, report)
-        print(f"\n{render(('', 'pod', f'guest ({described(guest)})'), rows)}\n", flush=True)
+        print(f"\n{render(('', 'pod', f'guest: {described(guest)}'), rows)}\n", flush=True)
         return [f"{layout}: {line}" for line in missing(rows)]
 
 
@@ -97,16 +97,18 @@ def define(made: Pod, hook: Hook, shape: str) -> Nic:
 
 def vm_report(made: Pod, nic: Nic) -> Report:
     """Boot a virtual machine on the tap and let it report."""
-    with stage(f"VM boots ({described('vm')}), leases and pings"), vm(made, nic) as running:
+    with stage("kernel and initramfs of the VM; does KVM boot them?"):
+        accel = accelerator()
+    with stage(f"VM boots under {accel}, leases and pings"), vm(made, nic) as running:
         return running.report()
 
 
 def netns_report(made: Pod, nic: Nic) -> Report:
     """Plug a namespace into the tap and run a real client in it."""
     with (
-        stage("namespace on the tap: dhclient leases, the kernel takes the RA"),
+        stage("namespace on the tap: systemd-networkd leases, then pings"),
         cable(made.netns, nic.tap, mac=nic.mac, queues=nic.queues) as guest,
-        client("dhclient", guest, made.workdir) as running,
+        client("networkd", guest, made.workdir) as running,
     ):
         lease = running.lease(timeout=30)
         return Report(nic.mac, lease, tuple(a for a in REMOTES if answers(guest, a)))
@@ -121,7 +123,7 @@ REPORT = {"vm": vm_report, "netns": netns_report}
 
 
 def described(guest: str) -> str:
-    return f"VM, {accelerator()}" if guest == "vm" else "dhclient"
+    return f"VM under {accelerator()}" if guest == "vm" else "systemd-networkd"
 
 
 def choice(name: str, *known: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv6Interface
 
 from tests.bed.clients.lease import Kernel
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH, Pod
@@ -26,8 +27,8 @@ def compare(pod: Pod, before: Kernel, pinged: Iterable[str], guest: Report) -> t
     """Set what the pod had, `before` anything was wired, against what the guest reports."""
     layout, lease = pod.layout, guest.lease
     router6 = str(lease.default6 or "")
-    routes = {*lease.routes4, *lease.routes6}
-    wanted = [r for r in (*before.routes4, *before.routes6) if r[0] != "default"]
+    wanted = _beside_default(before.routes4 + before.routes6, before.ipv6)
+    routes = _beside_default(lease.routes4 + lease.routes6, lease.ipv6)
     leased = bool(lease.ipv4 and lease.ipv6)
     return (
         _same("MAC", [layout.mac], [guest.mac]),
@@ -49,8 +50,8 @@ def compare(pod: Pod, before: Kernel, pinged: Iterable[str], guest: Report) -> t
         Row(
             "routes",
             _routes(wanted),
-            _routes(r for r in (*lease.routes4, *lease.routes6) if r[0] != "default"),
-            routes.issuperset(wanted),
+            _routes(routes),
+            set(routes) >= set(wanted),
         ),
         _same("DNS", NAMESERVERS, lease.dns),
         _same("search", SEARCH, lease.search),
@@ -97,6 +98,14 @@ def _texts(values: Iterable[object]) -> tuple[str, ...]:
 
 def _default(routes: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
     return tuple(via or "on-link" for destination, via in routes if destination == "default")
+
+
+def _beside_default(
+    routes: Iterable[tuple[str, str | None]], own: Iterable[IPv6Interface]
+) -> list[tuple[str, str | None]]:
+    """Leave out defaults, and what the kernel adds for an address without a subnet."""
+    hosts = {str(address.ip) for address in own}
+    return [route for route in routes if route[0] != "default" and route[0] not in hosts]
 
 
 def _routes(routes: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
