@@ -40,7 +40,7 @@ def domain_xml(name: str) -> bytes:
 
 def sample_of(domain: str) -> str:
     """The name of the VMI that a domain was made from."""
-    return domain.split(".")[0]
+    return domain.split(".", maxsplit=1)[0]
 
 
 def route(to: str, via: str | None = None) -> Route:
