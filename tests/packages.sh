@@ -3,7 +3,7 @@
 set -euo pipefail
 common=(iproute2 iputils-ping busybox-static isc-dhcp-client cpio qemu-system-x86)
 case ${1:-} in
-  demo) set -- "${common[@]}" ;;
+  demo) set -- "${common[@]}" $([ "${GUEST:-vm}" = vm ] || echo systemd dbus) ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \
     klibc-utils dnsmasq-base ndisc6 radvd ;;
 esac
