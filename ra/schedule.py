@@ -1,0 +1,82 @@
+"""When router advertisements go out (RFC 4861 section 6.2.4). Pure; `now` in seconds.
+
+A guest that hears one RA keeps its route for 18 hours, so the periodic ones are as rare
+as RFC 4861 lets them be. They are what renews it when the guest never asks again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+LONGEST, SHORTEST = 1800.0, 1350.0
+"""MaxRtrAdvInterval and MinRtrAdvInterval (section 6.2.1)."""
+BETWEEN_MULTICASTS = 3.0
+"""MIN_DELAY_BETWEEN_RAS (section 10)."""
+INITIAL = 3
+"""MAX_INITIAL_RTR_ADVERTISEMENTS."""
+INITIAL_LONGEST, INITIAL_SHORTEST = 16.0, 4.0
+"""MAX_INITIAL_RTR_ADVERT_INTERVAL, and our shortest between two initial ones."""
+BURST, PER_SECOND = 8.0, 1.0
+"""Unicast answers: a storm of RS gets a burst and then one per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The state of one guest's advertisements."""
+
+    seed: str
+    """Spreads the guests of a node over time, equally on every run."""
+    at: float | None
+    """When the next multicast RA is due."""
+    reason: str = "periodic"
+    initial: int = 0
+    """How many of those that follow an appearance or a change are left."""
+    sent: int = 0
+    last: float = -math.inf
+    tokens: float = BURST
+    counted: float = -math.inf
+    """When tokens was true."""
+
+    def later(self, now: float, reason: str, delay: float = 0.0) -> Schedule:
+        """Begin a new series of initial RAs, as soon as the distance to the last allows."""
+        at = max(now + delay, self.last + BETWEEN_MULTICASTS)
+        return replace(self, at=at, reason=reason, initial=INITIAL)
+
+    def sooner(self, at: float) -> Schedule:
+        """Move the next multicast RA forward, to answer an RS from the unspecified address."""
+        earliest = max(at, self.last + BETWEEN_MULTICASTS)
+        return self if self.at is not None and self.at <= earliest else replace(self, at=earliest)
+
+    def multicast(self, now: float) -> Schedule:
+        """Record a multicast RA and set the time of the next."""
+        left = max(self.initial - 1, 0)
+        shortest, longest = (INITIAL_SHORTEST, INITIAL_LONGEST) if left else (SHORTEST, LONGEST)
+        wait = shortest + (longest - shortest) * _fraction(self.seed, self.sent)
+        return replace(
+            self,
+            at=now + wait,
+            reason=self.reason if left else "periodic",
+            initial=left,
+            sent=self.sent + 1,
+            last=now,
+        )
+
+    def unicast(self, now: float) -> Schedule | None:
+        """Take a token for a unicast answer; None when there is none left."""
+        gained = (now - self.counted) * PER_SECOND
+        tokens = min(BURST, self.tokens + gained)
+        return replace(self, tokens=tokens - 1, counted=now) if tokens >= 1 else None
+
+
+def begin(seed: str, now: float | None) -> Schedule:
+    """Return the schedule of a guest that has not been heard; None waits for it for ever."""
+    if now is None:
+        return Schedule(seed, None)
+    return Schedule(seed, now + SHORTEST + (LONGEST - SHORTEST) * _fraction(seed, -1))
+
+
+def _fraction(seed: str, count: int) -> float:
+    digest = blake2b(f"{seed} {count}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 2**32
