@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
 from binding import names
-from binding.guest import Route
+from binding.discover import Attachment, Discovery, guests
+from binding.guest import GuestNetwork, Route
+from binding.override import parse_defaults
 from binding.snapshot import Link, Snapshot
 from binding.vmi import Vmi, decode
 
@@ -110,3 +113,32 @@ def secondary(network: str, *addresses: str, name: str = "") -> Link:
     return pod_link(
         name or names.hashed(network), addresses, (), index=7, mac="02:00:00:00:00:07", mtu=9000
     )
+
+
+MANAGED = {"default": Attachment("tap0", POD_MAC, 1450)}
+NO_DOMAIN: dict[str, Attachment] = {}
+
+
+def discovered(
+    instance: Vmi,
+    pod: Snapshot = FLAT,
+    attached: Mapping[str, Attachment] = NO_DOMAIN,
+    *,
+    plugin: str | None = "dsbridge",
+    wired: tuple[str, ...] = (),
+) -> Discovery:
+    return guests(pod, instance, attached, plugin=plugin, defaults=parse_defaults(""), wired=wired)
+
+
+def told(
+    instance: Vmi, pod: Snapshot = FLAT, attached: Mapping[str, Attachment] = NO_DOMAIN
+) -> GuestNetwork:
+    (guest,) = discovered(instance, pod, attached).guests
+    return guest
+
+
+def overridden(pod: Snapshot = FLAT, **keys: object) -> GuestNetwork:
+    return told(vmi("01-single-binding", {"dsbridge.io/default": json.dumps(keys)}), pod)
+
+
+ONE = vmi("01-single-binding")

@@ -1,0 +1,126 @@
+"""What else a guest is told, from pod, VMI and override."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import IPv6Network, ip_address
+
+import pytest
+
+from binding.discover import guests
+from binding.guest import Boot
+from binding.override import Override, OverrideError
+from tests import samples
+from tests.samples import (
+    FLAT,
+    FLAT_LINK,
+    ONE,
+    discovered,
+    overridden,
+    told,
+)
+
+# Names and servers
+
+
+@pytest.mark.parametrize(
+    "search, subdomain, told_search, domain",
+    [
+        (("ns1.svc.cluster.local", "svc.cluster.local"), "", None, "ns1.svc.cluster.local"),
+        (
+            ("ns1.svc.cluster.local", "svc.cluster.local"),
+            "sub",
+            ("sub.ns1.svc.cluster.local", "ns1.svc.cluster.local", "svc.cluster.local"),
+            "sub.ns1.svc.cluster.local",
+        ),
+        (("sub.ns1.svc.cluster.local",), "sub", None, "sub.ns1.svc.cluster.local"),
+        (("corp.example",), "sub", None, "corp.example"),
+        (("a.example", "very-long.example"), "", None, "very-long.example"),
+        ((), "sub", (), ""),
+    ],
+    ids=["as is", "subdomain", "present already", "no service domain", "longest", "none"],
+)
+def test_search_list_and_domain_are_kubevirts(search, subdomain, told_search, domain):
+    guest = told(replace(ONE, subdomain=subdomain), samples.snapshot(FLAT_LINK, search=search))
+    assert guest.search == (search if told_search is None else told_search)
+    assert guest.domain == domain
+
+
+def test_an_invalid_search_domain_is_left_out_with_a_warning():
+    bad = (".", "a..b", "-x.example", "x" * 64, ".".join(["abc"] * 64), "ü.example")
+    found = discovered(ONE, samples.snapshot(FLAT_LINK, search=("Good_1.Example.", *bad)))
+    assert found.guests[0].search == ("good_1.example",)
+    assert len(found.warnings) == len(bad)
+    assert "network default: search domain '.' is no DNS name and left out" in found.warnings
+
+
+def test_no_dns_server_is_made_up():
+    pod = replace(FLAT, nameservers=())
+    found = discovered(ONE, pod)
+    assert found.guests[0].dns == ()
+    assert "no DNS server" in found.warnings[0]
+    assert overridden(pod, dns=["192.0.2.53"]).dns == (ip_address("192.0.2.53"),)
+
+
+def test_host_name():
+    assert told(ONE).hostname == ONE.hostname
+    assert overridden(hostname="web").hostname == "web"
+    found = discovered(replace(ONE, hostname="a b"))
+    assert found.guests[0].hostname == ""
+    assert "host name 'a b' is no DNS name" in found.warnings[0]
+
+
+def test_dhcp_options_of_the_vmi_are_told():
+    guest = told(samples.vmi("06-dhcp-options"))
+    assert guest.boot == Boot(file="pxelinux.0", server="tftp.example")
+    assert guest.ntp == (ip_address("192.0.2.10"), ip_address("192.0.2.11"))
+    assert guest.private == ((240, b"private-240"), (254, b"x"))
+
+
+def test_the_override_completes_and_replaces_dhcp_options():
+    change = {"boot": {"server": "192.0.2.9", "byArch": {"7": "x.efi"}}, "ntp": ["192.0.2.8"]}
+    vmi = samples.vmi("06-dhcp-options", {"dsbridge.io/default": json.dumps(change)})
+    guest = told(vmi)
+    assert guest.boot == Boot("pxelinux.0", "192.0.2.9", ((7, "x.efi"),))
+    assert guest.ntp == (ip_address("192.0.2.8"),)
+
+
+def test_every_other_key_of_the_override_arrives():
+    guest = overridden(
+        provider="kube-ovn",
+        ipv4="off",
+        ipv6="both",
+        search=["corp.example"],
+        lease=600,
+        shield=False,
+        pref64="64:ff9b::/96",
+        captivePortal="https://p.example",
+        ipv6Only=300,
+    )
+    assert (guest.provider, guest.ipv4_mode, guest.ipv6_mode) == ("kube-ovn", "off", "both")
+    assert (guest.search, guest.domain, guest.lease) == (("corp.example",), "corp.example", 600)
+    assert (guest.shield, guest.ipv6_only) == (False, 300)
+    assert guest.pref64 == IPv6Network("64:ff9b::/96")
+    assert guest.captive_portal == "https://p.example"
+
+
+def test_defaults_of_the_cluster_yield_to_the_annotation():
+    vmi = samples.vmi("01-single-binding", {"dsbridge.io/default": '{"lease": "infinite"}'})
+    defaults = Override(lease=600, ipv6="slaac")
+    (guest,) = guests(FLAT, vmi, {}, plugin="dsbridge", defaults=defaults).guests
+    assert (guest.lease, guest.ipv6_mode) == (None, "slaac")
+
+
+def test_a_bad_annotation_is_an_error():
+    with pytest.raises(OverrideError, match=r"annotation dsbridge.io/default: unknown key"):
+        overridden(dnss=[])
+
+
+def test_an_annotation_for_no_network_is_named():
+    vmi = samples.vmi("01-single-binding", {"dsbridge.io/defualt": "{}"})
+    (warning,) = discovered(vmi).warnings
+    assert warning == (
+        "annotation dsbridge.io/defualt belongs to no interface of ours; "
+        "there are: dsbridge.io/default"
+    )
