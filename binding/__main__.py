@@ -1,0 +1,54 @@
+"""`python -m binding`: the sidecar, and what an operator asks of a running one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from binding import logs
+from binding.version import VERSION
+
+
+def _arguments() -> argparse.Namespace:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--hooks-dir",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="where virt-launcher looks for hook sockets (default: /var/run/kubevirt-hooks)",
+    )
+    parser = argparse.ArgumentParser(prog="dsbridge", description=__doc__, parents=[shared])
+    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
+    )
+    parser.set_defaults(command="run")
+    commands = parser.add_subparsers(title="commands for a running sidecar")
+    status = commands.add_parser(
+        "status", parents=[shared], help="show guests, counters and warnings"
+    )
+    status.set_defaults(command="status")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+    arguments = parser.parse_args()
+    if not hasattr(arguments, "hooks_dir"):
+        arguments.hooks_dir = Path("/var/run/kubevirt-hooks")
+    return arguments
+
+
+def main() -> int:
+    """Run the sidecar until the VM ends, or one command. Returns the exit status."""
+    arguments = _arguments()
+    if arguments.command == "status":
+        from binding import cli  # noqa: PLC0415  # the sidecar does without
+
+        return cli.status(arguments.hooks_dir, as_json=arguments.json)
+    logs.to_stderr(arguments.log_level)
+    from binding import sidecar  # noqa: PLC0415  # after the log: gRPC may have something to say
+
+    return sidecar.run(arguments.hooks_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""From a domain and a VMI to a served guest: the steps of one OnDefineDomain, in order.
+
+Knows nothing of gRPC, so that KubeVirt's structured plugin can run on the same logic.
+Everything that can be refused is refused before anything is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from binding import caps, cloudinit, discover, domain, links, override, vmi
+from binding.child import PlumbError, plumb
+from binding.codec import encode
+from binding.guest import GuestNetwork
+from binding.ledger import Ledger
+from binding.snapshot import Snapshot
+from binding.supervisor import ServeError, Supervisor
+from binding.wiring import Wiring
+
+_log = logging.getLogger(__name__)
+
+_INVALID = (vmi.VmiError, domain.DomainError, override.OverrideError)
+_POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+
+
+class InvalidInput(Exception):  # noqa: N818  # named as its gRPC status
+    """The VMI, the domain or an annotation cannot be understood; the text says which."""
+
+
+class FailedPrecondition(Exception):  # noqa: N818  # named as its gRPC status
+    """A link or a privilege is missing; the text says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment of the sidecar decides."""
+
+    plugin: str | None
+    """NETWORK_BINDING_PLUGIN_NAME; None before KubeVirt 1.9."""
+    defaults: str = ""
+    """DSBRIDGE_DEFAULTS, JSON."""
+
+
+class Binder:
+    """Serves the guests of one virt-launcher pod."""
+
+    def __init__(self, snapshot: Snapshot, settings: Settings) -> None:
+        self._snapshot = snapshot
+        self._settings = settings
+        self._one_at_a_time = asyncio.Lock()
+        self._wired: tuple[Wiring, ...] = ()
+        self.ledger = Ledger()
+        self.supervisor = Supervisor(self.ledger.take)
+
+    async def define(self, domain_xml: bytes, vmi_json: bytes) -> bytes:
+        """Wire and serve the VMI's guests; return the domain that libvirt shall define.
+
+        Equal input has no further effect. Raises InvalidInput and FailedPrecondition.
+        """
+        async with self._one_at_a_time:
+            try:
+                instance = vmi.decode(vmi_json)
+                attached = domain.attachments(domain_xml)
+                found = self._discover(instance, attached)
+                edited = domain.edit(domain_xml, instance, found.guests)
+            except _INVALID as error:
+                raise InvalidInput(str(error)) from error
+            except discover.MissingLink as error:
+                raise FailedPrecondition(str(error)) from error
+            self._check_privileges(found)
+            await self._wire(found.wirings)
+            self._check_taps(found.guests)
+            await self._serve(found.guests)
+            self.ledger.serve(found.guests, found.warnings)
+            return edited
+
+    def cloud_init(self, data: bytes, vmi_json: bytes) -> bytes:
+        """Return cloud-init's data with networkData for the guests, if it has none.
+
+        Raises InvalidInput.
+        """
+        try:
+            instance = vmi.decode(vmi_json)
+            return cloudinit.complete(data, self._discover(instance, {}).guests, instance)
+        except (*_INVALID, cloudinit.CloudInitError, discover.MissingLink) as error:
+            raise InvalidInput(str(error)) from error
+
+    def _discover(
+        self, instance: vmi.Vmi, attached: Mapping[str, domain.Attachment]
+    ) -> discover.Discovery:
+        defaults = override.parse_defaults(self._settings.defaults)
+        return discover.guests(
+            self._snapshot,
+            instance,
+            attached,
+            plugin=self._settings.plugin,
+            defaults=defaults,
+            wired={one.names.tap for one in self._wired},
+        )
+
+    def _check_privileges(self, found: discover.Discovery) -> None:
+        needed = {"NET_ADMIN"} if found.wirings else set()
+        if any(_answers(guest) for guest in found.guests):
+            needed.add("NET_RAW")
+        if missing := sorted(needed - caps.permitted()):
+            raise FailedPrecondition(
+                f"the sidecar lacks {' and '.join(missing)}: the pod was not granted it; {_POLICY}"
+            )
+
+    async def _wire(self, wirings: tuple[Wiring, ...]) -> None:
+        if wirings == self._wired and all(links.mtu(one.names.tap) for one in wirings):
+            return
+        try:
+            if wirings:
+                await plumb("wire", encode(wirings))
+        except PlumbError as error:
+            remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
+            raise FailedPrecondition(f"wiring was undone: {error}{remedy}") from error
+        self._wired = wirings
+
+    def _check_taps(self, guests: tuple[GuestNetwork, ...]) -> None:
+        for guest in guests:
+            mtu = links.mtu(guest.tap)
+            if mtu is None:
+                raise FailedPrecondition(
+                    f"network {guest.network}: there is no link {guest.tap} in the pod, only "
+                    f"{', '.join(links.names())}; does the binding's domainAttachmentType fit?"
+                )
+            if mtu < guest.mtu:
+                _log.warning(
+                    "tap %s has MTU %d, the guest is told %d",
+                    guest.tap,
+                    mtu,
+                    guest.mtu,
+                    extra={"network": guest.network},
+                )
+
+    async def _serve(self, guests: tuple[GuestNetwork, ...]) -> None:
+        try:
+            await self.supervisor.serve(tuple(guest for guest in guests if _answers(guest)))
+        except ServeError as error:
+            remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
+            raise FailedPrecondition("; ".join(filter(None, [str(error), remedy]))) from error
+
+
+def _answers(guest: GuestNetwork) -> bool:
+    """Whether this guest's frames are read at all; a NIC without IPAM is left alone."""
+    return guest.provider != "off" and bool(guest.ipv4 or guest.ipv6 or guest.provider != "in-pod")

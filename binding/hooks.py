@@ -1,0 +1,124 @@
+"""KubeVirt's hook services over gRPC: bytes in, bytes out, errors as statuses.
+
+Method names are the protocol's. What happens is in binding.binder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from types import ModuleType
+from typing import Any, TypeVar
+
+import grpc
+
+from binding.binder import Binder, FailedPrecondition, InvalidInput
+from proto import (
+    info_pb2,
+    info_pb2_grpc,
+    v1alpha1_pb2,
+    v1alpha1_pb2_grpc,
+    v1alpha2_pb2,
+    v1alpha2_pb2_grpc,
+    v1alpha3_pb2,
+    v1alpha3_pb2_grpc,
+)
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Context = grpc.aio.ServicerContext[Any, Any]
+
+VERSIONS = ("v1alpha1", "v1alpha2", "v1alpha3")
+
+
+class Info(info_pb2_grpc.InfoServicer):
+    """Asked once, within a second, by virt-launcher; an error here is fatal to the VM."""
+
+    def __init__(self, name: str, *, cloud_init: bool) -> None:
+        points = ["OnDefineDomain", "Shutdown"]
+        # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
+        points += ["PreCloudInitIso"] if cloud_init else []
+        self._answer = info_pb2.InfoResult(
+            name=name,
+            versions=VERSIONS,
+            hookPoints=[info_pb2.HookPoint(name=point, priority=0) for point in points],
+        )
+
+    async def Info(self, request: info_pb2.InfoParams, context: Context) -> info_pb2.InfoResult:  # noqa: N802, ARG002
+        return self._answer
+
+
+class _Callbacks:
+    """The same for every version of the service; each has message classes of its own."""
+
+    def __init__(self, messages: ModuleType, binder: Binder, stop: asyncio.Event) -> None:
+        self._messages = messages
+        self._binder = binder
+        self._stop = stop
+
+    async def OnDefineDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
+        xml = await _or_status(context, self._binder.define(request.domainXML, request.vmi))
+        return self._messages.OnDefineDomainResult(domainXML=xml)
+
+    async def PreCloudInitIso(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
+        data, legacy = await _or_status(context, self._cloud_init(request))
+        return self._messages.PreCloudInitIsoResult(
+            cloudInitData=data, cloudInitNoCloudSource=legacy
+        )
+
+    async def Shutdown(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401, ARG002
+        _log.info("virt-launcher says that the VM has ended")
+        self._stop.set()
+        return self._messages.ShutdownResult()
+
+    async def _cloud_init(self, request: Any) -> tuple[bytes, bytes]:  # noqa: ANN401
+        return (
+            self._binder.cloud_init(request.cloudInitData, request.vmi),
+            self._binder.cloud_init(request.cloudInitNoCloudSource, request.vmi),
+        )
+
+
+class _V1Alpha1(_Callbacks, v1alpha1_pb2_grpc.CallbacksServicer):
+    pass
+
+
+class _V1Alpha2(_Callbacks, v1alpha2_pb2_grpc.CallbacksServicer):
+    pass
+
+
+class _V1Alpha3(_Callbacks, v1alpha3_pb2_grpc.CallbacksServicer):
+    pass
+
+
+async def _or_status(context: Context, work: Awaitable[T]) -> T:
+    """Await the work; end the call with a status that names what is wrong."""
+    try:
+        return await work
+    except InvalidInput as error:
+        status, text = grpc.StatusCode.INVALID_ARGUMENT, str(error)
+    except FailedPrecondition as error:
+        status, text = grpc.StatusCode.FAILED_PRECONDITION, str(error)
+    except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the VM without answers
+        _log.exception("a hook call failed for a reason of our own")
+        status, text = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
+    _log.error("refused: %s", text)
+    await context.abort(status, text)
+    raise AssertionError("abort() raises")
+
+
+def server(binder: Binder, name: str, stop: asyncio.Event, *, cloud_init: bool) -> grpc.aio.Server:
+    """Return a gRPC server of every hook service, not yet bound or started."""
+    grpc_server = grpc.aio.server()
+    info_pb2_grpc.add_InfoServicer_to_server(Info(name, cloud_init=cloud_init), grpc_server)
+    v1alpha1_pb2_grpc.add_CallbacksServicer_to_server(
+        _V1Alpha1(v1alpha1_pb2, binder, stop), grpc_server
+    )
+    v1alpha2_pb2_grpc.add_CallbacksServicer_to_server(
+        _V1Alpha2(v1alpha2_pb2, binder, stop), grpc_server
+    )
+    v1alpha3_pb2_grpc.add_CallbacksServicer_to_server(
+        _V1Alpha3(v1alpha3_pb2, binder, stop), grpc_server
+    )
+    return grpc_server

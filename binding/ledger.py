@@ -1,0 +1,116 @@
+"""What became of each guest: counters, last exchanges and warnings, for log and `status`."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from binding.channel import Message
+from binding.guest import GuestNetwork
+
+_log = logging.getLogger(__name__)
+_MOST_WARNINGS = 20
+
+
+@dataclass(slots=True)
+class _Page:
+    guest: GuestNetwork
+    warnings: list[str] = field(default_factory=list)
+    counters: Counter[str] = field(default_factory=Counter)
+    last: dict[str, dict[str, str]] = field(default_factory=dict)
+    router: dict[str, str | None] | None = None
+
+
+class Ledger:
+    """Adds up what successive `serve` children report."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, _Page] = {}
+
+    def serve(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
+        """Open a page for each guest; equal guests keep theirs. Log what is new."""
+        pages = {}
+        for guest in guests:
+            page = self._pages.get(guest.network)
+            if page is None or page.guest != guest:
+                page = _Page(guest)
+                _log.info("%s", _summary(guest), extra=_about(guest))
+            pages[guest.network] = page
+        self._pages = pages
+        for warning in warnings:
+            network = warning.partition(":")[0].removeprefix("network ")
+            for page in [pages[network]] if network in pages else pages.values():
+                self._warn(page, warning)
+
+    def take(self, message: Message) -> None:
+        """Add one report of `serve`; a guest that is no longer served is passed over."""
+        for report in message["guests"]:
+            page = self._pages.get(report["network"])
+            if page is None:
+                continue
+            page.counters.update(report["counters"])
+            page.router = report["router"]
+            for event in report["events"]:
+                self._event(page, event)
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return the `guests` of the status object."""
+        return [
+            {
+                "network": page.guest.network,
+                "shape": page.guest.shape,
+                "provider": page.guest.provider,
+                "tap": page.guest.tap,
+                "mac": page.guest.mac,
+                "mtu": page.guest.mtu,
+                "ipv4": [str(address) for address in page.guest.ipv4],
+                "ipv6": [str(address) for address in page.guest.ipv6],
+                "router": page.router,
+                "counters": dict(sorted(page.counters.items())),
+                "last": page.last,
+                "warnings": page.warnings,
+            }
+            for page in self._pages.values()
+        ]
+
+    def _event(self, page: _Page, event: dict[str, Any]) -> None:
+        reply, request, note = event["reply"], event["request"], event["note"]
+        text = ": ".join(filter(None, (_words(request, reply), note)))
+        if event["warning"]:
+            self._warn(page, text)
+        else:
+            level = logging.INFO if reply else logging.DEBUG
+            _log.log(level, "%s", text, extra=_about(page.guest))
+        if not request and not reply:
+            return
+        page.last[request or reply] = {
+            "reply": reply,
+            "note": note,
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+
+    def _warn(self, page: _Page, text: str) -> None:
+        if text in page.warnings:
+            return
+        _log.warning("%s", text, extra=_about(page.guest))
+        if len(page.warnings) < _MOST_WARNINGS:
+            page.warnings.append(text)
+
+
+def _words(request: str, reply: str) -> str:
+    if request and reply:
+        return f"{reply} to {request}"
+    return f"silence to {request}" if request else reply
+
+
+def _about(guest: GuestNetwork) -> dict[str, str]:
+    return {"network": guest.network, "mac": guest.mac, "tap": guest.tap}
+
+
+def _summary(guest: GuestNetwork) -> str:
+    addresses = [str(a.ip) for a in guest.ipv4] + [str(a.ip) for a in guest.ipv6]
+    told = ", ".join(addresses) or "no address"
+    return f"{guest.provider} for {told} ({guest.shape}, MTU {guest.mtu})"

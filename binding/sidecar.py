@@ -1,0 +1,110 @@
+"""Start-up order and end of the sidecar: snapshot, then socket, then service.
+
+virt-launcher waits for the socket before KubeVirt's phase 1 takes the routes away, so
+what is read before the socket exists is what the CNI made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from binding import caps, hooks, statefile
+from binding.binder import Binder, Settings
+from binding.child import PlumbError, plumb
+from binding.codec import decode
+from binding.snapshot import Snapshot, merged
+from binding.version import VERSION
+
+_log = logging.getLogger(__name__)
+
+_GRACE = 2.0
+"""Seconds for hook calls under way when the VM has ended."""
+
+
+def run(hooks_dir: Path) -> int:
+    """Serve until Shutdown, SIGTERM or SIGINT; return the exit status."""
+    # Our children are exec'ed, never forked: gRPC need not prepare for it.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    try:
+        asyncio.run(_run(hooks_dir))
+    except (OSError, PlumbError) as error:
+        _log.critical("cannot start: %s", error)
+        return 1
+    return 0
+
+
+async def _run(hooks_dir: Path) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    state = hooks_dir / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
+    settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""))
+    binder = Binder(await _snapshot(state / "snapshot.json"), settings)
+    binder.supervisor.start()
+
+    def status() -> dict[str, Any]:
+        return _status(binder, plugin or "dsbridge")
+
+    directory = os.open(state, os.O_PATH | os.O_DIRECTORY)
+    # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
+    short = Path(f"/proc/self/fd/{directory}")
+    status_server = await asyncio.start_unix_server(
+        lambda reader, writer: _tell(status(), reader, writer), str(short / "status.sock")
+    )
+    cloud_init = os.environ.get("DSBRIDGE_CLOUD_INIT") == "1"
+    hook_server = hooks.server(binder, plugin or "dsbridge", stop, cloud_init=cloud_init)
+    (state / "hook.sock").unlink(missing_ok=True)
+    hook_server.add_insecure_port(f"unix:{short / 'hook.sock'}")
+    await hook_server.start()
+    container = os.environ.get("CONTAINER_NAME", "")
+    # virt-launcher keys sockets by bare file name: two equal ones in a pod hang it.
+    socket = hooks_dir / f"{'-'.join(filter(None, [container, plugin or 'dsbridge']))}.sock"
+    (state / "hook.sock").rename(socket)
+    caps.drop_effective()
+    _log.info("dsbridge %s listens on %s", VERSION, socket)
+    try:
+        await stop.wait()
+    finally:
+        binder.supervisor.close()
+        status_server.close()
+        await hook_server.stop(_GRACE)
+        socket.unlink(missing_ok=True)
+        _log.info("stopped answering")
+
+
+async def _snapshot(path: Path) -> Snapshot:
+    """Read the pod; what a former process of this pod saved fills in what is gone by now."""
+    fresh = decode(Snapshot, await plumb("snapshot"))
+    snapshot = merged(fresh, statefile.load(path))
+    statefile.save(path, snapshot)
+    return snapshot
+
+
+def _status(binder: Binder, plugin: str) -> dict[str, Any]:
+    supervisor = binder.supervisor
+    return {
+        "version": VERSION,
+        "plugin": plugin,
+        "guard": "off",
+        "guests": binder.ledger.status(),
+        "processes": [
+            {"name": "hooks", "pid": os.getpid()},
+            {"name": "serve", "pid": supervisor.pid, "restarts": supervisor.restarts},
+        ],
+    }
+
+
+async def _tell(
+    status: dict[str, Any], _: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    writer.write(json.dumps(status).encode())
+    await writer.drain()
+    writer.close()

@@ -1,0 +1,183 @@
+"""Keeps one `serve` child alive and tells it whom to serve.
+
+The child may die of anything that a guest sends; this process never dies with it. The
+packet sockets are kept here too, so that a successor answers the same guests at once,
+with the frames that came in between, and without any privilege.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from binding import channel
+from binding.codec import encode
+from binding.guest import GuestNetwork
+
+_log = logging.getLogger(__name__)
+
+APPLICATION = Path(__file__).parents[1]
+"""Where `python -m binding…` finds our packages."""
+_ANSWER_WITHIN = 10.0
+_SLOWEST_RESTART = 5.0
+_LONG_LIVED = 10.0
+
+
+class ServeError(Exception):
+    """The child could not open the sockets of these guests."""
+
+    def __init__(self, link: str, reason: str, privilege: str = "") -> None:
+        super().__init__(f"packet socket on {link or 'the taps'}: {reason}")
+        self.link = link
+        self.privilege = privilege
+        """The capability that is missing, if that is the reason."""
+
+
+class Supervisor:
+    """One `serve` child at a time, restarted for ever."""
+
+    def __init__(self, on_report: Callable[[channel.Message], None]) -> None:
+        self._on_report = on_report
+        self._guests: tuple[GuestNetwork, ...] = ()
+        self._sockets: dict[str, int] = {}
+        self._serving: asyncio.Future[None] | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._started = 0.0
+        self._quick_ends = 0
+        self._used = False
+        self._closing = False
+        self.restarts = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Of the child, while there is one."""
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """Start a child that waits for its guests, imports done."""
+        ours, theirs = channel.pair()
+        self._control = ours
+        self._started = time.monotonic()
+        self._used = False
+        self._child = subprocess.Popen(  # noqa: S603  # our own module
+            [sys.executable, "-m", "binding.serve", str(theirs.fileno())],
+            cwd=APPLICATION,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        asyncio.get_running_loop().add_reader(ours, self._readable)
+
+    async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
+        """Serve exactly these guests; returns when their sockets are open.
+
+        Raises ServeError and goes on serving the former guests.
+        """
+        if guests == self._guests:
+            return
+        taps = {guest.tap for guest in guests}
+        if self._used and not taps <= self._sockets.keys():
+            self._replace()  # it has given up the privilege to open more
+        former = self._guests
+        self._guests = guests
+        self._serving = asyncio.get_running_loop().create_future()
+        self._tell()
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                await self._serving
+        except (ServeError, TimeoutError) as error:
+            self._guests = former
+            self._replace()
+            if isinstance(error, TimeoutError):
+                raise ServeError("", f"no answer within {_ANSWER_WITHIN:.0f} s") from error
+            raise
+        finally:
+            self._serving = None
+
+    def close(self) -> None:
+        """End the child for good."""
+        self._closing = True
+        self._end()
+        self._keep({})
+
+    def _tell(self) -> None:
+        known = {link: fd for link, fd in self._sockets.items() if link in self._links()}
+        message = {"op": "serve", "guests": encode(self._guests), "sockets": list(known)}
+        self._used = True
+        if self._control is not None:  # else a successor is on its way and will be told
+            channel.send(self._control, message, list(known.values()))
+
+    def _links(self) -> set[str]:
+        return {link for guest in self._guests for link in (guest.tap, guest.nic) if link}
+
+    def _readable(self) -> None:
+        assert self._control is not None
+        try:
+            received = channel.receive(self._control)
+        except BlockingIOError:
+            return
+        if received is None:
+            self._ended()
+            return
+        message, descriptors = received
+        match message["op"]:
+            case "serving":
+                self._keep(dict(zip(message["sockets"], descriptors, strict=True)))
+                if self._serving and not self._serving.done():
+                    self._serving.set_result(None)
+            case "failed":
+                error = ServeError(message["link"], message["error"], message["privilege"])
+                if self._serving and not self._serving.done():
+                    self._serving.set_exception(error)
+                else:
+                    _log.error("serve cannot take its guests over: %s", error)
+            case "report":
+                self._on_report(message)
+
+    def _keep(self, sockets: dict[str, int]) -> None:
+        for descriptor in self._sockets.values():
+            os.close(descriptor)
+        self._sockets = sockets
+
+    def _ended(self) -> None:
+        """Start a successor: at once the first time, later when it keeps dying."""
+        status = self._end()
+        if self._closing:
+            return
+        lived = time.monotonic() - self._started
+        self._quick_ends = 0 if lived > _LONG_LIVED else self._quick_ends + 1
+        pause = min(0.05 * 2**self._quick_ends, _SLOWEST_RESTART) if self._quick_ends > 1 else 0.0
+        self.restarts += 1
+        _log.error("serve ended with status %s, next one in %.1f s", status, pause)
+        asyncio.get_running_loop().call_later(pause, self._resume)
+
+    def _resume(self) -> None:
+        if self._closing or self._child is not None:
+            return
+        self.start()
+        if self._guests:
+            self._tell()
+
+    def _replace(self) -> None:
+        self._end()
+        self._resume()
+
+    def _end(self) -> int | None:
+        if self._child is None:
+            return None
+        if self._control is not None:
+            asyncio.get_running_loop().remove_reader(self._control)
+            self._control.close()
+            self._control = None
+        self._child.kill()
+        status = self._child.wait()
+        self._child = None
+        return status

@@ -1,0 +1,147 @@
+"""The sidecar as virt-launcher and the kubelet see it: socket, errors, restarts, end."""
+
+import os
+import signal
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.bed import handler
+from tests.bed.cable import cable
+from tests.bed.launcher import collect
+from tests.bed.pod import pod
+from tests.bed.sidecar import sidecar
+from tests.bed.wait import until
+
+pytestmark = pytest.mark.netns
+
+DATA = Path(__file__).parents[1]
+VMI = (DATA / "vmis/vmi-01-single-binding.json").read_text()
+NO_NIC = (DATA / "domains/01-single-binding.sidecar-only.prephase2.xml").read_text()
+MANAGED = (DATA / "domains/01-single-binding.managedtap.phase2.xml").read_text()
+
+
+@contextmanager
+def running(layout="flat", **environ):
+    with ExitStack() as stack:
+        made = stack.enter_context(pod(layout))
+        side = stack.enter_context(sidecar(made, **environ))
+        hook = stack.enter_context(collect(side.hooks_dir))
+        yield made, side, hook
+
+
+def serve_of(side):
+    return next(p for p in side.status()["processes"] if p["name"] == "serve")
+
+
+def acks(side):
+    return side.status()["guests"][0]["counters"].get("ACK", 0)
+
+
+def leased(guest):
+    words = "udhcpc -f -n -q -t 5 -T 1 -i eth0 -s /bin/true"
+    done = guest.run("sh", "-c", f"busybox {words} 2>&1", check=False)
+    return "10.244.1.5" in done
+
+
+def refusal(call, *args):
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*args)
+    return caught.value.code(), caught.value.details()
+
+
+def test_the_socket_is_the_only_file_and_its_name_is_unique_in_the_pod():
+    with running() as (_, side, hook):
+        files = [path.name for path in side.hooks_dir.iterdir() if not path.is_dir()]
+        assert files == ["hook-sidecar-0-dsbridge.sock"]
+        assert hook.versions == ("v1alpha1", "v1alpha2", "v1alpha3")
+        assert hook.points == ("OnDefineDomain", "Shutdown")
+
+
+def test_cloud_init_is_subscribed_only_where_the_policy_says_there_is_one():
+    with running(DSBRIDGE_CLOUD_INIT="1") as (_, _, hook):
+        assert "PreCloudInitIso" in hook.points
+
+
+def test_a_killed_serve_is_back_within_a_second_and_answers_the_same_guest():
+    with running() as (made, side, hook):
+        hook.define(NO_NIC, VMI)
+        with cable(made.netns, mac=made.layout.mac) as guest:
+            guest.ip("link set eth0 up")
+            assert leased(guest)
+            until(lambda: acks(side) == 1, "the first report", 2)
+            before = serve_of(side)
+            os.kill(before["pid"], signal.SIGKILL)
+            until(lambda: serve_of(side)["pid"] not in (None, before["pid"]), "a successor", 1)
+            assert leased(guest)
+            assert serve_of(side)["restarts"] == 1
+            until(lambda: acks(side) == 2, "counters that add up over both", 2)
+
+
+def test_an_equal_call_changes_nothing():
+    with running() as (made, side, hook):
+        first = hook.define(NO_NIC, VMI)
+        links, serve = made.netns.query("addr"), serve_of(side)["pid"]
+        assert hook.define(NO_NIC, VMI) == first
+        assert (made.netns.query("addr"), serve_of(side)["pid"]) == (links, serve)
+
+
+def test_a_missing_tap_is_named_and_the_retry_succeeds():
+    with running() as (made, _, hook):
+        code, text = refusal(hook.on_define_domain, MANAGED, VMI)
+        assert code == grpc.StatusCode.FAILED_PRECONDITION
+        assert "tap0" in text
+        handler.managed_tap(made.netns)
+        assert hook.define(MANAGED, VMI)
+
+
+@pytest.mark.parametrize(
+    ("domain", "vmi", "named"),
+    [
+        pytest.param(NO_NIC, "{", "JSON", id="VMI that is not JSON"),
+        pytest.param("<domain", VMI, "line 1", id="domain that is not XML"),
+        pytest.param(
+            NO_NIC,
+            VMI.replace(
+                '"annotations": {', '"annotations": {"dsbridge.io/default": "{\\"ip6\\":1}",'
+            ),
+            "ip6",
+            id="annotation with an unknown key",
+        ),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_before_anything_is_touched(domain, vmi, named):
+    with running() as (made, _, hook):
+        before = made.netns.query("addr")
+        code, text = refusal(hook.on_define_domain, domain, vmi)
+        assert code == grpc.StatusCode.INVALID_ARGUMENT
+        assert named in text
+        assert made.netns.query("addr") == before
+
+
+def test_a_sidecar_that_starts_anew_after_phase_1_still_knows_the_routes():
+    with pod("flat") as made:
+        with sidecar(made) as side, collect(side.hooks_dir):
+            handler.managed_tap(made.netns)
+        saved = (side.hooks_dir / "state/snapshot.json").read_text()
+        with sidecar(made, name="hook-sidecar-1") as side:
+            state = side.hooks_dir / "state"
+            state.mkdir(exist_ok=True)
+            with collect(side.hooks_dir):
+                assert "10.244.1.1" in saved
+
+
+@pytest.mark.parametrize("how", ["Shutdown", "SIGTERM"])
+def test_it_ends_when_the_vm_does_with_status_0(how):
+    with running() as (_, side, hook):
+        hook.define(NO_NIC, VMI)
+        serve = serve_of(side)["pid"]
+        if how == "Shutdown":
+            hook.shutdown()
+        else:
+            side.process.terminate()
+        assert side.process.wait(5) == 0
+        assert not Path(f"/proc/{serve}").exists()
+        assert not [path for path in side.hooks_dir.iterdir() if path.suffix == ".sock"]
