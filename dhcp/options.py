@@ -6,6 +6,7 @@ truncated ones, so values are plain bytes here and scapy only frames them.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ OVERLOAD = 52
 END = 255
 FILE_SIZE = 128
 SNAME_SIZE = 64
+# Letters, digits, hyphens (RFC 1123) and the underscores that are in use.
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _LONGEST = 255  # bytes of one option's value (RFC 2132 section 2)
 
 
@@ -85,17 +88,18 @@ def pack(options: Sequence[tuple[int, bytes]], room: int, *, fields_free: bool) 
     fields_free says that file and sname are not used for booting, they take what is
     left over (option 52). What still finds no room is dropped.
     """
-    main = _Area(room - 1)
-    dropped = _fill(options, [main])
+    alone = _Area(room - 1)
+    dropped = _fill(options, [alone])
     if not dropped or not fields_free:
-        return Packed(tuple(main.chunks), dropped=dropped)
-    main = _Area(room - 1 - 3)
-    file, sname = _Area(FILE_SIZE - 1), _Area(SNAME_SIZE - 1)
-    dropped = _fill(options, [main, file, sname])
+        return Packed(tuple(alone.chunks), dropped=dropped)
+    main, file, sname = _Area(room - 1 - 3), _Area(FILE_SIZE - 1), _Area(SNAME_SIZE - 1)
+    still_dropped = _fill(options, [main, file, sname])
     used = (1 if file.chunks else 0) | (2 if sname.chunks else 0)
+    if not used:  # nothing that was left over fits there, and 0 is no value of option 52
+        return Packed(tuple(alone.chunks), dropped=dropped)
     # Second place: option 53 leads.
     chunks = (*main.chunks[:1], (OVERLOAD, bytes([used])), *main.chunks[1:])
-    return Packed(chunks, _field(file), _field(sname), dropped)
+    return Packed(chunks, _field(file), _field(sname), still_dropped)
 
 
 def _field(area: _Area) -> bytes:
@@ -173,4 +177,4 @@ def names(domains: Iterable[str]) -> bytes:
 
 def _valid(labels: tuple[str, ...]) -> bool:
     total = sum(len(label) + 1 for label in labels) + 1
-    return total <= 255 and all(label.isascii() and 0 < len(label) < 64 for label in labels)
+    return total <= 255 and all(_LABEL.fullmatch(label) for label in labels)

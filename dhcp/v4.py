@@ -93,14 +93,16 @@ def _inform(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     to = request.ciaddr if request.ciaddr != NOBODY else sender
     if not _is_host(to):
         return Exchange("INFORM", note=f"no answer can go to {to}")
-    address = next((a for a in guest.ipv4 if a.ip == to), guest.ipv4[0])
+    address = next((a for a in guest.ipv4 if a.ip == to), None)
+    # Of an address that is not ours the prefix is not known, so the mask is left out.
+    mask = ((1, address.netmask.packed),) if address else ()
     reply = Reply(
         kind=_ACK,
         server=server_identifier(guest),
         to=to,
         ciaddr=request.ciaddr,
         boot=boot_fields(guest, request),
-        options=(*_echoed(request), *parameters(guest, address, request)),
+        options=(*mask, *_echoed(request), *parameters(guest, address or guest.ipv4[0], request)),
     )
     return _exchange(reply, request, guest, str(to))
 

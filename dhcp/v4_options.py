@@ -15,7 +15,7 @@ ON_LINK = IPv4Address(0)
 INFINITE = 0xFFFFFFFF
 # For a client that sends no parameter request list; the user's own options come on top.
 USUAL = frozenset({3, 6, 12, 15, 26, 28, 42, 119, 121})
-_PRIVATE = range(224, 255)
+_PRIVATE = frozenset(range(224, 255))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,14 @@ def parameters(
     the client takes less than they need.
     """
     asked = request.asked
-    wanted = (USUAL | set(_PRIVATE)) if asked is None else asked
+    private = {
+        code: value
+        for code, value in sorted(guest.private)
+        if code in _PRIVATE and (asked is None or code in asked)
+    }
+    wanted = (USUAL if asked is None else asked) - private.keys()  # the user's own 249 wins
     made = ((code, make(guest, address, request)) for code, make in _WORTH if code in wanted)
-    private = sorted((c, v) for c, v in guest.private if c in wanted and c in _PRIVATE)
-    return [(code, value) for code, value in (*made, *private) if value]
+    return [(code, value) for code, value in (*made, *private.items()) if value]
 
 
 def boot_fields(guest: GuestNetwork, request: Request) -> BootFields:
@@ -134,7 +138,7 @@ def _tftp_address(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
 def _http_class(guest: GuestNetwork, _: IPv4Interface, request: Request) -> bytes:
     # UEFI HTTP boot takes an offer only if that calls itself one (UEFI 2.10 section 24.7.2).
     http = request.vendor_class.startswith(b"HTTPClient")
-    return b"HTTPClient" if http and _boot_file(guest, request) else b""
+    return b"HTTPClient" if http and _boot_file(guest, request).startswith(b"http") else b""
 
 
 def _v6only(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:

@@ -1,0 +1,295 @@
+"""What the guest is told: by its parameter request list, and by what the pod has."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Network
+
+import pytest
+
+from binding.guest import Boot, Route
+from tests.dhcp.v4_wire import (
+    ACK,
+    ANY,
+    CALICO,
+    DISCOVER,
+    FLAT,
+    INFORM,
+    REQUEST,
+    SERVER,
+    ask,
+    domains,
+    prl,
+    routes,
+    seen,
+)
+
+MUST = {53, 54, 51, 1}
+RICH = replace(
+    FLAT,
+    domain="example.org",
+    ntp=(IPv4Address("10.0.0.123"), IPv6Address("2001:db8::123")),
+    dns=(IPv4Address("10.96.0.10"), IPv6Address("fd00::10"), IPv4Address("10.96.0.11")),
+    boot=Boot(file="boot.img", server="10.0.0.69"),
+    private=((250, b"\x00\xff"), (224, b"site")),
+    captive_portal="https://portal.example.org/api",
+    ipv6_only=1800,
+)
+VALUES = {
+    1: b"\xff\xff\xff\x00",
+    3: bytes([10, 244, 1, 1]),
+    6: bytes([10, 96, 0, 10, 10, 96, 0, 11]),
+    12: b"vm1",
+    15: b"example.org",
+    26: b"\x05\xaa",
+    28: bytes([10, 244, 1, 255]),
+    42: bytes([10, 0, 0, 123]),
+    66: b"10.0.0.69",
+    67: b"boot.img",
+    108: b"\x00\x00\x07\x08",
+    114: b"https://portal.example.org/api",
+    121: bytes([0, 10, 244, 1, 1]),
+    150: bytes([10, 0, 0, 69]),
+    224: b"site",
+    249: bytes([0, 10, 244, 1, 1]),
+    250: b"\x00\xff",
+}
+
+
+@pytest.mark.parametrize(("code", "value"), VALUES.items(), ids=[f"option {c}" for c in VALUES])
+def test_asked_alone_comes_alone(code, value):
+    reply = seen(ask(DISCOVER, prl(code), guest=RICH))
+    assert reply.options.keys() == MUST | {code}
+    assert reply.options[code] == value
+
+
+def test_no_list_gives_the_usual_set_and_what_the_user_added():
+    reply = seen(ask(DISCOVER, (57, b"\x05\xdc"), guest=RICH))
+    usual = {3, 6, 12, 15, 26, 28, 42, 119, 121}
+    assert reply.options.keys() == MUST | usual | {224, 250}
+
+
+def test_empty_list_counts_as_no_list():
+    assert 3 in seen(ask(DISCOVER, prl())).options
+
+
+@pytest.mark.parametrize("kind", [DISCOVER, REQUEST, INFORM], ids=["OFFER", "ACK", "ACK to INFORM"])
+def test_what_is_not_known_is_not_sent_though_everything_is_asked(kind):
+    bare = replace(CALICO, routes=(), dns=(), search=(), hostname="")
+    address = bare.ipv4[0].ip
+    reply = seen(ask(kind, (50, address.packed), prl(*range(1, 255)), ciaddr=address, guest=bare))
+    assert reply.options.keys() - MUST == {26}
+
+
+def test_mtu_below_what_ipv4_needs_is_not_sent():
+    assert 26 not in seen(ask(DISCOVER, prl(26), guest=replace(FLAT, mtu=67))).options
+    assert seen(ask(DISCOVER, prl(26), guest=replace(FLAT, mtu=68))).options[26] == b"\x00\x44"
+
+
+@pytest.mark.parametrize("prefix", [31, 32], ids="/{}".format)
+def test_broadcast_address_only_where_there_is_one(prefix):
+    guest = replace(FLAT, ipv4=(IPv4Interface(f"10.244.1.7/{prefix}"),))
+    assert 28 not in seen(ask(DISCOVER, prl(28), guest=guest)).options
+
+
+def test_search_list_is_rfc_1035_names():
+    value = seen(ask(DISCOVER, prl(119))).options[119]
+    assert domains(value) == list(CALICO.search)
+    assert b"\xc0" in value  # compressed
+
+
+def test_invalid_search_domain_is_skipped_and_the_others_stay():
+    bad = ["", ".", "a..b", "-a.b", "a-.b", "x" * 64 + ".org", "ä.org", "a b", "a\0b"]
+    bad += [".".join(["abcdefgh"] * 29)]
+    guest = replace(FLAT, search=("good.org", *bad, "_tcp.good.org.", "A" * 63))
+    value = seen(ask(DISCOVER, prl(119), guest=guest)).options[119]
+    assert domains(value) == ["good.org", "_tcp.good.org", "A" * 63]
+
+
+def test_search_list_without_a_valid_domain_is_not_sent():
+    assert 119 not in seen(ask(DISCOVER, prl(119), guest=replace(FLAT, search=("a..b",)))).options
+
+
+DEFAULT = Route(IPv4Network("0.0.0.0/0"), IPv4Address("10.244.1.1"))
+OFF = IPv4Address("172.16.0.1")
+ROUTES = {
+    "default via a gateway in the subnet": (
+        FLAT, (DEFAULT,), [("0.0.0.0/0", "10.244.1.1")], "10.244.1.1",
+    ),
+    "host route before an off-subnet gateway": (
+        CALICO, CALICO.routes, [("169.254.1.1/32", "0.0.0.0"), ("0.0.0.0/0", "169.254.1.1")],
+        "169.254.1.1",
+    ),
+    "the pod's own host route, moved to the front, once": (
+        CALICO, (*CALICO.routes, Route(IPv4Network("169.254.1.1/32"))),
+        [("169.254.1.1/32", "0.0.0.0"), ("0.0.0.0/0", "169.254.1.1")], "169.254.1.1",
+    ),
+    "an on-link prefix that holds the gateway": (
+        CALICO, (Route(IPv4Network("10.244.1.0/24")), DEFAULT),
+        [("10.244.1.0/24", "0.0.0.0"), ("0.0.0.0/0", "10.244.1.1")], "10.244.1.1",
+    ),
+    "one host route for a gateway of two routes": (
+        FLAT, (Route(IPv4Network("10.0.0.0/8"), OFF), Route(IPv4Network("192.168.0.0/16"), OFF)),
+        [("172.16.0.1/32", "0.0.0.0"), ("10.0.0.0/8", "172.16.0.1"),
+         ("192.168.0.0/16", "172.16.0.1")], None,
+    ),
+    "no default where the pod has none": (
+        FLAT, (Route(IPv4Network("10.0.0.0/8"), IPv4Address("10.244.1.1")),),
+        [("10.0.0.0/8", "10.244.1.1")], None,
+    ),
+    "an on-link default, with no router": (
+        CALICO, (Route(IPv4Network("0.0.0.0/0")),), [("0.0.0.0/0", "0.0.0.0")], None,
+    ),
+    "only the IPv4 routes": (
+        FLAT, (Route(IPv6Network("::/0"), IPv6Address("fe80::1")), DEFAULT),
+        [("0.0.0.0/0", "10.244.1.1")], "10.244.1.1",
+    ),
+    "a /25 and a /1 in as many octets as they need": (
+        FLAT, (Route(IPv4Network("10.1.2.128/25"), IPv4Address("10.244.1.2")),
+               Route(IPv4Network("128.0.0.0/1"), IPv4Address("10.244.1.2"))),
+        [("10.1.2.128/25", "10.244.1.2"), ("128.0.0.0/1", "10.244.1.2")], None,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("guest", "given", "expected", "router"), ROUTES.values(), ids=ROUTES)
+def test_routes(guest, given, expected, router):
+    reply = seen(ask(DISCOVER, prl(3, 121, 249), guest=replace(guest, routes=given)))
+    assert routes(reply.options[121]) == expected
+    assert reply.options[249] == reply.options[121]
+    assert reply.options.get(3) == (IPv4Address(router).packed if router else None)
+
+
+def test_a_route_via_ipv6_cannot_be_said_and_is_left_out():
+    guest = replace(FLAT, routes=(Route(IPv4Network("0.0.0.0/0"), IPv6Address("fe80::1")),))
+    assert not {3, 121} & seen(ask(DISCOVER, prl(3, 121), guest=guest)).options.keys()
+
+
+def test_no_routes_no_routers():
+    assert not {3, 121, 249} & (
+        seen(ask(DISCOVER, prl(3, 121, 249), guest=replace(FLAT, routes=()))).options.keys()
+    )
+
+
+def test_108_and_114_are_not_sent_unless_configured():
+    assert not {108, 114} & seen(ask(DISCOVER, prl(108, 114), guest=FLAT)).options.keys()
+
+
+def test_108_of_0_seconds_is_sent():
+    guest = replace(FLAT, ipv6_only=0)
+    assert seen(ask(DISCOVER, prl(108), guest=guest)).options[108] == bytes(4)
+
+
+def test_a_private_option_cannot_replace_an_official_one():
+    guest = replace(FLAT, private=((6, b"\x01\x02\x03\x04"), (255, b"x"), (223, b"x")))
+    reply = seen(ask(DISCOVER, prl(6, 223), guest=guest))
+    assert reply.options[6] == IPv4Address("10.96.0.10").packed
+    assert 223 not in reply.options
+
+
+def test_the_users_own_249_wins():
+    guest = replace(FLAT, private=((249, b"mine"),))
+    assert seen(ask(DISCOVER, prl(121, 249), guest=guest)).options[249] == b"mine"
+
+
+PXE = (60, b"PXEClient:Arch:00007:UNDI:003016")
+BY_ARCH = Boot(file="pxelinux.0", server="10.0.0.69", by_arch=((7, "x64.efi"), (11, "arm64.efi")))
+ARCHES = {
+    "BIOS": (b"\0\0", b"pxelinux.0"),
+    "x64 UEFI": (b"\0\x07", b"x64.efi"),
+    "arm64 UEFI": (b"\0\x0b", b"arm64.efi"),
+    "a list, first match": (b"\0\x09\0\x0b\0\x07", b"arm64.efi"),
+    "half a number": (b"\0\x07\0", b"x64.efi"),
+    "empty": (b"", b"pxelinux.0"),
+}
+
+
+@pytest.mark.parametrize(("arch", "file"), ARCHES.values(), ids=ARCHES)
+def test_boot_file_is_the_one_for(arch, file):
+    reply = seen(
+        ask(DISCOVER, prl(66, 67, 150), PXE, (93, arch), guest=replace(FLAT, boot=BY_ARCH))
+    )
+    assert (reply.file, reply.options[67]) == (file, file)
+    assert (reply.siaddr, reply.sname) == (IPv4Address("10.0.0.69"), b"10.0.0.69")
+    assert (reply.options[66], reply.options[150]) == (b"10.0.0.69", bytes([10, 0, 0, 69]))
+
+
+BOOTING = {
+    "a PXE client": [prl(1), PXE],
+    "a client that tells its architecture": [prl(1), (93, b"\0\x07")],
+    "a client that asks for 67": [prl(67)],
+    "a client that asks for 66": [prl(66)],
+}
+
+
+@pytest.mark.parametrize("options", BOOTING.values(), ids=BOOTING)
+def test_boot_fields_are_filled_for(options):
+    reply = seen(ask(DISCOVER, *options, guest=RICH))
+    assert (reply.siaddr, reply.file) == (IPv4Address("10.0.0.69"), b"boot.img")
+
+
+@pytest.mark.parametrize(
+    "options", [[prl(1, 3, 6)], []], ids=["one that does not ask", "one without a list"]
+)
+def test_boot_fields_stay_empty_for(options):
+    reply = seen(ask(DISCOVER, *options, guest=RICH))
+    assert (reply.siaddr, reply.file, reply.sname) == (ANY, b"", b"")
+
+
+def test_boot_fields_stay_empty_when_nothing_is_configured():
+    reply = seen(ask(DISCOVER, prl(66, 67, 150), PXE, (93, b"\0\x07"), guest=FLAT))
+    assert (reply.siaddr, reply.file, reply.sname) == (ANY, b"", b"")
+    assert not {66, 67, 150} & reply.options.keys()
+
+
+def test_boot_server_by_name_is_said_by_name_only():
+    guest = replace(FLAT, boot=Boot(file="a", server="tftp.example.org"))
+    reply = seen(ask(DISCOVER, prl(66, 67, 150), guest=guest))
+    assert (reply.siaddr, reply.sname) == (ANY, b"tftp.example.org")
+    assert reply.options[66] == b"tftp.example.org"
+    assert 150 not in reply.options
+
+
+@pytest.mark.parametrize(("length", "fits"), [(127, True), (128, False)], ids=str)
+def test_file_field_ends_in_a_zero_and_a_longer_name_is_only_in_67(length, fits):
+    guest = replace(FLAT, boot=Boot(file="f" * length))
+    reply = seen(ask(DISCOVER, prl(67), guest=guest))
+    assert reply.options[67] == b"f" * length
+    assert reply.file == (b"f" * length if fits else b"")
+
+
+def test_uefi_http_boot_gets_its_class_back_with_a_url():
+    guest = replace(FLAT, boot=Boot(by_arch=((16, "http://10.0.0.80/x64.efi"),)))
+    options = prl(1, 60, 67), (60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, b"\0\x10")
+    reply = seen(ask(DISCOVER, *options, guest=guest))
+    assert (reply.options[60], reply.options[67]) == (b"HTTPClient", b"http://10.0.0.80/x64.efi")
+
+
+def test_a_file_name_is_no_http_boot_and_pxe_gets_no_class():
+    http = prl(60, 67), (60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, b"\0\x10")
+    assert 60 not in seen(ask(DISCOVER, *http, guest=RICH)).options
+    assert 60 not in seen(ask(DISCOVER, prl(60, 67), PXE, guest=RICH)).options
+
+
+def test_a_split_request_list_counts_whole():
+    """RFC 3396: a client may split any option."""
+    reply = seen(ask(DISCOVER, prl(3), prl(6), guest=RICH))
+    assert reply.options.keys() == MUST | {3, 6}
+
+
+def test_a_request_list_in_the_overloaded_fields_counts():
+    fields = {"file": bytes([55, 1, 6, 255]), "sname": bytes([55, 1, 12, 255])}
+    reply = seen(ask(DISCOVER, (52, b"\x03"), prl(3), guest=RICH, **fields))
+    assert reply.options.keys() == MUST | {3, 6, 12}
+
+
+def test_file_and_sname_are_not_options_without_overload():
+    reply = seen(ask(DISCOVER, prl(3), guest=RICH, file=bytes([55, 1, 6, 255])))
+    assert reply.options.keys() == MUST | {3}
+
+
+def test_an_ack_says_what_the_offer_said():
+    asked = prl(*VALUES), (57, b"\x05\xdc")
+    offer = seen(ask(DISCOVER, *asked, guest=RICH)).options
+    wants = (50, RICH.ipv4[0].ip.packed), (54, RICH.default4.gateway.packed)
+    ack = seen(ask(REQUEST, *wants, *asked, guest=RICH)).options
+    assert ack == offer | {53: bytes([ACK])}
+    assert SERVER.packed != ack[54]
