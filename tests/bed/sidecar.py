@@ -52,7 +52,7 @@ class Sidecar:
 def sidecar(pod: Pod, *, name: str = "hook-sidecar-0", **environ: str) -> Iterator[Sidecar]:
     """Start it, without waiting for its socket; `environ` adds to what KubeVirt sets."""
     hooks_dir = pod.workdir / name
-    hooks_dir.mkdir()
+    hooks_dir.mkdir(exist_ok=True)
     log_file = pod.workdir / f"{name}.log"
     with log_file.open("wb") as log:
         process = pod.netns.popen(

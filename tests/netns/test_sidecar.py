@@ -1,5 +1,6 @@
 """The sidecar as virt-launcher and the kubelet see it: socket, errors, restarts, end."""
 
+import json
 import os
 import signal
 from contextlib import ExitStack, contextmanager
@@ -125,12 +126,16 @@ def test_a_sidecar_that_starts_anew_after_phase_1_still_knows_the_routes():
     with pod("flat") as made:
         with sidecar(made) as side, collect(side.hooks_dir):
             handler.managed_tap(made.netns)
-        saved = (side.hooks_dir / "state/snapshot.json").read_text()
-        with sidecar(made, name="hook-sidecar-1") as side:
-            state = side.hooks_dir / "state"
-            state.mkdir(exist_ok=True)
-            with collect(side.hooks_dir):
-                assert "10.244.1.1" in saved
+            side.process.kill()
+            side.process.wait()
+        with sidecar(made) as side, collect(side.hooks_dir) as hook:
+            hook.define(MANAGED, VMI)
+            (guest,) = side.status()["guests"]
+            assert not guest["warnings"]
+            assert guest["ipv4"] == ["10.244.1.5/24"]
+            snapshot = json.loads((side.hooks_dir / "state/snapshot.json").read_text())
+            (eth0,) = [link for link in snapshot["links"] if link["name"] == "eth0"]
+            assert {"destination": "0.0.0.0/0", "gateway": "10.244.1.1"} in eth0["routes"]
 
 
 @pytest.mark.parametrize("how", ["Shutdown", "SIGTERM"])
