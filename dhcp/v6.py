@@ -163,9 +163,7 @@ def _message(kind: int, message: Message, guest: GuestNetwork, must: list[bytes]
     if len(payload) > room:
         return None
     if message.kind in (SOLICIT, REQUEST, RENEW, REBIND, INFORMATION_REQUEST):
-        for octets in requested(message, guest):
-            if len(payload) + len(octets) <= room:
-                payload += octets
+        payload += requested(message, guest, room - len(payload))
     return payload
 
 

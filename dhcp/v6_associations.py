@@ -23,6 +23,8 @@ from dhcp.v6_message import IA_NA, IA_PD, IA_TA, REBIND, RENEW, REQUEST, Associa
 
 SUCCESS, NO_ADDRS_AVAIL, NO_BINDING, NOT_ON_LINK, NO_PREFIX_AVAIL = 0, 2, 3, 4, 6
 INFINITE = 0xFFFFFFFF
+# What fits beside all the rest into the least MTU of IPv6, 1280 octets.
+_MOST_ADDRESSES = 32
 _WORDS = {
     NO_ADDRS_AVAIL: b"no more addresses than the pod has",
     NO_BINDING: b"not an address of this pod",
@@ -32,10 +34,13 @@ _WORDS = {
 
 
 def offered(guest: GuestNetwork) -> tuple[IPv6Address, ...]:
-    """Return the addresses that DHCPv6 gives; none where the guest makes its own (SLAAC)."""
+    """Return the addresses that DHCPv6 gives; none where the guest makes its own (SLAAC).
+
+    At most 32, so that the answer fits into any IPv6 link's MTU.
+    """
     if guest.ipv6_mode not in ("dhcp", "both"):
         return ()
-    return tuple(interface.ip for interface in guest.ipv6)
+    return tuple(interface.ip for interface in guest.ipv6[:_MOST_ADDRESSES])
 
 
 def given(message: Message, guest: GuestNetwork) -> Association | None:

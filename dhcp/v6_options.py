@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from scapy.layers.dhcp6 import (
     DHCP6NTPSubOptMCAddr,
     DHCP6NTPSubOptSrvAddr,
-    DHCP6OptBootFileUrl,
-    DHCP6OptCaptivePortal,
     DHCP6OptDNSServers,
     DHCP6OptInfoRefreshTime,
     DHCP6OptNTPServer,
@@ -31,63 +30,84 @@ _REFRESH_MINIMUM = 600  # IRT_MINIMUM
 _FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4  # RFC 4704 section 4.1
 
 
-def requested(message: Message, guest: GuestNetwork) -> Iterator[bytes]:
-    """Yield what was asked for and is configured, most worthy first, each code's octets whole."""
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    message: Message
+    guest: GuestNetwork
+    room: int
+    """Octets that the reply still has."""
+
+
+def requested(message: Message, guest: GuestNetwork, room: int) -> bytes:
+    """Return the options that were asked for and are configured, in at most `room` octets.
+
+    They stand in order of worth: what does not fit is left out.
+    """
+    octets = b""
     for code, make in _MAKERS.items():
-        if code in message.requested and (octets := make(message, guest)):
-            yield octets
+        if code in message.requested:
+            more = make(_Wish(message, guest, room - len(octets)))
+            octets += more if len(octets) + len(more) <= room else b""
+    return octets
 
 
-def _dns(_message: Message, guest: GuestNetwork) -> bytes:
-    servers = _ipv6(guest.dns)
+def _dns(wish: _Wish) -> bytes:
+    servers = _ipv6(wish.guest.dns)[: wish.room // 16]
     return bytes(DHCP6OptDNSServers(dnsservers=servers)) if servers else b""
 
 
-def _search(_message: Message, guest: GuestNetwork) -> bytes:
-    names = b"".join(dns_name(name) for name in guest.search)
+def _search(wish: _Wish) -> bytes:
+    names = b""
+    for name in map(dns_name, wish.guest.search):
+        # A long list loses its tail, not everything.
+        if 4 + len(names) + len(name) > wish.room:
+            break
+        names += name
     return option(_SEARCH, names) if names else b""
 
 
-def _boot_url(_message: Message, guest: GuestNetwork) -> bytes:
-    url = guest.boot.url.encode()
-    return bytes(DHCP6OptBootFileUrl(optdata=url)) if url else b""
+def _boot_url(wish: _Wish) -> bytes:
+    return _text(_BOOT_URL, wish.guest.boot.url)
 
 
-def _boot_parameters(_message: Message, guest: GuestNetwork) -> bytes:
-    if not guest.boot.url:
+def _boot_parameters(wish: _Wish) -> bytes:
+    parts = [text.encode(errors="replace") for text in wish.guest.boot.parameters]
+    if not wish.guest.boot.url or any(len(part) > wish.room for part in parts):
         return b""
     # RFC 5970 section 3.2: each parameter behind its 16-bit length.
-    parts = [text.encode() for text in guest.boot.parameters]
     counted = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
     return option(_BOOT_PARAMETERS, counted) if counted else b""
 
 
-def _fqdn(message: Message, guest: GuestNetwork) -> bytes:
-    """Tell the guest its name; nobody here updates any DNS (N), whatever it wished (O)."""
-    name = dns_name(guest.fqdn)
+def _fqdn(wish: _Wish) -> bytes:
+    """Tell the guest its name; nobody here updates any DNS (N), whatever it wished (O).
+
+    RFC 4704 section 6 would have the client send its own name besides asking: one that
+    only asks has nothing to negotiate and wants to know, so it is told.
+    """
+    name = dns_name(wish.guest.fqdn)
     if not name:
         return b""
-    overridden = bool((message.fqdn_flags or 0) & _FQDN_S)
+    overridden = bool((wish.message.fqdn_flags or 0) & _FQDN_S)
     flags = _FQDN_N | (_FQDN_O if overridden else 0)
     # A host name without domain is partial: no terminating zero label (section 4.2).
-    return option(FQDN, bytes([flags]) + (name if "." in guest.fqdn else name[:-1]))
+    return option(FQDN, bytes([flags]) + (name if "." in wish.guest.fqdn else name[:-1]))
 
 
-def _sol_max_rt(_message: Message, guest: GuestNetwork) -> bytes:
+def _sol_max_rt(wish: _Wish) -> bytes:
     # Said in both cases, so that a guest which once got the long one forgets it.
-    seconds = _MAX_RT_DEFAULT if offered(guest) else _MAX_RT_RAISED
+    seconds = _MAX_RT_DEFAULT if offered(wish.guest) else _MAX_RT_RAISED
     return option(_SOL_MAX_RT, seconds.to_bytes(4, "big"))
 
 
-def _inf_max_rt(_message: Message, _guest: GuestNetwork) -> bytes:
+def _inf_max_rt(_wish: _Wish) -> bytes:
     return option(_INF_MAX_RT, _MAX_RT_DEFAULT.to_bytes(4, "big"))
 
 
-def _ntp(_message: Message, guest: GuestNetwork) -> bytes:
+def _ntp(wish: _Wish) -> bytes:
     # RFC 5908 section 4: one time source per option, the option as often as needed.
-    return b"".join(
-        bytes(DHCP6OptNTPServer(ntpserver=[_ntp_source(server)])) for server in _ipv6(guest.ntp)
-    )
+    sources = map(_ntp_source, _ipv6(wish.guest.ntp)[: wish.room // 24])
+    return b"".join(bytes(DHCP6OptNTPServer(ntpserver=[source])) for source in sources)
 
 
 def _ntp_source(server: str) -> Packet:
@@ -95,27 +115,27 @@ def _ntp_source(server: str) -> Packet:
     return (DHCP6NTPSubOptMCAddr if multicast else DHCP6NTPSubOptSrvAddr)(addr=server)
 
 
-def _sntp(_message: Message, guest: GuestNetwork) -> bytes:
-    servers = [server for server in _ipv6(guest.ntp) if not IPv6Address(server).is_multicast]
+def _sntp(wish: _Wish) -> bytes:
+    servers = [server for server in _ipv6(wish.guest.ntp) if not IPv6Address(server).is_multicast]
+    servers = servers[: wish.room // 16]
     return bytes(DHCP6OptSNTPServers(sntpservers=servers)) if servers else b""
 
 
-def _portal(_message: Message, guest: GuestNetwork) -> bytes:
-    uri = guest.captive_portal.encode()
-    return bytes(DHCP6OptCaptivePortal(URI=uri)) if uri else b""
+def _portal(wish: _Wish) -> bytes:
+    return _text(_PORTAL, wish.guest.captive_portal)
 
 
-def _refresh(message: Message, guest: GuestNetwork) -> bytes:
+def _refresh(wish: _Wish) -> bytes:
     # Without the option a client asks again after a day (IRT_DEFAULT), so it is worth
     # sending only where the operator set a lease time. RFC 8415 section 21.23: in the
     # REPLY to an INFORMATION-REQUEST only.
-    if message.kind != INFORMATION_REQUEST or guest.lease is None:
+    if wish.message.kind != INFORMATION_REQUEST or wish.guest.lease is None:
         return b""
-    seconds = min(max(guest.lease, _REFRESH_MINIMUM), 0xFFFFFFFF)
+    seconds = min(max(wish.guest.lease, _REFRESH_MINIMUM), 0xFFFFFFFF)
     return bytes(DHCP6OptInfoRefreshTime(reftime=seconds))
 
 
-_MAKERS: dict[int, Callable[[Message, GuestNetwork], bytes]] = {
+_MAKERS: dict[int, Callable[[_Wish], bytes]] = {
     _DNS: _dns,
     _SEARCH: _search,
     _BOOT_URL: _boot_url,
@@ -146,5 +166,10 @@ def _ipv6(servers: tuple[Address, ...]) -> list[str]:
     return [str(server) for server in servers if isinstance(server, IPv6Address)]
 
 
+def _text(code: int, text: str) -> bytes:
+    return option(code, text.encode(errors="replace")) if text else b""
+
+
 def option(code: int, data: bytes) -> bytes:
-    return bytes(DHCP6OptUnknown(optcode=code, data=data))
+    """Return a whole option; nothing when the data is longer than an option can be."""
+    return b"" if len(data) > 0xFFFF else bytes(DHCP6OptUnknown(optcode=code, data=data))
