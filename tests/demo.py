@@ -19,6 +19,7 @@ import grpc
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.clients.lease import kernel
+from tests.bed.console import Report
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import Hook, collect, phase2
 from tests.bed.layouts import LAYOUTS
@@ -26,7 +27,7 @@ from tests.bed.netns import Netns
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.table import REMOTES, compare, missing, render
-from tests.bed.vm import Nic, Report, accelerator, nics, vm
+from tests.bed.vm import Nic, accelerator, nics, vm
 from tests.bed.wait import until
 
 HERE = Path(__file__).parent

@@ -55,31 +55,40 @@ def _download(target: Path) -> None:
     packages = _packages()
     with tempfile.TemporaryDirectory(dir=CACHE) as text:
         work = Path(text)
-        subprocess.run(["apt-get", "download", *packages], cwd=work, check=True, **_QUIET)
+        _apt("apt-get", "download", *packages, cwd=work)
         for package in work.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", package, work / "tree"], check=True)
         (work / "tree").rename(target)
 
 
-_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-
-
 def _packages() -> list[str]:
     """Return the packages of the newest kernel: image, and modules where those are apart."""
+    found = _newest()
+    if not found:
+        _apt("apt-get", "update")  # a fresh container image knows no package at all
+        found = _newest()
+    if not found:
+        raise RuntimeError(f"apt knows none of {', '.join(_KERNELS)}")
+    parts = (f"linux-image-{found}", f"linux-modules-{found}")
+    return [part for part in parts if _said("apt-cache", "show", part)]
+
+
+def _newest() -> str:
     for meta in _KERNELS:
-        said = subprocess.run(
-            ["apt-cache", "depends", meta], text=True, capture_output=True, check=False
-        ).stdout
-        found = re.findall(r"Depends: (linux-(?:image|modules)-\d\S+)", said)
+        found = re.search(r"Depends: linux-image-(\d\S+)", _said("apt-cache", "depends", meta))
         if found:
-            name = found[0].removeprefix("linux-image-")
-            parts = (f"linux-image-{name}", f"linux-modules-{name}")
-            return [part for part in parts if _known(part)]
-    raise RuntimeError(f"apt knows none of {', '.join(_KERNELS)}: run apt-get update")
+            return found[1]
+    return ""
 
 
-def _known(package: str) -> bool:
-    return subprocess.run(["apt-cache", "show", package], check=False, **_QUIET).returncode == 0
+def _said(*argv: str) -> str:
+    return subprocess.run(argv, text=True, capture_output=True, check=False).stdout
+
+
+def _apt(*argv: str, cwd: Path | None = None) -> None:
+    done = subprocess.run(argv, cwd=cwd, text=True, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
 
 
 def _build(unpacked: Path, initrd: Path) -> None:

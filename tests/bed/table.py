@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Interface
 
 from tests.bed.clients.lease import Kernel
+from tests.bed.console import Report
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH, Pod
-from tests.bed.vm import Report
 
 REMOTES = (str(REMOTE4), str(REMOTE6))
 
@@ -27,8 +26,10 @@ def compare(pod: Pod, before: Kernel, pinged: Iterable[str], guest: Report) -> t
     """Set what the pod had, `before` anything was wired, against what the guest reports."""
     layout, lease = pod.layout, guest.lease
     router6 = str(lease.default6 or "")
-    wanted = _beside_default(before.routes4 + before.routes6, before.ipv6)
-    routes = _beside_default(lease.routes4 + lease.routes6, lease.ipv6)
+    # The way to an IPv6 gateway is the gateway's affair: guests are told a link-local one.
+    implied = {*_default(before.routes6), *(str(a.ip) for a in before.ipv6)}
+    wanted = _beside(before.routes4 + before.routes6, implied)
+    routes = _beside(lease.routes4 + lease.routes6, implied)
     leased = bool(lease.ipv4 and lease.ipv6)
     return (
         _same("MAC", [layout.mac], [guest.mac]),
@@ -73,7 +74,7 @@ def render(title: tuple[str, str, str], rows: Iterable[Row]) -> str:
                      strict=True)  # fmt: skip
     widths = [max(len(line[column]) for line in cells) for column in (0, 1)]
     lines = [f"  {a:<{widths[0]}}   {b:<{widths[1]}}   {c}".rstrip() for a, b, c in cells]
-    rule = "  " + "─" * (max(len(line) for line in lines) - 2)
+    rule = "  " + "-" * (max(len(line) for line in lines) - 2)
     return "\n".join((lines[0], rule, *lines[1:]))
 
 
@@ -100,12 +101,10 @@ def _default(routes: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
     return tuple(via or "on-link" for destination, via in routes if destination == "default")
 
 
-def _beside_default(
-    routes: Iterable[tuple[str, str | None]], own: Iterable[IPv6Interface]
+def _beside(
+    routes: Iterable[tuple[str, str | None]], implied: set[str]
 ) -> list[tuple[str, str | None]]:
-    """Leave out defaults, and what the kernel adds for an address without a subnet."""
-    hosts = {str(address.ip) for address in own}
-    return [route for route in routes if route[0] != "default" and route[0] not in hosts]
+    return [route for route in routes if route[0] not in {"default", *implied}]
 
 
 def _routes(routes: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:

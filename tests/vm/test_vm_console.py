@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Interface, IPv6Address, IPv6Interface, ip_address
 
-from tests.bed.vm import Nic, nics, parse
+from tests.bed.console import parse
+from tests.bed.vm import Nic, nics
 
 CONSOLE = """\
 [    0.1] a kernel's line\r
