@@ -142,7 +142,7 @@ def interrupt(*_: object) -> None:
 
 
 def main() -> int:
-    layout = choice("CNI", "flat", *LAYOUTS, "all")
+    layout = choice("CNI", *LAYOUTS, "all")
     guest, shape = choice("GUEST", *REPORT), choice("SHAPE", *DOMAINS)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
