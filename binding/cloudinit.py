@@ -42,10 +42,7 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
     # it is without userData.
     if "DataSource" in source and not source.get("UserData"):
         wanted["UserData"] = _NOTHING
-    try:
-        return data if wanted == source else json.dumps(wanted).encode()
-    except RecursionError:
-        raise CloudInitError("cloud-init data is nested too deep; send it flat") from None
+    return data if wanted == source else json.dumps(wanted).encode()
 
 
 def _object(data: bytes) -> dict[str, Any] | None:

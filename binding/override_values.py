@@ -39,10 +39,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def short(value: object) -> str:
     """Return a value as JSON, cut to what a log line bears."""
-    try:
-        shown = scalar(json.dumps(value, ensure_ascii=False))
-    except RecursionError:
-        return "..."
+    shown = scalar(json.dumps(value, ensure_ascii=False))
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
 

@@ -146,6 +146,16 @@ def test_what_is_no_cloud_init_data_is_refused(text):
         complete(text, [GUEST])
 
 
+def test_no_depth_raises_anything_else():
+    """What Python's recursion limit still lets in, it must let out again."""
+    for depth in range(800, 1100, 3):
+        text = b'{"DataSource": "noCloud", "x": ' + b"[" * depth + b"]" * depth + b"}"
+        try:
+            assert complete(text, [GUEST]) != text
+        except CloudInitError as error:
+            assert "not JSON" in str(error)  # noqa: PT017  # either outcome is right
+
+
 @given(st.binary(max_size=100))
 def test_no_bytes_raise_anything_else(text):
     try:

@@ -166,6 +166,12 @@ def test_what_is_no_json_object_is_refused(text):
         parse(text, SOURCE)
 
 
+def test_every_depth_of_nesting_is_refused():
+    for depth in range(800, 1100, 3):
+        with pytest.raises(OverrideError):
+            parse('{"mtu": ' + "[" * depth + "]" * depth + "}", SOURCE)
+
+
 def test_empty_defaults_change_nothing():
     assert parse_defaults("") == parse_defaults(" \n") == parse_defaults("{}") == Override()
 

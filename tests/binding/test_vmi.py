@@ -65,6 +65,11 @@ def test_multus_default_network_stands_for_the_pod_network():
     assert (network.kind, network.default, network.secondary) == ("multus", True, False)
 
 
+def test_a_network_of_a_kind_that_we_do_not_know_is_no_secondary_one():
+    (network,) = changed("spec/networks", [{"name": "dra", "resourceClaim": {}}]).networks
+    assert (network.kind, network.secondary) == ("other", False)
+
+
 @pytest.mark.parametrize(
     "text",
     ["02:AA:bb:cc:dd:0e", "02-aa-BB-cc-dd-0e", "02aa.bbcc.DD0E"],
