@@ -47,7 +47,7 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
     Raises MissingLink, OverrideError and VmiError.
     """
     ours, takeover = _ours(vmi, plugin or None)
-    warnings = [*_unused(vmi, ours)]
+    warnings = [*_unused(vmi)]
     found, wirings = [], []
     for interface in ours:
         change = override.of_network(vmi.annotations, interface.name, defaults)
@@ -72,13 +72,12 @@ def _ours(vmi: Vmi, plugin: str | None) -> tuple[tuple[Interface, ...], bool]:
     return tuple(one for one in present if one.core_bridge), True
 
 
-def _unused(vmi: Vmi, ours: Iterable[Interface]) -> Iterable[str]:
+def _unused(vmi: Vmi) -> Iterable[str]:
     """Name the annotations that change nothing, such as one with a mistyped network."""
-    used = {override.PREFIX + interface.name for interface in ours}
+    known = [override.PREFIX + interface.name for interface in vmi.interfaces]
     for name in vmi.annotations:
-        if name.startswith(override.PREFIX) and name not in used:
-            served = ", ".join(sorted(used)) or "none"
-            yield f"annotation {name} belongs to no interface of ours; there are: {served}"
+        if name.startswith(override.PREFIX) and name not in known:
+            yield f"annotation {name} is of no interface of the VMI; known: {', '.join(known)}"
 
 
 def _guest(

@@ -117,10 +117,10 @@ def test_a_bad_annotation_is_an_error():
         overridden(dnss=[])
 
 
-def test_an_annotation_for_no_network_is_named():
-    vmi = samples.vmi("01-single-binding", {"dsbridge.io/defualt": "{}"})
-    (warning,) = discovered(vmi).warnings
+def test_an_annotation_for_no_interface_is_named():
+    annotations = {"dsbridge.io/defualt": "{}", "dsbridge.io/blue": "{}"}
+    (warning,) = discovered(samples.vmi("18-second-plugin-name", annotations)).warnings
     assert warning == (
-        "annotation dsbridge.io/defualt belongs to no interface of ours; "
-        "there are: dsbridge.io/default"
+        "annotation dsbridge.io/defualt is of no interface of the VMI; "
+        "known: dsbridge.io/default, dsbridge.io/blue"
     )
