@@ -20,7 +20,7 @@ from typing import Protocol
 
 from tests.bed.clients.dhclient import Dhclient
 from tests.bed.clients.dhcpcd import Dhcpcd
-from tests.bed.clients.lease import Kernel, Lease, Told, kernel
+from tests.bed.clients.lease import Address, Kernel, Lease, Told, kernel
 from tests.bed.clients.networkd import Networkd
 from tests.bed.clients.networkmanager import NetworkManager
 from tests.bed.clients.small import Dhcp6c, Ipconfig, KernelRa
@@ -92,19 +92,31 @@ class Client:
         """Return what the guest has now, complete or not."""
         return self._lease(self._kernel())
 
-    def lease(self, timeout: float = 15, until: Callable[[Lease], bool] | None = None) -> Lease:
+    def lease(
+        self,
+        timeout: float = 15,
+        until: Callable[[Lease], bool] | None = None,
+        *,
+        dns: tuple[Address, ...] = (),
+    ) -> Lease:
         """Wait until the guest has what `until` asks for, and return it.
 
         Without `until`: an address in every family of the pod that this client leases, a default
-        route in every family, and a DNS server if it keeps any. TimeoutError says what the guest
-        had instead, with the end of the log.
+        route in every family, and the DNS servers `dns`, which a client keeps a moment after the
+        address; none named: any, if it keeps servers at all. TimeoutError says what the guest had
+        instead, with the end of the log.
         """
+
+        def resolves(lease: Lease) -> bool:
+            enough = set(dns) <= set(lease.dns) if dns else bool(lease.dns)
+            return enough or not self.program.resolves
+
         end = time.monotonic() + timeout
         while True:
             have = self._kernel()
             if until or self._complete(have):
                 lease = self._lease(have)
-                if until(lease) if until else lease.dns or not self.program.resolves:
+                if (until or resolves)(lease):
                     return lease
             if time.monotonic() > end:
                 message = f"{self.name} after {timeout} s: {self._lease(have)}\n{self.log[-6000:]}"

@@ -22,15 +22,19 @@ domains=DHCP,IP4,IP6,CORE,DEVICE,PLATFORM:INFO
 """
 _PROFILE = """[connection]
 id=guest
-type=ethernet
 interface-name={interface}
 autoconnect=true
+type={kind}
 [ipv4]
 method={ipv4}
 [ipv6]
 method={ipv6}
 {extra}
 """
+_TAP = """tun
+[tun]
+mode=2
+vnet-hdr=true"""
 
 
 @dataclass(slots=True)
@@ -45,8 +49,12 @@ class NetworkManager:
     def start(self) -> None:
         guest = self.guest
         guest.bus()
+        link = guest.netns.query("-d", "link", "show", "dev", guest.interface)[0]
+        # A profile applies to one type of device, and the end of a cable is a tap.
+        tap = link.get("linkinfo", {}).get("info_kind") == "tun"
         profile = _PROFILE.format(
             interface=guest.interface,
+            kind=_TAP if tap else "ethernet",
             ipv4="auto" if 4 in self.families else "disabled",
             ipv6="auto" if 6 in self.families else "ignore",
             extra=self.extra,
@@ -56,7 +64,7 @@ class NetworkManager:
         guest.write("/run/udev/control", "")  # without it NetworkManager takes no link as ready
         guest.run("mount", "-o", "remount,ro,bind", "/sys")
         guest.link("up")
-        self.daemon = guest.spawn("NetworkManager", "-n", "--config", "/run/NetworkManager.conf")
+        self.daemon = guest.spawn("NetworkManager", "-d", "--config", "/run/NetworkManager.conf")
 
     def told(self) -> Told:
         show = ("nmcli", "-t", "-e", "no", "-f", "all", "device", "show", self.guest.interface)

@@ -1,0 +1,51 @@
+"""Real clients end up with the pod's own addresses, routes and DNS, on every kind of CNI."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Interface
+from pathlib import Path
+
+import pytest
+
+from binding.guest import OUR_LINK_LOCAL
+from tests.bed.clients import client
+from tests.bed.layouts import LAYOUTS
+from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH
+from tests.bed.wait import until
+from tests.netns.guests import started
+
+pytestmark = pytest.mark.netns
+GATEWAY4 = {
+    "flat": "10.244.1.1",
+    "calico": "169.254.1.1",
+    "kube-ovn": "10.16.0.1",
+    "cilium": "10.0.1.170",
+}
+DNS = {
+    "dhclient": (),  # Debian's script keeps the servers of the family that bound last: either
+    "udhcpc": NAMESERVERS[:1],  # knows no DHCPv6
+}
+
+
+@pytest.mark.parametrize("name", ["dhclient", "dhcpcd", "networkd", "networkmanager", "udhcpc"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("shape", ["managed", "own"])
+def test_a_client_ends_up_with_the_pods_network(
+    shape: str, layout: str, name: str, tmp_path: Path
+) -> None:
+    with started(layout, shape) as vm, client(name, vm.guest, tmp_path) as guest:
+        lease = guest.lease(30, dns=DNS.get(name, NAMESERVERS))
+        cni = vm.pod.layout
+        assert lease.ipv4 == cni.ipv4
+        assert str(lease.default4) == GATEWAY4[layout]
+        assert set(lease.dns) <= set(NAMESERVERS)
+        assert lease.lease_seconds is None
+        assert lease.hostname in ("vm1", f"vm1.{SEARCH[0]}")
+        assert str(lease.default6) == (cni.router or str(OUR_LINK_LOCAL))
+        until(lambda: vm.guest.reaches(REMOTE4), "a host beyond the gateway, IPv4")
+        if name == "udhcpc":  # which knows no DHCPv6; its kernel took the route from the RA
+            assert lease.ipv6 == ()
+            return
+        assert lease.ipv6 == tuple(IPv6Interface(address.ip) for address in cni.ipv6)
+        assert lease.search == SEARCH
+        until(lambda: vm.guest.reaches(REMOTE6), "a host beyond the gateway, IPv6")
