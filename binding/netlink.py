@@ -8,7 +8,9 @@ package lets its submodules be imported alone; the stand-in does not stay behind
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec, module_from_spec
+from typing import Any
 
 _stand_in = "pyroute2" not in sys.modules
 if _stand_in:
@@ -17,14 +19,61 @@ if _stand_in:
     sys.modules["pyroute2"] = module_from_spec(_spec)
 
 from pyroute2.iproute.linux import IPRoute  # noqa: E402  # after the stand-in
+from pyroute2.netlink import nlmsg  # noqa: E402
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError  # noqa: E402
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg  # noqa: E402
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg  # noqa: E402
+from pyroute2.netlink.rtnl.rtmsg import rtmsg  # noqa: E402
 
 if _stand_in:
     del sys.modules["pyroute2"]
 
-__all__ = ["IPRoute", "NetlinkDumpInterrupted", "NetlinkError", "connect"]
+__all__ = [
+    "IPRoute",
+    "Message",
+    "NetlinkError",
+    "connect",
+    "dump",
+    "ifaddrmsg",
+    "ifinfmsg",
+    "nlmsg",
+    "out",
+    "request",
+    "rtmsg",
+]
+
+Message = Any
+"""Of pyroute2: fields by [], attributes by get()."""
+_ATTEMPTS = 5
 
 
 def connect() -> IPRoute:
     """Open a route netlink socket that hears no broadcasts; use it in `with`."""
     return IPRoute(groups=0)
+
+
+def dump(call: Callable[..., Iterable[Message]]) -> tuple[Message, ...]:
+    """Read a whole table; again when it changed meanwhile (NLM_F_DUMP_INTR)."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return tuple(call("dump"))
+        except NetlinkDumpInterrupted:
+            continue
+    return tuple(call("dump"))
+
+
+def out(hop: Message) -> int:
+    """Return the link that a route or one hop of a multipath route leaves by."""
+    # A hop has it in its struct, a route in an attribute.
+    return int(hop.get("oif") or hop.get("RTA_OIF") or 0)
+
+
+def request(ipr: IPRoute, message: Message, kind: int, flags: int) -> None:
+    """Send one message of our own and wait for the kernel's word. Raises NetlinkError."""
+
+    async def exchange() -> None:
+        async for _ in await ipr.asyncore.nlm_request(message, kind, flags):
+            pass
+
+    # IPRoute.nlm_request of pyroute2 0.9.7 fails with KeyError: 'nlm_generator'.
+    ipr.asyncore.event_loop.run_until_complete(exchange())

@@ -6,7 +6,7 @@ or of any one attribute: what the kernel does not say is simply not in the snaps
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ipaddress import (
     IPv4Interface,
     IPv4Network,
@@ -18,16 +18,14 @@ from ipaddress import (
 )
 from pathlib import Path
 from socket import AF_INET, AF_INET6
-from typing import Any
 
 from binding import resolv
 from binding.guest import Address, Route
-from binding.netlink import IPRoute, NetlinkDumpInterrupted, connect
+from binding.netlink import IPRoute, Message, connect, dump, out
 from binding.snapshot import Link, Snapshot
 
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
-Message = Any  # of pyroute2: a dict with get() for attributes
 _ANY: dict[int, Network] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
 
 _LINK_LOCAL = IPv6Network("fe80::/64")  # of the link itself; Calico's fe80::…/128 is a gateway
@@ -38,7 +36,6 @@ _DAD_FAILED = 0x08
 _MAIN_TABLE = 254
 _UNICAST = 1
 _RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
-_ATTEMPTS = 5
 
 
 def take(resolv_conf: Path) -> Snapshot:
@@ -51,16 +48,6 @@ def take(resolv_conf: Path) -> Snapshot:
         text = ""
     nameservers, search = resolv.parse(text)
     return Snapshot(Path("/proc/self/ns/net").stat().st_ino, links, nameservers, search)
-
-
-def dump(call: Callable[..., Iterable[Message]], **match: object) -> tuple[Message, ...]:
-    """Read a whole table; again when it changed meanwhile (NLM_F_DUMP_INTR)."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return tuple(call("dump", **match))
-        except NetlinkDumpInterrupted:
-            continue
-    return tuple(call("dump", **match))
 
 
 def _links(ipr: IPRoute) -> tuple[Link, ...]:
@@ -115,7 +102,7 @@ def _routes(messages: Iterable[Message], index: int, own: frozenset[Address]) ->
         if (message.get("table") or message["table"]) != _MAIN_TABLE:
             continue
         hops = message.get("multipath") or (message,)
-        hop = next((hop for hop in hops if _out(hop) == index), None)
+        hop = next((hop for hop in hops if out(hop) == index), None)
         destination = _destination(message)
         if hop is None or destination.is_multicast or destination == _LINK_LOCAL:
             continue
@@ -125,11 +112,6 @@ def _routes(messages: Iterable[Message], index: int, own: frozenset[Address]) ->
     # Among equals the most specific first: the kernel's order of IPv6 routes is accidental.
     found.sort(key=lambda pair: (pair[0], -pair[1].destination.prefixlen))
     return tuple(route for _, route in found)
-
-
-def _out(hop: Message) -> int:
-    # A multipath hop has its link in the struct, a route in an attribute.
-    return int(hop.get("oif") or hop.get("RTA_OIF") or 0)
 
 
 def _destination(message: Message) -> Network:

@@ -7,10 +7,14 @@ bytes, so NET_ADMIN and the memory of pyroute2 are held for a moment only.
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import sys
+from errno import EPERM
 from pathlib import Path
 
 from binding import caps, codec
+from binding.wiring import Wiring
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,16 +23,73 @@ def main(argv: list[str] | None = None) -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     read = actions.add_parser("snapshot", help="print the pod's links (a Snapshot); no privilege")
     read.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
+    actions.add_parser("wire", help="wire the NICs on stdin (a tuple of Wiring), all or none")
     arguments = parser.parse_args(argv)
-    return _snapshot(arguments.resolv)
+    if arguments.action == "snapshot":
+        return _snapshot(arguments.resolv)
+    return _wire(codec.decode(tuple[Wiring, ...], sys.stdin.read()))
 
 
 def _snapshot(resolv_conf: Path) -> int:
     caps.drop()
     from binding import netlink_snapshot  # noqa: PLC0415  # pyroute2 only where it is needed
 
-    print(codec.encode(netlink_snapshot.take(resolv_conf)))  # noqa: T201  # the answer
+    sys.stdout.write(codec.encode(netlink_snapshot.take(resolv_conf)) + "\n")
     return 0
+
+
+def _wire(wirings: tuple[Wiring, ...]) -> int:
+    caps.hold({"NET_ADMIN"})
+    stop = _Stop()
+    from binding import wire  # noqa: PLC0415
+    from binding.netlink import connect  # noqa: PLC0415
+    from binding.steps import StepError  # noqa: PLC0415
+
+    try:
+        with connect() as ipr:
+            wired, adopted = wire.wire(ipr, wirings, stop.check)
+    except wire.LinkError as error:
+        return _fail("look at the pod's links", str(error))
+    except StepError as error:
+        left = f"; NOT undone: {', '.join(error.remains)}" if error.remains else ""
+        return _fail(error.step, _reason(error.cause) + left, _privilege(error.cause))
+    sys.stdout.write(json.dumps({"wired": wired, "adopted": adopted}) + "\n")
+    return 0
+
+
+class _Stop:
+    """SIGTERM and SIGINT, heeded only where it is safe to stop."""
+
+    def __init__(self) -> None:
+        self._signal = 0
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._signal = number
+
+    def check(self) -> None:
+        if self._signal:
+            raise InterruptedError(f"stopped by {signal.Signals(self._signal).name}")
+
+
+def _fail(step: str, error: str, privilege: str = "") -> int:
+    sys.stdout.write(json.dumps({"step": step, "error": error, "privilege": privilege}) + "\n")
+    return 1
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error.args[1] if len(error.args) > 1 else error)
+
+
+def _privilege(error: Exception) -> str:
+    """Return what the container was not granted, if that is why it failed."""
+    if isinstance(error, OSError) and error.filename:
+        return str(error.filename)
+    code = getattr(error, "code", None) or getattr(error, "errno", None)
+    return "NET_ADMIN" if code == EPERM else ""
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ import pytest
 from binding import codec
 from binding.guest import Route
 from binding.snapshot import Link, Snapshot
-from tests.netns.pods import MAC, UNPRIVILEGED, Namespace, calico, flat, kindnet, namespace, pod
+from tests.bed.netns import Netns, netns
+from tests.bed.wait import until
+from tests.netns.pods import CALICO, FLAT, KINDNET, MAC, UNPRIVILEGED, link, plumb, veth
 
 pytestmark = pytest.mark.netns
 
 
-def read(space: Namespace, resolv: str = "/nonexistent", prefix: tuple[str, ...] = ()) -> Snapshot:
-    done = space.plumb("snapshot", "--resolv", resolv, prefix=prefix)
+def read(space: Netns, resolv: str = "/nonexistent", prefix: tuple[str, ...] = ()) -> Snapshot:
+    done = plumb(space, "snapshot", "--resolv", resolv, prefix=prefix)
     assert done.returncode == 0, done.stderr
     return codec.decode(Snapshot, done.stdout)
 
@@ -26,13 +28,13 @@ def addresses(*texts: str):
     return tuple(ip_interface(text) for text in texts)
 
 
-def eth0(space: Namespace) -> Link:
-    link = read(space).link("eth0")
-    assert link is not None
-    return link
+def eth0(space: Netns) -> Link:
+    found = read(space).link("eth0")
+    assert found is not None
+    return found
 
 
-FLAT = (
+AS_FLAT = (
     addresses("10.0.0.42/24", "fd00::42/64"),
     (
         route("10.0.0.0/24"),
@@ -41,7 +43,7 @@ FLAT = (
         route("::/0", "fd00::1"),
     ),
 )
-CALICO = (
+AS_CALICO = (
     addresses("10.0.0.42/32", "fd00::42/128"),
     (
         route("169.254.1.1/32"),
@@ -50,7 +52,7 @@ CALICO = (
         route("::/0", "fe80::ecee:eeff:feee:eeee"),
     ),
 )
-KINDNET = (
+AS_KINDNET = (
     addresses("10.0.0.42/24", "fd00::42/64"),
     (
         route("10.0.0.1/32"),
@@ -65,25 +67,25 @@ KINDNET = (
 
 @pytest.mark.parametrize(
     ("cni", "expected"),
-    [(flat, FLAT), (calico, CALICO), (kindnet, KINDNET)],
+    [(FLAT, AS_FLAT), (CALICO, AS_CALICO), (KINDNET, AS_KINDNET)],
     ids=["a subnet with a gateway", "Calico: link-local gateways", "kindnet: no connected subnet"],
 )
 def test_a_pod_is_read_as_its_cni_made_it(cni, expected):
-    with pod() as (inside, _):
-        cni(inside)
+    with veth() as (inside, _):
+        inside.ip(cni)
         loopback = Link("lo", 1, "00:00:00:00:00:00", 65536, up=True)
-        eth0 = Link("eth0", inside.index("eth0"), MAC, 1450, "veth", True, "", *expected)  # noqa: FBT003
-        assert read(inside) == Snapshot(inside.inode, (loopback, eth0))
+        eth0 = Link("eth0", link(inside, "eth0")["ifindex"], MAC, 1450, "veth", True, "", *expected)  # noqa: FBT003
+        assert read(inside) == Snapshot(inside.path.stat().st_ino, (loopback, eth0))
 
 
 def test_a_process_without_any_privilege_can_read():
-    with pod() as (inside, _):
-        flat(inside)
+    with veth() as (inside, _):
+        inside.ip(FLAT)
         assert read(inside, prefix=UNPRIVILEGED) == read(inside)
 
 
 def test_the_lowest_metric_comes_first_whatever_the_order_of_creation():
-    with pod() as (inside, _):
+    with veth() as (inside, _):
         inside.ip("addr add 10.0.0.42/24 dev eth0 noprefixroute")
         inside.ip("route add 10.0.0.0/24 dev eth0 metric 7")
         inside.ip("route add default via 10.0.0.3 metric 300")
@@ -98,7 +100,7 @@ def test_the_lowest_metric_comes_first_whatever_the_order_of_creation():
 @pytest.mark.parametrize("family", ["10.0.0.{}", "fd00::{}"], ids=["IPv4", "IPv6"])
 def test_of_a_multipath_route_the_first_hop_on_the_link_counts(family):
     any_, length = ("0.0.0.0/0", 24) if "." in family else ("::/0", 64)
-    with pod() as (inside, _):
+    with veth() as (inside, _):
         inside.ip(f"addr add {family.format(42)}/{length} dev eth0")
         first, second = family.format(3), family.format(2)
         inside.ip(f"route add {any_} nexthop via {first} dev eth0 nexthop via {second} dev eth0")
@@ -106,14 +108,14 @@ def test_of_a_multipath_route_the_first_hop_on_the_link_counts(family):
 
 
 def test_an_ipv4_route_may_have_an_ipv6_gateway():
-    with pod() as (inside, _):
+    with veth() as (inside, _):
         inside.ip("addr add 10.0.0.42/32 dev eth0")
-        inside.ip("-4 route add default via inet6 fe80::1 dev eth0")
+        inside.ip("route add 0.0.0.0/0 via inet6 fe80::1 dev eth0")
         assert eth0(inside).routes == (route("0.0.0.0/0", "fe80::1"),)
 
 
 def test_routes_that_lead_nowhere_or_sit_in_other_tables_are_left_out():
-    with pod() as (inside, _):
+    with veth() as (inside, _):
         inside.ip("addr add fd00::42/128 dev eth0 nodad")
         inside.ip("route add blackhole 10.9.0.0/16")
         inside.ip("route add unreachable 10.8.0.0/16")
@@ -123,22 +125,19 @@ def test_routes_that_lead_nowhere_or_sit_in_other_tables_are_left_out():
 
 
 def test_link_local_and_duplicate_addresses_are_left_out_and_a_peer_is_not_ours():
-    with pod() as (inside, outside):
+    with veth() as (inside, outside):
         outside.ip("addr add fd00::66/64 dev peer0 nodad")
         inside.ip("addr add fd00::66/64 dev eth0")
         inside.ip("addr add fd00::42 peer fd00::1/64 dev eth0 nodad")
         inside.ip("addr add 10.0.0.42 peer 10.0.0.1/32 dev eth0")
         inside.ip("addr add 10.0.0.9/24 dev eth0 scope host")
-        for _ in range(40):
-            if "dadfailed" in str(inside.show("addr show dev eth0")):
-                break
-            inside.exec("sleep", "0.1")
+        until(lambda: "dadfailed" in str(inside.query("addr", "show", "dev", "eth0")), "DAD fails")
         assert eth0(inside).addresses == addresses("10.0.0.42/32", "fd00::42/64")
 
 
 def test_only_resolved_neighbours_count():
-    with pod() as (inside, _):
-        flat(inside)
+    with veth() as (inside, _):
+        inside.ip(FLAT)
         inside.ip("neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent")
         inside.ip("neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev eth0 nud stale")
         inside.ip("neigh add 10.0.0.3 lladdr 02:00:00:00:00:03 dev eth0 nud noarp")
@@ -152,7 +151,7 @@ def test_only_resolved_neighbours_count():
 
 
 def test_ports_name_their_bridge_and_a_link_that_is_down_is_so():
-    with pod() as (inside, _):
+    with veth() as (inside, _):
         inside.ip("link add k6t-eth0 type bridge")
         inside.ip("link set eth0 master k6t-eth0")
         snapshot = read(inside)
@@ -161,8 +160,8 @@ def test_ports_name_their_bridge_and_a_link_that_is_down_is_so():
 
 
 def test_a_pod_without_ipv6_is_read_all_the_same():
-    with pod() as (inside, _):
-        inside.exec("sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+    with veth() as (inside, _):
+        inside.sysctl(ipv6__conf__all__disable_ipv6=1)
         inside.ip("addr add 10.0.0.42/24 dev eth0")
         assert eth0(inside).addresses == addresses("10.0.0.42/24")
 
@@ -171,7 +170,7 @@ def test_the_resolver_comes_along(tmp_path):
     file = tmp_path / "resolv.conf"
     file.write_text("nameserver 10.96.0.10\nsearch ns.svc.cluster.local svc.cluster.local\n")
     file.chmod(0o644)
-    with namespace() as space:
+    with netns("pod") as space:
         snapshot = read(space, str(file))
     assert snapshot.nameservers == (ip_address("10.96.0.10"),)
     assert snapshot.search == ("ns.svc.cluster.local", "svc.cluster.local")
