@@ -29,7 +29,7 @@ _REQUEST = 0x01 | 0x04
 _REPLACE = _REQUEST | 0x100
 _EXCLUSIVE = CREATE | 0x200
 _IFF_UP = 1
-_NODAD = 0x02
+_NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _SET_BY_KERNEL = 0x01 | 0x08 | 0x20 | 0x40 | 0x80
 """Secondary or temporary, DAD failed, deprecated, tentative, permanent."""
 _LOCAL_TABLE, _MAIN_TABLE = 255, 254
@@ -80,14 +80,15 @@ def capture(ipr: IPRoute, link: Message) -> PodLink:
 
 def recall(link: Message, wiring: Wiring) -> PodLink:
     """Put together what a killed run made away with, from what the snapshot still knows."""
+    flags = _NOPREFIXROUTE if wiring.routes else 0  # connected subnets are among the routes
     return PodLink(
         index=link["index"],
         name=wiring.names.pod,
         mac=wiring.mac,
         up=True,
-        addresses=tuple(address_message(link["index"], one) for one in wiring.addresses),
+        addresses=tuple(address_message(link["index"], one, flags) for one in wiring.addresses),
         routes=tuple(_route_message(link["index"], one) for one in wiring.routes),
-        exact=bool(wiring.routes),
+        exact=False,
     )
 
 
