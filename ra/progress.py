@@ -111,6 +111,9 @@ def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
     if router.source == "virtual" and state.decide_by is not None and now < state.decide_by:
         return state, ()
     before, state = state.router, replace(state, decide_by=None, router=router)
+    if before is None and guest.migration_target and router.source != "virtual":
+        # On the node it came from it may have been told the virtual one.
+        state = replace(state, withdrawn=(Router(OUR_LINK_LOCAL, router.lladdr, "virtual"),))
     if before is None or before == router:
         return state, ()
     if before.address == router.address:

@@ -31,7 +31,7 @@ from ra.schedule import INITIAL_SHORTEST, begin
 from ra.watch import from_network
 
 __all__ = [
-    "Action", "Router", "Solicit", "State",
+    "Action", "Router", "Solicit", "State", "Step",
     "due", "from_guest", "from_network", "router", "start", "wake_at",
 ]  # fmt: skip
 
@@ -132,11 +132,15 @@ def _neighbor_solicitation(state: State, guest: GuestNetwork, packet: Packet, no
 
 
 def _seek(state: State) -> State:
-    """Resolve on demand what the first tries have not."""
+    """Resolve on demand what the first tries have not; a real router the guest asks itself."""
     gateway = state.gateway6
-    if gateway is None or gateway.lladdr is not None:
+    if gateway is None or gateway.lladdr is not None or _is_pod(state):
         return state
     return replace(state, gateway6=gateway.ask())
+
+
+def _is_pod(state: State) -> bool:
+    return state.router is not None and state.router.source == "pod"
 
 
 def _appear(state: State, guest: GuestNetwork, now: float, *, soliciting: bool = False) -> State:

@@ -67,6 +67,8 @@ def _moved(state: State, lladdr: str, now: float) -> Step:
     probe, told = state.probe, state.router
     if probe is None or (told is not None and told.source != "eui64"):
         return state, ()
+    if probe.lladdr == lladdr:
+        return state, ()  # it took its former address along
     probe = Neighbor(eui64(lladdr), tried=probe.tried).ask()
     state = replace(state, probe=probe)
     if told is None:

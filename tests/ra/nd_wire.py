@@ -1,0 +1,177 @@
+"""Neighbour discovery on the wire, for tests, and a guest's session run by a simulated clock."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
+from pathlib import Path
+
+from binding.exchange import Exchange
+from binding.frame import Packet, checksum, mac_bytes, parse
+from binding.guest import GuestNetwork, Route
+from ra import session
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "ra"
+MAC = "52:54:00:12:34:56"
+"""The guest of all stored frames."""
+GUEST_LL = "fe80::5054:ff:fe12:3456"
+GATEWAY4, GATEWAY6 = IPv4Address("10.244.1.1"), IPv6Address("fd00:10:244:1::1")
+OLD_MAC, NEW_MAC = "52:54:00:fe:00:01", "52:54:00:fe:00:02"
+"""The gateway's, before and after it changed in the stored frames."""
+OLD_LL, NEW_LL = "fe80::5054:ff:fefe:1", "fe80::5054:ff:fefe:2"
+VIRTUAL = "fe80::d5b:1d9e"
+
+
+def vector(name: str) -> bytes:
+    """Return a stored frame."""
+    lines = (VECTORS / f"{name}.hex").read_text().splitlines()
+    return bytes.fromhex("".join(line for line in lines if not line.startswith("#")))
+
+
+def vectors(prefix: str) -> list[str]:
+    return sorted(path.stem for path in VECTORS.glob(f"{prefix}*.hex"))
+
+
+def route(destination: str, gateway: str | None = None) -> Route:
+    return Route(ip_network(destination), ip_address(gateway) if gateway else None)
+
+
+def guest(**changes) -> GuestNetwork:
+    """Return a dual-stack guest behind a gateway with global addresses."""
+    settings = {
+        "network": "default",
+        "tap": "tap0",
+        "mac": MAC,
+        "mtu": 1450,
+        "ipv4": (IPv4Interface("10.244.1.5/24"),),
+        "ipv6": (IPv6Interface("fd00:10:244:1::5/64"),),
+        "routes": (route("0.0.0.0/0", str(GATEWAY4)), route("::/0", str(GATEWAY6))),
+    }
+    return GuestNetwork(**(settings | changes))
+
+
+def nd(  # noqa: PLR0913, PLR0917  # one header field each
+    message: bytes,
+    src: str = GUEST_LL,
+    dst: str = "ff02::2",
+    src_mac: str = MAC,
+    dst_mac: str = "33:33:00:00:00:02",
+    hop_limit: int = 255,
+) -> bytes:
+    """Put an ICMPv6 message, its checksum zero so far, into a frame."""
+    ends = IPv6Address(src).packed + IPv6Address(dst).packed
+    total = checksum(ends + struct.pack("!II", len(message), 58) + message)
+    message = message[:2] + struct.pack("!H", total) + message[4:]
+    header = struct.pack("!IHBB", 6 << 28, len(message), 58, hop_limit) + ends
+    return mac_bytes(dst_mac) + mac_bytes(src_mac) + b"\x86\xdd" + header + message
+
+
+def rs(options: bytes = b"", code: int = 0) -> bytes:
+    return bytes([133, code, 0, 0, 0, 0, 0, 0]) + options
+
+
+def ns(target: str = VIRTUAL, options: bytes = b"", code: int = 0) -> bytes:
+    return bytes([135, code, 0, 0, 0, 0, 0, 0]) + IPv6Address(target).packed + options
+
+
+def lladdr(kind: int, mac: str) -> bytes:
+    return bytes([kind, 1]) + mac_bytes(mac)
+
+
+def na(target: str, mac: str, flags: int = 0x60, dst: str = "fd00:10:244:1::5") -> bytes:
+    """Return the frame of an NA from the gateway: flags 0x80 R, 0x40 S, 0x20 O."""
+    body = bytes([136, 0, 0, 0, flags, 0, 0, 0]) + IPv6Address(target).packed + lladdr(2, mac)
+    return nd(body, target, dst, mac, MAC)
+
+
+def options(octets: bytes) -> list[tuple[int, bytes]]:
+    """Return (type, content) of options that must fill their octets exactly."""
+    found = []
+    while octets:
+        assert octets[1] > 0
+        assert octets[1] * 8 <= len(octets)
+        found.append((octets[0], octets[2 : octets[1] * 8]))
+        octets = octets[octets[1] * 8 :]
+    return found
+
+
+def spoken(frame: bytes) -> Packet:
+    """Return the inside of a frame that must be valid, checksum and hop limit included."""
+    packet = parse(frame)
+    assert packet is not None
+    assert packet.hop_limit == 255
+    return packet
+
+
+@dataclass(frozen=True, slots=True)
+class Advertisement:
+    """An RA, read back from its octets."""
+
+    packet: Packet
+    cur_hop_limit: int
+    flags: int
+    lifetime: int
+    reachable: int
+    retrans: int
+    options: list[tuple[int, bytes]]
+
+    def all(self, kind: int) -> list[bytes]:
+        return [content for number, content in self.options if number == kind]
+
+
+def ra(frame: bytes) -> Advertisement:
+    packet = spoken(frame)
+    kind, code, _, hops, flags, *rest = struct.unpack_from("!BBHBBHII", packet.payload)
+    assert (kind, code) == (134, 0)
+    return Advertisement(packet, hops, flags, *rest, options(packet.payload[16:]))
+
+
+@dataclass
+class Clocked:
+    """A session with its guest, its network and a clock that only the test moves."""
+
+    guest: GuestNetwork
+    now: float = 1000.0
+    log: list[tuple[float, session.Action]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = session.start(self.guest, self.now)
+
+    def _take(self, step: session.Step) -> list[session.Action]:
+        self.state, actions = step
+        self.log += [(self.now, action) for action in actions]
+        return list(actions)
+
+    def says(self, frame: bytes) -> list[session.Action]:
+        """Let the guest send a frame that must be well-formed up to its checksum."""
+        packet = parse(frame)
+        assert packet is not None
+        return self._take(session.from_guest(self.state, self.guest, packet, self.now))
+
+    def stirs(self) -> list[session.Action]:
+        """Let the guest send something that is neither RS nor NS."""
+        return self._take(session.from_guest(self.state, self.guest, None, self.now))
+
+    def hears(self, frame: bytes) -> list[session.Action]:
+        """Let a frame come in on the pod NIC."""
+        return self._take(session.from_network(self.state, self.guest, frame, self.now))
+
+    def run(self, seconds: float) -> list[session.Action]:
+        """Let time pass; a timer that does not move on fails the test."""
+        end, actions, wakes = self.now + seconds, [], 0
+        while (at := session.wake_at(self.state)) is not None and at <= end:
+            wakes += 1
+            assert wakes < 100 + seconds * 10, "the session wakes without end"
+            self.now = max(self.now, at)
+            actions += self._take(session.due(self.state, self.guest, self.now))
+        self.now = end
+        return actions
+
+
+def replies(actions: list[session.Action], reply: str) -> list[Exchange]:
+    return [a for a in actions if isinstance(a, Exchange) and a.reply == reply]
+
+
+def asked(actions: list[session.Action]) -> list[session.Solicit]:
+    return [a for a in actions if isinstance(a, session.Solicit)]
