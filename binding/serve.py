@@ -16,17 +16,12 @@ import sys
 import time
 from dataclasses import asdict
 
-from scapy.config import conf
-
-# Before the first layer: no dump of the node's routing table at import (scapy#3577).
-conf.route_autoload = conf.route6_autoload = False
-
-from binding import bpf, caps, channel  # noqa: E402
-from binding.codec import decode  # noqa: E402
-from binding.exchange import Exchange  # noqa: E402
-from binding.guest import GuestNetwork  # noqa: E402
-from binding.port import Port  # noqa: E402
-from binding.responder import Output, Responder  # noqa: E402
+from binding import bpf, caps, channel, lean  # noqa: F401  # lean before what imports scapy
+from binding.codec import decode
+from binding.exchange import Exchange
+from binding.guest import GuestNetwork
+from binding.port import Port
+from binding.responder import Output, Responder
 
 _BETWEEN_REPORTS = 0.2
 """Seconds; what a killed process has not reported is not counted."""
