@@ -214,6 +214,14 @@ def test_a_partial_checksum_excuses_nothing_else(frame):
     assert parse(frame, partial_checksum=True) is None
 
 
+def test_an_ipv4_header_of_16_octets_is_silence_even_with_a_good_checksum():
+    """Everything else is right: UDP begins where the destination address would be."""
+    segment = udp(V4, b"hello", check=0)
+    head = struct.pack("!BBHHHBBH", 0x44, 0, 16 + len(segment), 7, 0, 64, UDP, 0) + V4[0].packed
+    head = head[:10] + struct.pack("!H", sum16(head)) + head[12:]
+    assert parse(ether(0x0800, head + segment)) is None
+
+
 @pytest.mark.parametrize("frame", [FOUR, SIX, RS], ids=["IPv4", "IPv6", "ICMPv6"])
 def test_a_frame_cut_short_anywhere_is_silence(frame):
     for n in range(len(frame)):

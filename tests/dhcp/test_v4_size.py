@@ -7,7 +7,7 @@ import pytest
 
 from binding.guest import Boot, Route
 from dhcp import options as codec
-from tests.dhcp.v4_wire import CALICO, DISCOVER, FLAT, ask, domains, prl, routes, seen
+from tests.dhcp.v4_wire import CALICO, DISCOVER, FLAT, REQUEST, ask, domains, prl, routes, seen
 
 MANY = prl(3, 6, 12, 15, 26, 28, 42, 119, 121)
 WINDOWS = prl(1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252)
@@ -149,6 +149,14 @@ def test_a_client_id_of_many_octets_leaves_the_lease_intact():
 def test_a_message_of_very_many_options_is_read():
     many = tuple((code, b"x" * 40) for code in range(128, 224))
     assert seen(ask(DISCOVER, *many, prl(3))).options[3]
+
+
+def test_split_options_join_in_the_order_options_file_sname():
+    """RFC 3396 section 6, as we read it: the requested address in three parts."""
+    address = bytes([10, 244, 1, 7])
+    fields = {"file": bytes([50, 2, *address[1:3], 255]), "sname": bytes([50, 1, address[3], 255])}
+    exchange = ask(REQUEST, (52, b"\x03"), (50, address[:1]), **fields)
+    assert (exchange.reply, exchange.note) == ("ACK", "10.244.1.7, INIT-REBOOT")
 
 
 class TestPack:

@@ -1,0 +1,89 @@
+"""Network boot: 66, 67, 150, siaddr, sname, file, by architecture, and only for who boots."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from binding.guest import Boot
+from tests.dhcp.v4_wire import ANY, DISCOVER, FLAT, ask, prl, seen
+
+BOOTS = replace(FLAT, boot=Boot(file="boot.img", server="10.0.0.69"))
+PXE = (60, b"PXEClient:Arch:00007:UNDI:003016")
+BY_ARCH = Boot(file="pxelinux.0", server="10.0.0.69", by_arch=((7, "x64.efi"), (11, "arm64.efi")))
+ARCHES = {
+    "BIOS": (b"\0\0", b"pxelinux.0"),
+    "x64 UEFI": (b"\0\x07", b"x64.efi"),
+    "arm64 UEFI": (b"\0\x0b", b"arm64.efi"),
+    "a list, first match": (b"\0\x09\0\x0b\0\x07", b"arm64.efi"),
+    "half a number": (b"\0\x07\0", b"x64.efi"),
+    "empty": (b"", b"pxelinux.0"),
+}
+
+
+@pytest.mark.parametrize(("arch", "file"), ARCHES.values(), ids=ARCHES)
+def test_boot_file_is_the_one_for(arch, file):
+    reply = seen(
+        ask(DISCOVER, prl(66, 67, 150), PXE, (93, arch), guest=replace(FLAT, boot=BY_ARCH))
+    )
+    assert (reply.file, reply.options[67]) == (file, file)
+    assert (reply.siaddr, reply.sname) == (IPv4Address("10.0.0.69"), b"10.0.0.69")
+    assert (reply.options[66], reply.options[150]) == (b"10.0.0.69", bytes([10, 0, 0, 69]))
+
+
+BOOTING = {
+    "a PXE client": [prl(1), PXE],
+    "a client that tells its architecture": [prl(1), (93, b"\0\x07")],
+    "a client that asks for 67": [prl(67)],
+    "a client that asks for 66": [prl(66)],
+}
+
+
+@pytest.mark.parametrize("options", BOOTING.values(), ids=BOOTING)
+def test_boot_fields_are_filled_for(options):
+    reply = seen(ask(DISCOVER, *options, guest=BOOTS))
+    assert (reply.siaddr, reply.file) == (IPv4Address("10.0.0.69"), b"boot.img")
+
+
+@pytest.mark.parametrize(
+    "options", [[prl(1, 3, 6)], []], ids=["one that does not ask", "one without a list"]
+)
+def test_boot_fields_stay_empty_for(options):
+    reply = seen(ask(DISCOVER, *options, guest=BOOTS))
+    assert (reply.siaddr, reply.file, reply.sname) == (ANY, b"", b"")
+
+
+def test_boot_fields_stay_empty_when_nothing_is_configured():
+    reply = seen(ask(DISCOVER, prl(66, 67, 150), PXE, (93, b"\0\x07"), guest=FLAT))
+    assert (reply.siaddr, reply.file, reply.sname) == (ANY, b"", b"")
+    assert not {66, 67, 150} & reply.options.keys()
+
+
+def test_boot_server_by_name_is_said_by_name_only():
+    guest = replace(FLAT, boot=Boot(file="a", server="tftp.example.org"))
+    reply = seen(ask(DISCOVER, prl(66, 67, 150), guest=guest))
+    assert (reply.siaddr, reply.sname) == (ANY, b"tftp.example.org")
+    assert reply.options[66] == b"tftp.example.org"
+    assert 150 not in reply.options
+
+
+@pytest.mark.parametrize(("size", "fits"), [(-1, True), (0, False)], ids=["fits", "does not"])
+def test_names_in_file_and_sname_end_in_a_zero_else_are_options_only(size, fits):
+    file, server = "f" * (128 + size), "s" * (64 + size)
+    guest = replace(FLAT, boot=Boot(file=file, server=server))
+    reply = seen(ask(DISCOVER, prl(66, 67), guest=guest))
+    assert (reply.options[67], reply.options[66]) == (file.encode(), server.encode())
+    assert (reply.file, reply.sname) == ((file.encode(), server.encode()) if fits else (b"", b""))
+
+
+def test_uefi_http_boot_gets_its_class_back_with_a_url():
+    guest = replace(FLAT, boot=Boot(by_arch=((16, "http://10.0.0.80/x64.efi"),)))
+    options = prl(1, 60, 67), (60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, b"\0\x10")
+    reply = seen(ask(DISCOVER, *options, guest=guest))
+    assert (reply.options[60], reply.options[67]) == (b"HTTPClient", b"http://10.0.0.80/x64.efi")
+
+
+def test_a_file_name_is_no_http_boot_and_pxe_gets_no_class():
+    http = prl(60, 67), (60, b"HTTPClient:Arch:00016:UNDI:003001"), (93, b"\0\x10")
+    assert 60 not in seen(ask(DISCOVER, *http, guest=BOOTS)).options
+    assert 60 not in seen(ask(DISCOVER, prl(60, 67), PXE, guest=BOOTS)).options
