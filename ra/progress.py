@@ -74,10 +74,11 @@ def advance(state: State, guest: GuestNetwork, now: float) -> Step:
     return state, actions
 
 
-def _probe(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step
+def _probe(state: State, guest: GuestNetwork, now: float) -> Step:
     gateway = state.gateway6
     if state.active and state.probe is None and gateway and gateway.lladdr and may_be_eui64(guest):
-        state = replace(state, probe=Neighbor(eui64(gateway.lladdr)).ask())
+        probe = Neighbor(eui64(gateway.lladdr)).ask()
+        state = replace(state, probe=probe, decide_by=state.decide_by or now + DECISION)
     return state, ()
 
 

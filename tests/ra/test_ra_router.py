@@ -115,10 +115,16 @@ def test_a_router_found_late_replaces_the_one_told_and_only_then_ends_it():
     one.says(vector("rs-kernel"))
     one.run(1.5)
     one.hears(RESOLVED)
-    actions = one.hears(PROBED)
-    assert sources(actions) == []  # one multicast RA went out just now: the gateway is resolved
-    actions = one.run(4)
-    assert sources(actions) == [(OLD_LL, 65535), (VIRTUAL, 0)]
+    assert sources(one.hears(PROBED)) == [(OLD_LL, 65535), (VIRTUAL, 0)]
+
+
+def test_a_gateway_found_late_that_has_no_eui64_is_told_with_its_mac():
+    one = Clocked(guest())
+    one.says(vector("rs-kernel"))
+    one.run(1.5)
+    assert sources(one.hears(RESOLVED)) == []
+    [answer] = replies(one.run(0.3), "RA")
+    assert mac_text(ra(answer.frame).all(1)[0]) == OLD_MAC
 
 
 def test_questions_on_the_pod_nic_are_the_guests_own_frames():
