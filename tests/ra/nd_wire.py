@@ -175,3 +175,35 @@ def replies(actions: list[session.Action], reply: str) -> list[Exchange]:
 
 def asked(actions: list[session.Action]) -> list[session.Solicit]:
     return [a for a in actions if isinstance(a, session.Solicit)]
+
+
+RESOLVED = vector("na-kernel-solicited")
+PROBED = na(OLD_LL, OLD_MAC)
+POD_LL = "fe80::ecee:eeff:feee:eeee"
+CALICO = guest(routes=(route("0.0.0.0/0", str(GATEWAY4)), route("::/0", POD_LL)))
+
+
+def sources(actions: list[session.Action]) -> list[tuple[str, int]]:
+    """Return (source, router lifetime) of each RA."""
+    adverts = [ra(action.frame) for action in replies(actions, "RA")]
+    return [(str(advert.packet.src), advert.lifetime) for advert in adverts]
+
+
+def targets(actions: list[session.Action]) -> list[str]:
+    """Return whom the frames for the pod NIC ask for."""
+    return [action.note.removeprefix("who has ") for action in asked(actions)]
+
+
+def settled(kind: str, configured: GuestNetwork | None = None) -> Clocked:
+    """Return a session at rest with a router of that kind and all gateways at OLD_MAC."""
+    one = Clocked(configured or (CALICO if kind == "pod" else guest()))
+    one.says(vector("rs-kernel"))
+    one.hears(vector("arp-kernel-reply"))
+    one.hears(na(POD_LL, OLD_MAC) if kind == "pod" else RESOLVED)
+    if kind == "eui64":
+        one.hears(PROBED)
+    one.run(60)
+    router = session.router(one.state)
+    assert router is not None
+    assert (router.source, router.lladdr) == (kind, OLD_MAC)
+    return one
