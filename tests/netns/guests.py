@@ -106,8 +106,8 @@ def _plugged(made: Pod, domain: str) -> Iterator[Netns]:
     """Plug a guest in as the domain says."""
     nic = etree.fromstring(domain).find("devices/interface")
     assert nic is not None, "the domain has no NIC"
-    tap = nic.find("target").get("dev")
-    mac = nic.find("mac").get("address")
-    mtu = int(nic.find("mtu").get("size"))
-    with cable(made.netns, tap, mac=mac, mtu=mtu) as guest:
+    tap, mac, mtu = (
+        str(nic.xpath(f"string({path})")) for path in ("target/@dev", "mac/@address", "mtu/@size")
+    )
+    with cable(made.netns, tap, mac=mac, mtu=int(mtu)) as guest:
         yield guest

@@ -48,4 +48,6 @@ def test_a_client_ends_up_with_the_pods_network(
             return
         assert lease.ipv6 == tuple(IPv6Interface(address.ip) for address in cni.ipv6)
         assert lease.search == SEARCH
+        on_link = {dst for dst, via in lease.routes6 if via is None and "/" in dst}
+        assert on_link == {str(one.network) for one in cni.ipv6 if one.network.prefixlen < 128}
         until(lambda: vm.guest.reaches(REMOTE6), "a host beyond the gateway, IPv6")

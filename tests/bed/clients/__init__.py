@@ -142,7 +142,7 @@ class Client:
         self.program.rebind()
 
     def release(self) -> None:
-        """Give the lease back; start() leases anew."""
+        """Give the lease back, without a RELEASE from NetworkManager; stop() and start() lease anew."""
         self.program.release()
 
     def link(self, *, up: bool) -> None:
