@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 
 from tests.bed.clients.lease import Told, finite, resolv_conf
-from tests.bed.clients.userland import Daemon, Userland
+from tests.bed.clients.userland import SETTLED, Daemon, Userland
 
-# What ifupdown does before `dhclient -6`, which gives up on a tentative link-local address.
-_SETTLED = 'until ip -6 -o addr show dev "$0" scope link -tentative | grep -q .; do sleep 0.1; done'
 _LEASES4 = "/var/lib/dhcp/dhclient.leases"
 _LEASES6 = "/var/lib/dhcp/dhclient6.leases"
 
@@ -34,7 +32,7 @@ class Dhclient:
         if 4 in self.families:
             self.daemon = self.guest.spawn("dhclient", "-4", "-d", "-v", interface)
         if 6 in self.families:
-            command = f'{_SETTLED}; exec dhclient -6 -d -v "$0"'
+            command = f'{SETTLED}; exec dhclient -6 -d -v "$0"'
             daemon = self.guest.spawn("sh", "-c", command, interface)
             self.daemon = self.daemon or daemon
 

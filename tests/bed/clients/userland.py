@@ -35,6 +35,8 @@ hostname localhost
 echo "$outside"
 while read -r _; do :; done
 """
+# What ifupdown does before DHCPv6 clients: they give up on a tentative link-local address.
+SETTLED = 'until ip -6 -o addr show dev "$0" scope link -tentative | grep -q .; do sleep 0.1; done'
 
 
 @dataclass(slots=True)
