@@ -29,8 +29,18 @@ def _arguments() -> argparse.Namespace:
     status = commands.add_parser(
         "status", parents=[shared], help="show guests, counters and warnings"
     )
-    status.set_defaults(command="status")
-    status.add_argument("--json", action="store_true", help="as one JSON object")
+    status.set_defaults(command="status", form="text")
+    forms = status.add_mutually_exclusive_group()
+    for form in ("json", "prometheus"):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
+    status.add_argument("--watch", action="store_true", help="again every 2 seconds")
+    diagnose = commands.add_parser(
+        "diagnose", parents=[shared], help="say what is wrong, and the remedy"
+    )
+    diagnose.set_defaults(command="diagnose")
+    capture = commands.add_parser("capture", help="write a guest's DHCP, RA and ND as pcap")
+    capture.set_defaults(command="capture")
+    capture.add_argument("tap", nargs="?", default="tap0", help="default: tap0")
     arguments = parser.parse_args()
     if not hasattr(arguments, "hooks_dir"):
         arguments.hooks_dir = Path("/var/run/kubevirt-hooks")
@@ -40,10 +50,16 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the sidecar until the VM ends, or one command. Returns the exit status."""
     arguments = _arguments()
-    if arguments.command == "status":
-        from binding import cli  # noqa: PLC0415  # the sidecar does without
+    if arguments.command == "capture":
+        from binding.capture import capture  # noqa: PLC0415  # the sidecar does without
 
-        return cli.status(arguments.hooks_dir, as_json=arguments.json)
+        return capture(arguments.tap)
+    if arguments.command != "run":
+        from binding import cli  # noqa: PLC0415  # likewise
+
+        if arguments.command == "diagnose":
+            return cli.diagnose(arguments.hooks_dir)
+        return cli.status(arguments.hooks_dir, arguments.form, watch=arguments.watch)
     logs.to_stderr(arguments.log_level)
     from binding import sidecar  # noqa: PLC0415  # after the log: gRPC may have something to say
 

@@ -81,6 +81,16 @@ NETWORK_RULES: tuple[tuple[Test, ...], ...] = (
 )
 """At the pod NIC: who the gateway is (ARP, NA), and servers other than us (RA, DHCP)."""
 
+CAPTURE_RULES: tuple[tuple[Test, ...], ...] = (
+    (_half(12, ETH_ARP),),
+    (*_IPV4_UDP, _ipv4_port(16, 67)),
+    (*_IPV4_UDP, _ipv4_port(16, 68)),
+    (*_IPV6_UDP, _half(56, 546)),
+    (*_IPV6_UDP, _half(56, 547)),
+    *((*_IPV6_ICMP, _byte(54, kind)) for kind in range(133, 138)),  # RS, RA, NS, NA, Redirect
+)
+"""For an operator: all that configures a guest, both ways, and none of its own traffic."""
+
 
 def program(rules: tuple[tuple[Test, ...], ...]) -> tuple[Instruction, ...]:
     """Assemble rules, tried in order; a VLAN-tagged frame passes none of them."""

@@ -41,14 +41,17 @@ class Port:
         self.socket = sock
 
     @classmethod
-    def open(cls, link: str, rules: tuple[bpf.Instruction, ...]) -> Port:
-        """Open and bind; PermissionError without NET_RAW, OSError without the link."""
+    def open(cls, link: str, rules: tuple[bpf.Instruction, ...], *, outgoing: bool = False) -> Port:
+        """Open and bind; PermissionError without NET_RAW, OSError without the link.
+
+        With `outgoing` the socket also hears what others send out at the link.
+        """
         # Protocol 0 queues nothing until bind, when the filter is already in place.
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             port = cls(link, sock)
             port.restrict(rules)
-            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, not outgoing)
             sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
             sock.bind((link, _ETH_P_ALL))
         except OSError:

@@ -39,7 +39,7 @@ class Sidecar:
     def cli(self, *words: str) -> str:
         """Run a subcommand beside the sidecar and return its stdout."""
         return subprocess.run(
-            self.pod.netns.command(*_PROGRAM, *words, "--hooks-dir", str(self.hooks_dir)),
+            self.pod.netns.command(*PROGRAM, *words, "--hooks-dir", str(self.hooks_dir)),
             cwd=ROOT,
             timeout=30,
             check=True,
@@ -56,7 +56,7 @@ def sidecar(pod: Pod, *, name: str = "hook-sidecar-0", **environ: str) -> Iterat
     log_file = pod.workdir / f"{name}.log"
     with log_file.open("wb") as log:
         process = pod.netns.popen(
-            *_PROGRAM,
+            *PROGRAM,
             *("--hooks-dir", str(hooks_dir)),
             resolv_conf=pod.resolv_conf,
             cwd=ROOT,
@@ -71,7 +71,7 @@ def sidecar(pod: Pod, *, name: str = "hook-sidecar-0", **environ: str) -> Iterat
         end(process)
 
 
-_PROGRAM = (sys.executable, "-m", "binding")
+PROGRAM = (sys.executable, "-m", "binding")
 
 
 def _environment(name: str) -> dict[str, str]:

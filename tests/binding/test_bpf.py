@@ -23,7 +23,8 @@ from binding.guest import OUR_LINK_LOCAL
 
 GUEST, ROUTER = "52:54:00:12:34:56", "ee:ee:ee:ee:ee:ee"
 ETHER = Ether(src=GUEST, dst="ff:ff:ff:ff:ff:ff")
-V4, V6 = ETHER / IP(src="0.0.0.0", dst="255.255.255.255"), ETHER / IPv6(src="fe80::5", dst="ff02::2")
+V4 = ETHER / IP(src="0.0.0.0", dst="255.255.255.255")
+V6 = ETHER / IPv6(src="fe80::5", dst="ff02::2")
 DISCOVER = UDP(sport=68, dport=67) / BOOTP() / DHCP(options=[("message-type", 1), "end"])
 OPTIONS = IP(src="0.0.0.0", dst="255.255.255.255", options=[b"\x94\x04\0\0"])
 
@@ -47,9 +48,7 @@ def passes(rules, frame):
     [
         pytest.param(V4 / DISCOVER, id="DISCOVER"),
         pytest.param(ETHER / OPTIONS / DISCOVER, id="DISCOVER behind IPv4 options"),
-        pytest.param(
-            ETHER / IP(src="10.0.0.5", dst="10.0.0.1") / DISCOVER, id="unicast renewal"
-        ),
+        pytest.param(ETHER / IP(src="10.0.0.5", dst="10.0.0.1") / DISCOVER, id="unicast renewal"),
         pytest.param(V6 / UDP(sport=546, dport=547) / DHCP6_Solicit(), id="SOLICIT"),
         pytest.param(V6 / ICMPv6ND_RS(), id="RS"),
         pytest.param(V6 / ICMPv6ND_NS(tgt=str(OUR_LINK_LOCAL)), id="NS for the virtual router"),
@@ -96,6 +95,24 @@ FROM_ROUTER = Ether(src=ROUTER, dst=GUEST)
 )
 def test_news_of_gateways_and_other_servers_passes_at_the_nic(frame):
     assert passes(bpf.NETWORK_RULES, frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "wanted"),
+    [
+        pytest.param(V4 / DISCOVER, True, id="DISCOVER"),
+        pytest.param(FROM_ROUTER / IP() / UDP(sport=67, dport=68) / BOOTP(), True, id="OFFER"),
+        pytest.param(V6 / UDP(sport=546, dport=547) / DHCP6_Solicit(), True, id="SOLICIT"),
+        pytest.param(FROM_ROUTER / IPv6() / UDP(sport=547, dport=546), True, id="ADVERTISE"),
+        pytest.param(V6 / ICMPv6ND_NS(tgt="fe80::1"), True, id="NS"),
+        pytest.param(FROM_ROUTER / IPv6() / ICMPv6ND_RA(), True, id="RA"),
+        pytest.param(ETHER / ARP(), True, id="ARP"),
+        pytest.param(ETHER / IP() / TCP(dport=443), False, id="TCP"),
+        pytest.param(V6 / ICMPv6EchoRequest(), False, id="ping over IPv6"),
+    ],
+)
+def test_a_capture_holds_configuration_and_nothing_of_the_guests_own_traffic(frame, wanted):
+    assert passes(bpf.CAPTURE_RULES, frame) is wanted
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""What is well with a sidecar and what is not, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+Status = dict[str, Any]
+_POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    text: str
+    remedy: str = ""
+    well: bool = False
+
+
+def _well(text: str) -> Finding:
+    return Finding(text, well=True)
+
+
+def findings(status: Status, permitted: AbstractSet[str]) -> tuple[Finding, ...]:
+    """Judge a status object; `permitted` are the capabilities granted to the container."""
+    return (*_sidecar(status, permitted), *(f for guest in status["guests"] for f in _guest(guest)))
+
+
+def _sidecar(status: Status, permitted: AbstractSet[str]) -> Iterator[Finding]:
+    if "NET_RAW" in permitted:
+        yield _well("the container is granted NET_RAW: guests can be answered")
+    else:
+        yield Finding("the container lacks NET_RAW: no guest can be answered", _POLICY)
+    guarded = status["guard"] != "off"
+    if guarded:
+        yield _well("the guard is on: no other server reaches the guests")
+    else:
+        yield Finding(
+            "the guard is off: requests leave the pod, and other servers may answer", _POLICY
+        )
+    serve = next(process for process in status["processes"] if process["name"] == "serve")
+    if serve["restarts"]:
+        text = f"the serving process was replaced {serve['restarts']} times"
+        yield Finding(text, "its log tells why; please report it")
+    if not status["guests"]:
+        yield Finding(
+            "no guest is served",
+            f"is an interface of the VMI bound to {status['plugin']}? has the VM been started?",
+        )
+
+
+def _guest(guest: dict[str, Any]) -> Iterator[Finding]:
+    name, counters = guest["network"], guest["counters"]
+    if guest["provider"] == "off" or not guest["ipv4"] + guest["ipv6"]:
+        yield _well(f"{name}: nothing is served, the path is transparent")
+    elif guest["provider"] == "in-pod":
+        yield from _served(guest, counters)
+    for warning in guest["warnings"]:
+        yield Finding(f"{name}: {warning}")
+
+
+def _served(guest: dict[str, Any], counters: dict[str, int]) -> Iterator[Finding]:
+    name = guest["network"]
+    wanted = {"ipv4": ("DHCPv4", ("ACK",)), "ipv6": ("IPv6", ("REPLY", "RA"))}
+    for family, (protocol, replies) in wanted.items():
+        if not guest[family]:
+            continue
+        addresses = ", ".join(guest[family])
+        if all(counters.get(reply) for reply in replies):
+            yield _well(f"{name}: the guest has been given {addresses} by {protocol}")
+        else:
+            missing = " and ".join(reply for reply in replies if not counters.get(reply))
+            yield Finding(
+                f"{name}: the guest has had no {missing}, so it lacks {addresses}",
+                "is the NIC up in the guest, and set to DHCP (cloud-init: dhcp4, dhcp6)?",
+            )
+    if guest["ipv6"] and guest["router"] and guest["router"]["lladdr"] is None:
+        yield Finding(
+            f"{name}: the MAC of the IPv6 gateway is not known",
+            "does the gateway answer neighbour solicitations from the pod's address?",
+        )
+    if counters.get("NAK"):
+        yield _well(f"{name}: {counters['NAK']} stale addresses were refused by NAK")
