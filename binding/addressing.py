@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import (
     IPv4Interface,
     IPv4Network,
@@ -29,13 +29,15 @@ def addresses(link: Link, override: Override) -> tuple[Interface, ...]:
     return tuple(_narrowed(address, link.routes) for address in link.addresses)
 
 
-def routes(link: Link, own: Iterable[Interface], override: Override) -> tuple[Route, ...]:
+def routes(link: Link, own: Collection[Interface], override: Override) -> tuple[Route, ...]:
     """Return the guest's routes, one per destination, gateways outside its subnets first.
 
-    `own` are the guest's addresses. Connected subnets are left out.
+    `own` are the guest's addresses; a family without one has no routes of the pod's.
+    Connected subnets are left out.
     """
     subnets = {address.network for address in own}
-    pod = () if override.addresses is not None else _wanted(link.routes, subnets)
+    families = {address.version for address in own}
+    pod = [one for one in _wanted(link.routes, subnets) if one.destination.version in families]
     kept = tuple(route for route in pod if _is_default(route))
     others = tuple(route for route in pod if not _is_default(route))
     # Of equal destinations the first counts: what is given here, then the pod's.

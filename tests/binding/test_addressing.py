@@ -124,11 +124,17 @@ def test_a_nic_without_ipam_is_served_the_addresses_of_its_override():
     assert guest.routes == (route("0.0.0.0/0", "192.0.2.1"),)
 
 
-def test_addresses_of_the_override_replace_addresses_and_routes():
-    guest = overridden(addresses=["192.0.2.5/24", "2001:db8::5/64"])
-    assert guest.ipv4 == (ip_interface("192.0.2.5/24"),)
-    assert guest.ipv6 == (ip_interface("2001:db8::5/64"),)
-    assert guest.routes == ()
+def test_addresses_of_the_override_replace_the_pods_and_keep_its_gateways():
+    guest = overridden(addresses=["10.244.1.77/24", "fd00:10:244:1::77/64"])
+    assert guest.ipv4 == (ip_interface("10.244.1.77/24"),)
+    assert guest.ipv6 == (ip_interface("fd00:10:244:1::77/64"),)
+    assert guest.routes == (route("0.0.0.0/0", "10.244.1.1"), route("::/0", "fd00:10:244:1::1"))
+
+
+def test_a_family_whose_addresses_the_override_leaves_out_has_no_routes():
+    guest = overridden(addresses=["10.244.1.77/24"])
+    assert guest.ipv6 == ()
+    assert guest.routes == (route("0.0.0.0/0", "10.244.1.1"),)
 
 
 def test_a_gateway_of_the_override_replaces_the_default_of_its_family():
