@@ -14,6 +14,7 @@ from errno import EPERM
 from pathlib import Path
 
 from binding import caps, codec
+from binding.guard import Filter
 from binding.wiring import Wiring
 
 
@@ -24,10 +25,15 @@ def main(argv: list[str] | None = None) -> int:
     read = actions.add_parser("snapshot", help="print the pod's links (a Snapshot); no privilege")
     read.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
     actions.add_parser("wire", help="wire the NICs on stdin (a tuple of Wiring), all or none")
+    actions.add_parser("guard", help="make the Filters on stdin (a tuple) the pod's whole guard")
     arguments = parser.parse_args(argv)
-    if arguments.action == "snapshot":
-        return _snapshot(arguments.resolv)
-    return _wire(codec.decode(tuple[Wiring, ...], sys.stdin.read()))
+    match arguments.action:
+        case "snapshot":
+            return _snapshot(arguments.resolv)
+        case "wire":
+            return _wire(codec.decode(tuple[Wiring, ...], sys.stdin.read()))
+        case _:
+            return _guard(codec.decode(tuple[Filter, ...], sys.stdin.read()))
 
 
 def _snapshot(resolv_conf: Path) -> int:
@@ -54,6 +60,20 @@ def _wire(wirings: tuple[Wiring, ...]) -> int:
         left = f"; NOT undone: {', '.join(error.remains)}" if error.remains else ""
         return _fail(error.step, _reason(error.cause) + left, _privilege(error.cause))
     sys.stdout.write(json.dumps({"wired": wired, "adopted": adopted}) + "\n")
+    return 0
+
+
+def _guard(filters: tuple[Filter, ...]) -> int:
+    caps.hold({"NET_ADMIN"})
+    from binding import nfnetlink, nftables  # noqa: PLC0415
+
+    try:
+        nftables.replace(filters)
+    except nfnetlink.RefusedError as error:
+        return _fail(error.step, _reason(error), _privilege(error))
+    except OSError as error:
+        return _fail("set the guard", f"{error.strerror}: does this kernel have nf_tables?")
+    sys.stdout.write(json.dumps({"links": [one.link for one in filters]}) + "\n")
     return 0
 
 

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv6Interface
+
+from binding.guard import Filter, filters
+from binding.guest import GuestNetwork
+
+GUEST = GuestNetwork(
+    network="default", tap="tap0", nic="eth0-nic", bridge="k6t-eth0",
+    mac="02:00:00:00:00:42", mtu=1450,
+    ipv4=(IPv4Interface("10.0.0.42/24"),), ipv6=(IPv6Interface("fd00::42/64"),),
+)  # fmt: skip
+SHIELD = {"dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra"}
+REQUESTS = {"dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us"}
+ANSWERS = {"dhcp4-to-client", "dhcp6-to-client", "ra", "na-for-us"}
+
+
+def dropped(*guests: GuestNetwork, **options) -> dict[str, set[str]]:
+    return {one.link: set(one.drop) for one in filters(guests, **options)}
+
+
+def test_where_we_serve_requests_stop_at_the_tap_and_answers_at_the_nic():
+    assert dropped(GUEST) == {"tap0": REQUESTS | SHIELD, "eth0-nic": ANSWERS}
+
+
+def test_an_ipv4_only_pod_is_guarded_against_rogue_routers_too():
+    assert dropped(replace(GUEST, ipv6=())) == dropped(GUEST)
+
+
+def test_where_kube_ovn_serves_only_the_shield_holds():
+    assert dropped(replace(GUEST, provider="kube-ovn")) == {"tap0": SHIELD}
+
+
+def test_auto_is_transparent_until_it_has_decided():
+    auto = replace(GUEST, provider="auto")
+    assert dropped(auto) == {"tap0": SHIELD}
+    assert dropped(auto, served={"default": frozenset({6})}) == {
+        "tap0": SHIELD | {"dhcp6-to-server", "rs", "ns-for-us"},
+        "eth0-nic": {"dhcp6-to-client", "ra", "na-for-us"},
+    }
+
+
+def test_nothing_is_filtered_where_nobody_of_ours_serves():
+    off = replace(GUEST, provider="off")
+    assert dropped(off, replace(GUEST, ipv4=(), ipv6=())) == {}
+
+
+def test_takeover_mutes_the_bridge_even_when_off():
+    off = replace(GUEST, provider="off", shape="takeover")
+    assert dropped(off) == {"k6t-eth0": {"dhcp4-to-server"}}
+
+
+def test_a_guest_without_a_nic_of_its_own_is_guarded_at_the_tap():
+    assert set(dropped(replace(GUEST, nic=""))) == {"tap0"}
+
+
+def test_equal_guests_make_equal_filters_in_any_order():
+    second = replace(GUEST, network="blue", tap="tap1", nic="1-nic")
+    assert filters((GUEST, second)) == filters((second, GUEST))
+    assert Filter("eth0-nic", tuple(sorted(ANSWERS))) in filters((GUEST,))
