@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from binding.exchange import Exchange
 from binding.frame import ICMPV6, Packet, mac_bytes, parse
 from binding.guest import GuestNetwork
+from binding.memo import Memo
 from dhcp import v4, v6
 from ra import session
 
@@ -32,6 +33,7 @@ class Responder:
         self.guest = guest
         self.counters: Counter[str] = Counter()
         self._session = session.start(guest, now)
+        self._memo = Memo()
         self._answers = guest.provider == "in-pod"
 
     @property
@@ -54,16 +56,26 @@ class Responder:
             return self._observe(packet)
         if packet.protocol == ICMPV6:
             return self._advance(*session.from_guest(self._session, self.guest, packet, now))
-        answer = (v4 if packet.dport == v4.SERVER_PORT else v6).answer(packet, self.guest)
+        answer = self._dhcp(packet)
         if answer is None:
             self.counters["malformed"] += 1
             return Output()
         active = Output()
-        if packet.src_mac == self.guest.mac:
+        if not self._session.active and packet.src_mac == self.guest.mac:
             active = self._advance(*session.from_guest(self._session, self.guest, None, now))
         self._count(answer)
         frames = (answer.frame,) if answer.frame else ()
         return Output(frames + active.tap, active.nic, (answer, *active.exchanges))
+
+    def _dhcp(self, packet: Packet) -> Exchange | None:
+        known = self._memo.recall(packet)
+        if known is not None:
+            return known
+        is_v4 = packet.dport == v4.SERVER_PORT
+        answer = v4.answer(packet, self.guest) if is_v4 else v6.answer(packet, self.guest)
+        if answer is not None:
+            self._memo.keep(packet, answer)
+        return answer
 
     def arrived(self, frame: bytes, now: float) -> Output:
         """Take note that a migrated guest now runs here: any frame of its own tells."""

@@ -1,0 +1,80 @@
+"""Answers of DHCP kept for requests that differ in their transaction id alone. Pure.
+
+An answer is a function of packet and guest, so a client that asks again the same need
+not wait for the codec. Few entries: a hostile guest can empty this, never fill memory.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+from binding.exchange import Exchange
+from binding.frame import Packet
+
+_MOST = 64
+
+
+class Memo:
+    """The latest answers of one guest's DHCP servers."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], Exchange] = {}
+
+    def recall(self, packet: Packet) -> Exchange | None:
+        """Return the answer, with this packet's transaction id, if it is known."""
+        found = self._kept.get(_key(packet))
+        if found is None:
+            return None
+        version = packet.dst.version
+        return replace(
+            found, frame=_renumbered(found.frame, packet.payload[_XID[version]], version)
+        )
+
+    def keep(self, packet: Packet, exchange: Exchange) -> None:
+        """Remember an answer that was sent; silence costs little and is not kept."""
+        if not exchange.frame:
+            return
+        if len(self._kept) >= _MOST:
+            self._kept.clear()
+        self._kept[_key(packet)] = exchange
+
+
+# In the payload: where the transaction id is, and in BOOTP the seconds since the start
+# behind it, which change from one try to the next and which no answer depends on.
+_XID = {4: slice(4, 8), 6: slice(1, 4)}
+_SET_ASIDE = {4: slice(4, 10), 6: slice(1, 4)}
+# In the frame: the UDP checksum and the transaction id.
+_CHECKSUM = {4: 14 + 20 + 6, 6: 14 + 40 + 6}
+_FRAME_XID = {4: 14 + 20 + 8 + 4, 6: 14 + 40 + 8 + 1}
+
+
+def _key(packet: Packet) -> tuple[object, ...]:
+    aside = _SET_ASIDE[packet.dst.version]
+    rest = packet.payload[: aside.start], packet.payload[aside.stop :]
+    ends = packet.src_mac, packet.dst_mac, packet.src, packet.dst, packet.sport
+    return (*ends, *rest)
+
+
+def _renumbered(frame: bytes, now: bytes, version: int) -> bytes:
+    """Exchange the transaction id and correct the checksum for it (RFC 1624)."""
+    at, checksum = _FRAME_XID[version], _CHECKSUM[version]
+    # The checksum counts 16-bit words, DHCPv6's id has 24 bits and an odd place.
+    even = at - at % 2
+    length = len(now) + at % 2 + (at + len(now)) % 2
+    old = frame[even : even + length]
+    new = bytearray(old)
+    new[at - even : at - even + len(now)] = now
+    (total,) = struct.unpack_from("!H", frame, checksum)
+    words = f"!{length // 2}H"
+    total = ~total & 0xFFFF
+    for was, word in zip(struct.unpack(words, old), struct.unpack(words, new), strict=True):
+        total += (~was & 0xFFFF) + word
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    # 0 would mean "no checksum" (RFC 768).
+    total = (~total & 0xFFFF) or 0xFFFF
+    changed = bytearray(frame)
+    changed[even : even + length] = new
+    struct.pack_into("!H", changed, checksum, total)
+    return bytes(changed)
