@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,23 +67,30 @@ def vmi(annotations: dict[str, Any] | None = None) -> str:
 
 @contextmanager
 def started(
-    layout: str, shape: str, annotations: dict[str, Any] | None = None
+    layout: str,
+    shape: str,
+    annotations: dict[str, Any] | None = None,
+    prepare: Callable[[Pod], None] = lambda _: None,
 ) -> Iterator[Started]:
-    """Start a VM in a pod of one of LAYOUTS, in the shape `managed` or `own`."""
+    """Start a VM in a pod of one of LAYOUTS, in the shape `managed` or `own`.
+
+    `prepare` changes the pod before there is a sidecar.
+    """
     instance = vmi(annotations)
-    with (
-        pod(layout) as made,
-        sidecar(made) as running,
-        _explained(running),
-        collect(running.hooks_dir) as hook,
-    ):
-        interface = ""
-        if shape == "managed":
-            managed_tap(made.netns)
-            interface = _INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
-        domain = hook.define(_DOMAIN.format(interface=interface), instance)
-        with _plugged(made, domain) as guest:
-            yield Started(made, running, hook, domain, instance, guest)
+    with pod(layout) as made:
+        prepare(made)
+        with (
+            sidecar(made) as running,
+            _explained(running),
+            collect(running.hooks_dir) as hook,
+        ):
+            interface = ""
+            if shape == "managed":
+                managed_tap(made.netns)
+                interface = _INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
+            domain = hook.define(_DOMAIN.format(interface=interface), instance)
+            with _plugged(made, domain) as guest:
+                yield Started(made, running, hook, domain, instance, guest)
 
 
 @contextmanager
