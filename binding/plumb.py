@@ -72,7 +72,9 @@ def _guard(filters: tuple[Filter, ...]) -> int:
     except nfnetlink.RefusedError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
-        return _fail("set the guard", f"{error.strerror}: does this kernel have nf_tables?")
+        return _fail(
+            "set the guard", f"{error.strerror or error}: does this kernel have nf_tables?"
+        )
     sys.stdout.write(json.dumps({"links": [one.link for one in filters]}) + "\n")
     return 0
 

@@ -22,6 +22,7 @@ from binding.wiring import Wiring
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _NODAD = 0x02
+_NO_PORTS = ("macvlan", "macvtap", "ipvlan", "ipvtap")
 _PLACEHOLDERS = ("dummy", "bridge")
 
 Links = Mapping[str, Message]
@@ -199,6 +200,12 @@ def _check(links: Links, wiring: Wiring) -> None:
     names = wiring.names
     if names.nic not in links and names.pod not in links:
         raise LinkError(f"the pod has no link {names.pod}, only {', '.join(links)}")
+    port = links[names.nic if names.nic in links else names.pod]
+    if _kind(port) in _NO_PORTS:
+        raise LinkError(
+            f"{names.pod} is a {_kind(port)} link, which cannot be the port of a bridge; "
+            "register the binding with domainAttachmentType: tap"
+        )
     expected: dict[str, tuple[str, ...]] = {names.bridge: ("bridge",), names.tap: ("tun",)}
     if names.nic in links:
         expected[names.pod] = _PLACEHOLDERS

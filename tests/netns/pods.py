@@ -16,6 +16,14 @@ UNPRIVILEGED = (
     *("setpriv", "--reuid", "107", "--regid", "107", "--clear-groups", "--no-new-privs"),
     *("--bounding-set", "-all", "--inh-caps", "-all"),
 )
+# What admission grants: one capability and the device.
+NET_ADMIN_ONLY = (
+    *("unshare", "-m", "sh", "-ec"),
+    'mount -t tmpfs none /dev/net; mknod -m 666 /dev/net/tun c 10 200; exec "$@"',
+    *("sh", "setpriv", "--reuid", "107", "--regid", "107", "--clear-groups", "--no-new-privs"),
+    *("--inh-caps", "-all,+net_admin", "--ambient-caps", "-all,+net_admin"),
+    *("--bounding-set", "-all,+net_admin"),
+)
 
 
 def plumb(

@@ -27,7 +27,7 @@ from tests.netns.evasions import (
     REQUESTS,
     TO_A_RELAY,
 )
-from tests.netns.pods import FLAT, MAC, UNPRIVILEGED, plumb, veth
+from tests.netns.pods import FLAT, MAC, NET_ADMIN_ONLY, UNPRIVILEGED, plumb, veth
 from tests.netns.wires import carried, packet_socket
 
 pytestmark = pytest.mark.netns
@@ -246,6 +246,11 @@ def test_a_pod_with_many_nics_is_guarded_in_one_transaction(bed):
     many = tuple(guard.Filter(f"many{number}", ("ra", "rs")) for number in range(30))
     assert len(bed.install(many)["links"]) == 30
     assert bed.rules().count("chain ") == 30
+
+
+def test_net_admin_is_all_it_needs(bed):
+    bed.install((guard.Filter("tap0", ("ra",)),), prefix=NET_ADMIN_ONLY)
+    assert bed.out(PLAIN_ANSWERS) == {"OFFER", "ADVERTISE"}
 
 
 def test_without_net_admin_the_failure_names_it(bed):
