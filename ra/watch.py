@@ -43,6 +43,8 @@ def _heard4(state: State, said: arp.Said) -> State:
 
 
 def _heard6(state: State, said: neighbor.Advertised, now: float) -> Step:
+    if _took_along(state, said):
+        return replace(state, probe=Neighbor(said.target, said.lladdr)), ()
     gateway, probe = state.gateway6, state.probe
     if probe is not None and said.target == probe.address:
         known = probe.lladdr or (gateway.lladdr if gateway else None)
@@ -60,6 +62,19 @@ def _heard6(state: State, said: neighbor.Advertised, now: float) -> Step:
     if state.gateway4 and state.gateway4.lladdr == gateway.lladdr:
         state = replace(state, gateway4=state.gateway4.ask())  # it was the same machine
     return _moved(state, said.lladdr, now)
+
+
+def _took_along(state: State, said: neighbor.Advertised) -> bool:
+    """Say whether the router, looked for at its new MAC, still has the address it had."""
+    gateway, probe, told = state.gateway6, state.probe, state.router
+    return (
+        probe is not None
+        and gateway is not None
+        and told is not None
+        and told.source == "eui64"
+        and probe.address != told.address == said.target
+        and said.lladdr == gateway.lladdr
+    )
 
 
 def _moved(state: State, lladdr: str, now: float) -> Step:

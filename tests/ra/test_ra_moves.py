@@ -67,11 +67,13 @@ def test_an_eui64_router_whose_successor_does_not_answer_becomes_virtual():
     assert sources(one.run(0.3)) == [(VIRTUAL, 65535), (OLD_LL, 0)]
 
 
-def test_an_eui64_router_that_takes_its_address_along_stays():
+@pytest.mark.parametrize("order", [1, -1], ids=["link-local first", "global first"])
+def test_an_eui64_router_that_takes_its_address_along_stays(order: int):
     one = settled("eui64")
-    one.hears(vector("na-kernel-moved-link-local"))
-    one.hears(vector("na-kernel-moved"))
+    for name in ["na-kernel-moved-link-local", "na-kernel-moved"][::order]:
+        one.hears(vector(name))
     one.run(60)
+    assert (VIRTUAL, 65535) not in sources([action for _, action in one.log])
     expected = session.Router(IPv6Address(OLD_LL), NEW_MAC, "eui64")
     assert session.router(one.state) == expected
 
