@@ -35,9 +35,6 @@ __all__ = [
     "due", "from_guest", "from_network", "router", "start", "wake_at",
 ]  # fmt: skip
 
-RECHECK = 20.0
-"""Seconds between two looks at a gateway whose virtual address the guest verifies."""
-
 
 def start(guest: GuestNetwork, now: float) -> State:
     """Return the state of a guest that has not been heard.
@@ -124,8 +121,9 @@ def _neighbor_solicitation(state: State, guest: GuestNetwork, packet: Packet, no
     waits: tuple[Action, ...] = ()
     if gateway is not None and gateway.lladdr is None:
         waits = (Exchange("NS", note="the gateway's MAC is not known yet"),)
-    elif gateway is not None and now >= gateway.tried + RECHECK:
-        # We answer in the gateway's place, so the guest's NUD would never notice a fail-over.
+    elif gateway is not None:
+        # We answer in the gateway's place, so the guest's NUD would never notice a fail-over:
+        # each of its probes becomes one of the gateway, at most one a second.
         state = replace(state, gateway6=gateway.ask())
     state, actions = advance(_seek(replace(state, ns=IPv6Address(packet.src))), guest, now)
     return state, waits + actions
