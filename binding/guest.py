@@ -26,6 +26,7 @@ OUR_MAC = "02:00:0d:5b:1d:9e"
 OUR_LINK_LOCAL = IPv6Address("fe80::d5b:1d9e")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
+Family = Literal[4, 6]
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,7 @@ def _flat(octets: bytes) -> list[tuple[int, bytes]] | None:
         area, containers = areas.pop()
         inner = (IA_ADDRESS, IA_PREFIX) if IA_NA in containers else ()
         is_top = IA_NA in containers
-        for code, data in _walk(area):
+        for code, data in walk(area):
             seen += 1
             if data is None or seen > _MOST_OPTIONS or not _sized(code, data):
                 return None
@@ -147,8 +147,8 @@ def _flat(octets: bytes) -> list[tuple[int, bytes]] | None:
     return top
 
 
-def _walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
-    """Yield code and data; None for data that runs over the end, which is the last."""
+def walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
+    """Yield code and data of each option; None for data that runs over the end, which is the last."""
     at = 0
     while at < len(area):
         if at + 4 > len(area):
@@ -178,7 +178,7 @@ def _associations(options: list[tuple[int, bytes]]) -> tuple[Association, ...]:
         (iaid,) = struct.unpack_from("!I", data)
         addresses = found.setdefault((code, iaid), {})
         if code != IA_PD:
-            for inner, fields in _walk(data[_FIXED[code] :]):
+            for inner, fields in walk(data[_FIXED[code] :]):
                 if inner == IA_ADDRESS and fields is not None:
                     addresses[IPv6Address(fields[:16])] = None
             addresses.pop(IPv6Address("::"), None)

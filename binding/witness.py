@@ -1,0 +1,208 @@
+"""Watches what others tell the guest: what OVN leaves out, and servers that should not be there.
+
+Where OVN serves a family, requests are seen at the tap and OVN's answers at the pod NIC; what
+is missing is named by the key of Kube-OVN that would mend it. Where we serve, anybody else who
+answers from the network is a rogue. No I/O: `now` (monotonic seconds) comes from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from binding.exchange import Exchange
+from binding.frame import ICMPV6, UDP, Packet
+from binding.guest import Family, GuestNetwork
+from binding.overheard import Answer
+from dhcp import v4_request, v6_message
+from ra.gateway import eui64
+from ra.message import ROUTER_SOLICITATION
+from ra.neighbor import rs_fault
+
+PATIENCE = 5.0
+"""Seconds without an answer after which there is nobody who would give one."""
+_MOST_STRANGERS = 4
+_MOST_ROGUES = 8
+
+_FAMILY: dict[str, Family] = {"OFFER": 4, "ACK": 4, "NAK": 4, "ADVERTISE": 6, "REPLY": 6, "RA": 6}
+# What is waited for after a request. OVN never answers RENEW and REBIND; DHCPv4's REQUEST has
+# to be told from DHCPv6's.
+_AWAITED: dict[tuple[Family, str], str] = {
+    (4, "DISCOVER"): "OFFER",
+    (4, "REQUEST"): "ACK",
+    (6, "SOLICIT"): "ADVERTISE",
+    (6, "REQUEST"): "REPLY",
+    (6, "CONFIRM"): "REPLY",
+    (6, "RS"): "RA",
+}
+Service = Literal["v4", "v6", "RA"]
+_SERVICE: dict[str, Service] = {
+    "OFFER": "v4",
+    "ACK": "v4",
+    "NAK": "v4",
+    "ADVERTISE": "v6",
+    "REPLY": "v6",
+    "RA": "RA",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one frame showed."""
+
+    counted: str = ""
+    exchanges: tuple[Exchange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    request: str
+    answer: str
+    since: float
+    iaid0: bool = False
+
+
+class Witness:
+    """Of one guest. `by_ovn` are the families that OVN serves; we serve the others."""
+
+    def __init__(self, guest: GuestNetwork, by_ovn: frozenset[Family]) -> None:
+        self._guest = guest
+        self._by_ovn = by_ovn
+        self._waits: dict[Service, _Wait] = {}
+        self._strangers: set[str] = set()
+        self._rogues: set[tuple[str, str]] = set()
+        self._answered: set[Service] = set()
+        self._missing: dict[tuple[Service, str], str] = {}
+        self._rdnss = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is wrong with OVN's configuration now, each beginning with its name."""
+        return tuple(self._missing.values())
+
+    @property
+    def wake_at(self) -> float | None:
+        """When `due` wants to be called."""
+        return min((wait.since + PATIENCE for wait in self._waits.values()), default=None)
+
+    def due(self, now: float) -> None:
+        """Give up on answers that have not come."""
+        for service, wait in list(self._waits.items()):
+            if now >= wait.since + PATIENCE:
+                del self._waits[service]
+                self._missing[service, "answer"] = self._explained(service, wait)
+
+    def from_guest(self, packet: Packet, now: float) -> Sight:
+        """See a request of a family that OVN serves."""
+        name, iaid0 = _request(packet)
+        if not name:
+            return Sight("malformed")
+        if packet.src_mac != self._guest.mac:
+            return Sight(
+                name, (Exchange(name, note=f"from {packet.src_mac}"), *self._stranger(packet))
+            )
+        family: Family = 4 if packet.src.version == 4 else 6
+        awaited = _AWAITED.get((family, name))
+        has_family = self._guest.ipv4 if family == 4 else self._guest.ipv6
+        if awaited and has_family:
+            self._waits.setdefault(_SERVICE[awaited], _Wait(name, awaited, now, iaid0))
+        return Sight(name, (Exchange(name, note="for OVN"),))
+
+    def from_network(self, answer: Answer) -> Sight:
+        """See what the network tells the guest."""
+        if _FAMILY[answer.kind] not in self._by_ovn:
+            return self._rogue(answer)
+        service = _SERVICE[answer.kind]
+        wait = self._waits.pop(service, None)
+        self._missing.pop((service, "answer"), None)
+        self._answered.add(service)
+        if service == "RA":
+            self._rdnss = answer.dns
+        self._check(service, answer)
+        if wait is None and answer.kind == "RA":
+            return Sight("RA")  # OVN sends one every few seconds
+        given = ", ".join(map(str, answer.addresses))
+        note = f"{given} from {answer.server}" if given else f"from {answer.server}"
+        return Sight(answer.kind, (Exchange(wait.request if wait else "", answer.kind, note=note),))
+
+    def _check(self, service: Service, answer: Answer) -> None:
+        """Look for what the guest will miss in the answer."""
+        for name, text in (("dns", self._without_dns(answer)), ("address", self._strange(answer))):
+            if text:
+                self._missing[service, name] = text
+            else:
+                self._missing.pop((service, name), None)
+
+    def _without_dns(self, answer: Answer) -> str:
+        family = _FAMILY[answer.kind]
+        if answer.dns or not answer.addresses or (family == 6 and self._rdnss):
+            return ""
+        option = "option 6" if family == 4 else "option 23"
+        return (
+            f"dns_server: the {answer.kind} of {answer.server} names no DNS server ({option}); "
+            f"add dns_server to dhcpV{family}Options of the Subnet"
+        )
+
+    def _strange(self, answer: Answer) -> str:
+        guest = self._guest
+        own = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
+        if others := set(answer.addresses) - own:
+            given = ", ".join(sorted(map(str, others)))
+            return f"address: {answer.server} gives {given}, which the pod does not have"
+        prefix = answer.autonomous
+        # The interface identifier that the guest would choose (RFC 4291 appendix A).
+        if prefix and prefix.prefixlen == 64:
+            made = prefix.network_address + int(eui64(guest.mac)) % 2**64
+            if made not in own:
+                return (
+                    f"address_mode: the RA of {answer.server} lets the guest invent an address in "
+                    f"{prefix} that OVN does not know; set address_mode=dhcpv6_stateful in the "
+                    "Subnet's ipv6RAConfigs"
+                )
+        return ""
+
+    def _explained(self, service: Service, wait: _Wait) -> str:
+        what = f"no {wait.answer} within {PATIENCE:.0f} s of {wait.request}"
+        if service == "RA":
+            address = "OVN gives an address but no route" if "v6" in self._answered else "no route"
+            return (
+                f"enableIPv6RA: {what}, {address}; set enableIPv6RA on the Subnet, or let an "
+                "external router advertise where an underlay subnet has no logical router"
+            )
+        if wait.iaid0:
+            return f"IAID 0: {what}; OVN takes IAID 0 for none, use another DHCPv6 client"
+        return (
+            f"enableDHCP: {what}; set enableDHCP on the Subnet or annotate the pod with "
+            f"ovn.kubernetes.io/dhcp-{service}-options"
+        )
+
+    def _stranger(self, packet: Packet) -> Iterator[Exchange]:
+        if packet.src_mac in self._strangers or len(self._strangers) >= _MOST_STRANGERS:
+            return
+        self._strangers.add(packet.src_mac)
+        note = f"MAC: the guest sends from {packet.src_mac}, but OVN's port has {self._guest.mac}"
+        yield Exchange("", note=f"{note} and drops all else", warning=True)
+
+    def _rogue(self, answer: Answer) -> Sight:
+        counted = f"rogue {answer.kind}"
+        known = (answer.kind, str(answer.server))
+        if known in self._rogues or len(self._rogues) >= _MOST_ROGUES:
+            return Sight(counted)
+        self._rogues.add(known)
+        note = f"{counted} from {answer.server} ({answer.mac}) on the pod network"
+        return Sight(counted, (Exchange("", note=note, warning=True),))
+
+
+def _request(packet: Packet) -> tuple[str, bool]:
+    """Return the name of a request, and whether it has an IA_NA with IAID 0."""
+    if packet.protocol == ICMPV6:
+        is_rs = packet.payload[0] == ROUTER_SOLICITATION and not rs_fault(packet)
+        return "RS" if is_rs else "", False
+    if packet.protocol == UDP and packet.src.version == 4:
+        request = v4_request.read(packet.payload)
+        return (request.kind if request else ""), False
+    message = v6_message.parse(packet.payload)
+    if message is None:
+        return "", False
+    return message.name, any(ia.iaid == 0 for ia in message.associations)
