@@ -7,10 +7,11 @@ tuple of instructions, put together from readable tests on frame offsets.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from binding.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6, UDP
-from binding.guest import OUR_LINK_LOCAL
+from binding.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6, UDP, mac_bytes
+from binding.guest import OUR_LINK_LOCAL, Address
 
 Instruction = tuple[int, int, int, int]
 
@@ -90,6 +91,26 @@ CAPTURE_RULES: tuple[tuple[Test, ...], ...] = (
     *((*_IPV6_ICMP, _byte(54, kind)) for kind in range(133, 138)),  # RS, RA, NS, NA, Redirect
 )
 """For an operator: all that configures a guest, both ways, and none of its own traffic."""
+
+
+def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[tuple[Test, ...], ...]:
+    """At the pod NIC of a guest at rest: a gateway that speaks from a MAC other than known."""
+    rules: list[tuple[Test, ...]] = []
+    for address, mac in known:
+        high, low = struct.unpack("!IH", mac_bytes(mac))
+        words = struct.unpack(f"!{len(address.packed) // 4}I", address.packed)
+        if address.version == 4:
+            speaks: tuple[Test, ...] = (_half(12, ETH_ARP), Test(_LD_WORD, 28, words[0]))
+            station = 22  # sender hardware address
+        else:
+            target = (Test(_LD_WORD, 62 + 4 * i, word) for i, word in enumerate(words))
+            speaks = (*_IPV6_ICMP, _byte(54, 136), *target)
+            station = 6  # source of the frame
+        rules += [
+            (*speaks, Test(_LD_WORD, station, high, negate=True)),
+            (*speaks, Test(_LD_HALF, station + 4, low, negate=True)),
+        ]
+    return tuple(rules)
 
 
 def program(rules: tuple[tuple[Test, ...], ...]) -> tuple[Instruction, ...]:

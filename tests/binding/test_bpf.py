@@ -3,6 +3,7 @@
 import ctypes
 import socket
 import struct
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
@@ -126,3 +127,32 @@ def test_a_capture_holds_configuration_and_nothing_of_the_guests_own_traffic(fra
 )
 def test_other_traffic_passes_not_at_the_nic(frame):
     assert not passes(bpf.NETWORK_RULES, frame)
+
+
+OTHER = "ee:ee:ee:ee:ee:ef"
+CHANGES = bpf.change_rules(((IPv4Address("10.0.0.1"), ROUTER), (IPv6Address("fe80::1"), ROUTER)))
+
+
+def arp(mac, address="10.0.0.1"):
+    return Ether(src=mac, dst=GUEST) / ARP(op=2, hwsrc=mac, psrc=address, pdst="10.0.0.5")
+
+
+def na(mac, target="fe80::1"):
+    return Ether(src=mac, dst=GUEST) / IPv6() / ICMPv6ND_NA(tgt=target)
+
+
+@pytest.mark.parametrize(
+    ("frame", "wanted"),
+    [
+        pytest.param(arp(OTHER), True, id="ARP of the gateway from another MAC"),
+        pytest.param(arp("ef:ee:ee:ee:ee:ee"), True, id="a MAC that differs at its other end"),
+        pytest.param(na(OTHER), True, id="NA of the gateway from another MAC"),
+        pytest.param(arp(ROUTER), False, id="ARP of the gateway as it is known"),
+        pytest.param(na(ROUTER), False, id="NA of the gateway as it is known"),
+        pytest.param(arp(OTHER, "10.0.0.9"), False, id="ARP of a neighbour"),
+        pytest.param(na(OTHER, "fe80::2"), False, id="NA of a neighbour"),
+        pytest.param(FROM_ROUTER / IPv6() / ICMPv6ND_RA(), False, id="RA"),
+    ],
+)
+def test_at_rest_only_a_gateway_that_moved_wakes_us(frame, wanted):
+    assert passes(CHANGES, frame) is wanted
