@@ -113,7 +113,8 @@ def _is_host(address: IPv4Address) -> bool:
 
 
 def _decline(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
-    declined = request.requested
+    # dhcpcd after a rapid commit does not name it, and knows only the one that we offer.
+    declined = request.requested or guest.ipv4[0].ip
     ours = any(address.ip == declined for address in guest.ipv4)
     note = f"{declined} is in use elsewhere, says the guest" if ours else f"{declined}, not ours"
     return Exchange("DECLINE", note=note, warning=ours)

@@ -180,8 +180,11 @@ def test_inform_that_no_answer_can_reach_is_silence(address):
     assert silent(ask(INFORM, ciaddr=IPv4Address(address)), "no answer can go to")
 
 
-def test_decline_of_our_address_is_a_warning_and_silence():
-    exchange = ask(DECLINE, wants(ADDRESS), FROM_SERVER)
+@pytest.mark.parametrize(
+    "options", [[wants(ADDRESS), FROM_SERVER], []], ids=["named", "unnamed: dhcpcd"]
+)
+def test_decline_of_our_address_is_a_warning_and_silence(options):
+    exchange = ask(DECLINE, *options)
     assert silent(exchange, "10.244.1.7 is in use elsewhere")
     assert (exchange.request, exchange.warning) == ("DECLINE", True)
 
