@@ -8,7 +8,7 @@ PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PROTO_OUT := .
 
-.PHONY: help setup lint test demo proto image bench clean
+.PHONY: help setup lint test soak demo image test-image proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,11 +31,22 @@ lint: setup  ## style, types, layers
 
 test: setup  ## every test; needs root for the namespaces
 	tests/packages.sh test
-	$(RUN) pytest -n 4 $(ARGS)
+	$(RUN) pytest -n 4 -m "not image" $(ARGS)
+
+soak: setup  ## ten minutes of what `make test` shows in seconds: the virtual router's reachability
+	tests/packages.sh test
+	$(RUN) pytest -s tests/netns/soak_reachability.py
 
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo
 	$(PY) -m tests.demo
+
+image:  ## build the container image without a registry or a daemon, print its size
+	.ci/image
+
+test-image: setup image  ## run the image as KubeVirt would: runc, uid 107, 64 MB, 0.2 CPU; minutes
+	tests/packages.sh iproute2 busybox-static isc-dhcp-client libcap2-bin runc golang-github-containers-common
+	$(RUN) pytest -m image tests/image $(ARGS)
 
 proto: setup  ## regenerate proto/*_pb2* from proto/*.proto
 	$(RUN) python -m grpc_tools.protoc -I . --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) \

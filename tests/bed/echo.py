@@ -1,0 +1,64 @@
+"""A steady flow of echo requests, and how long nothing came back."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bed.netns import Netns, end
+from tests.bed.wait import until
+
+INTERVAL = 0.05
+"""Seconds between two requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Echoes:
+    """A running ping."""
+
+    address: object
+    output: Path
+    process: subprocess.Popen[bytes]
+
+    def answered(self) -> list[int]:
+        """Return the numbers of the requests that were answered so far, as they came."""
+        text = self.output.read_text()
+        return [int(number) for number in re.findall(r"seq=(\d+) ttl", text)]
+
+    def goes_on(self, count: int = 10, timeout: float = 10) -> None:
+        """Wait for so many more answers."""
+        before = len(self.answered())
+        until(
+            lambda: len(self.answered()) >= before + count,
+            f"{count} more answers of {self.address}",
+            timeout,
+        )
+
+    def lost(self) -> float:
+        """Return the seconds' worth of requests without answer, up to the last one with."""
+        answered = set(self.answered())
+        return (max(answered) + 1 - len(answered)) * INTERVAL
+
+
+@contextmanager
+def echoes(space: Netns, address: object, workdir: Path) -> Iterator[Echoes]:
+    """Ping until the end of the block; the first answer has come when it begins."""
+    output = workdir / f"echoes-{address}".replace(":", "-")
+    with output.open("wb") as out:
+        process = space.popen(
+            # Not iputils' ping: its MSG_CONFIRM keeps the kernel from ever doubting its router.
+            *("busybox", "ping", "-i", str(INTERVAL), str(address)),
+            stdout=out,
+        )
+    try:
+        flow = Echoes(address, output, process)
+        until(flow.answered, f"an answer of {address}")
+        yield flow
+    finally:
+        process.send_signal(signal.SIGINT)
+        end(process)

@@ -1,0 +1,28 @@
+"""The guest's kernel keeps verifying the virtual router (NUD) and never loses a packet over it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from binding.guest import OUR_LINK_LOCAL
+from tests.bed.capture import NA, capture, kind
+from tests.bed.echo import echoes
+from tests.bed.pod import REMOTE6
+from tests.bed.wait import until
+from tests.netns.guests import started
+from tests.netns.kernels import addressed, default_routers, hurry
+
+pytestmark = pytest.mark.netns
+
+
+def test_twenty_verifications_of_the_virtual_router_lose_nothing(tmp_path: Path) -> None:
+    with started("cilium", "managed") as vm, capture(vm.guest, "eth0") as tap:
+        guest = addressed(vm)
+        hurry(guest)
+        with echoes(guest, REMOTE6, tmp_path) as flow:
+            until(lambda: [kind(f) for f in tap.read().received].count(NA) >= 20, "20 answers", 30)
+            flow.goes_on()
+        assert flow.lost() == 0
+        assert default_routers(guest) == [str(OUR_LINK_LOCAL)]
