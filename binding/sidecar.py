@@ -48,7 +48,6 @@ async def _run(hooks_dir: Path) -> None:
     plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
     settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""))
     binder = Binder(await _snapshot(state / "snapshot.json"), settings)
-    binder.supervisor.start()
 
     def status() -> dict[str, Any]:
         return _status(binder, plugin or "dsbridge")

@@ -61,8 +61,7 @@ class Supervisor:
         """Of the child, while there is one."""
         return self._child.pid if self._child else None
 
-    def start(self) -> None:
-        """Start a child that waits for its guests, imports done."""
+    def _start(self) -> None:
         ours, theirs = channel.pair()
         self._control = ours
         self._started = time.monotonic()
@@ -79,10 +78,14 @@ class Supervisor:
     async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
         """Serve exactly these guests; returns when their sockets are open.
 
+        The child starts with its first guests, not before: while plumb wires, its memory
+        and that of `serve` are more than the container has to spare.
         Raises ServeError and goes on serving the former guests.
         """
         if guests == self._guests:
             return
+        if self._child is None:
+            self._start()
         taps = {guest.tap for guest in guests}
         if self._used and not taps <= self._sockets.keys():
             self._replace()  # it has given up the privilege to open more
@@ -162,7 +165,7 @@ class Supervisor:
     def _resume(self) -> None:
         if self._closing or self._child is not None:
             return
-        self.start()
+        self._start()
         if self._guests:
             self._tell()
 
