@@ -220,6 +220,7 @@ class Server:
 def main() -> None:
     """Entry point of the child."""
     caps.hold({"NET_RAW"})
+    caps.no_new_privs()
     # scapy adds a handler of its own and warns about every odd packet of the guest.
     logging.getLogger("scapy").handlers.clear()
     logging.getLogger("scapy").setLevel(logging.CRITICAL)

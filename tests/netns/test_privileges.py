@@ -1,0 +1,28 @@
+"""Who holds which capability, where nobody but the sidecar itself takes any away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.netns.guests import started
+
+pytestmark = pytest.mark.netns
+
+
+def privileges(pid: int) -> dict[str, int]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":\t", 1) for line in lines)
+    names = ("CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs")
+    return {name: int(fields[name], 16) for name in names}
+
+
+def test_the_process_that_reads_guest_bytes_has_given_everything_away() -> None:
+    with started("flat", "managed") as vm:
+        pids = {one["name"]: one["pid"] for one in vm.sidecar.status()["processes"]}
+        assert privileges(pids["serve"]) == {
+            **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), 0),
+            "NoNewPrivs": 1,
+        }
+        assert privileges(pids["hooks"])["CapEff"] == 0
