@@ -19,6 +19,7 @@ FILE_SIZE = 128
 SNAME_SIZE = 64
 # Letters, digits, hyphens (RFC 1123) and the underscores that are in use.
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_ROUTES = frozenset({121, 249})
 _LONGEST = 255  # bytes of one option's value (RFC 2132 section 2)
 
 
@@ -114,7 +115,11 @@ def _fill(options: Iterable[tuple[int, bytes]], areas: Sequence[_Area]) -> tuple
 
 def _place(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
     """Put one option into the first field that holds it whole, else across all of them."""
-    cuts = [value[at : at + _LONGEST] for at in range(0, len(value), _LONGEST)] or [b""]
+    cuts, rest = [], value
+    while rest or not cuts:
+        end = _end(code, rest, _LONGEST)
+        cuts.append(rest[:end])
+        rest = rest[end:]
     size = len(value) + 2 * len(cuts)
     whole = next((area for area in areas if area.room >= size), None)
     if whole is not None:
@@ -130,7 +135,9 @@ def _split(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
     for area in areas:
         room = area.room
         while value and room > 2:
-            cut = value[: min(_LONGEST, room - 2)]
+            cut = value[: _end(code, value, min(_LONGEST, room - 2))]
+            if not cut:
+                break
             cuts.append((area, cut))
             value = value[len(cut) :]
             room -= 2 + len(cut)
@@ -139,6 +146,20 @@ def _split(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
     for area, cut in cuts:
         area.put(code, cut)
     return True
+
+
+def _end(code: int, value: bytes, most: int) -> int:
+    """Return where a part of at most `most` bytes ends, between two routes where it has some.
+
+    systemd-networkd before 254 reads each part on its own: half a route at the end of
+    one made it give up the link.
+    """
+    if code not in _ROUTES or len(value) <= most:
+        return min(most, len(value))
+    at = 0
+    while (after := at + 5 + (value[at] + 7) // 8) <= most:
+        at = after
+    return at
 
 
 def classless(routes: Iterable[tuple[IPv4Network, IPv4Address]]) -> bytes:

@@ -102,6 +102,15 @@ def test_forty_routes_reach_a_client_of_576_bytes_partly_in_the_file_field():
     assert "no room" not in exchange.note
 
 
+@pytest.mark.parametrize("limit", [576, 1500], ids=str)
+def test_no_route_is_cut_in_two(limit):
+    """systemd-networkd before 254 reads each part of a split option for itself, and gives up."""
+    reply = seen(ask(DISCOVER, prl(3, 6, 26, 121), size(limit), guest=with_routes(40)))
+    parts = [value for code, value in reply.parts if code == 121]
+    assert len(parts) > 1
+    assert sum(len(routes(part)) for part in parts) == 41
+
+
 def test_routes_that_fit_nowhere_are_dropped_whole_and_the_router_stays():
     exchange = ask(DISCOVER, MANY, guest=with_routes(100))
     reply = seen(exchange)

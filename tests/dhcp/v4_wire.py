@@ -182,16 +182,21 @@ class Seen:
         return tuple(code for code, _ in walk(self.bootp[240:]))
 
     @cached_property
-    def options(self) -> dict[int, bytes]:
-        """Every option, joined over options, file and sname (RFC 3396)."""
-        chunks = walk(self.bootp[240:])
-        overload = dict(chunks).get(52, b"\0")[0]
+    def parts(self) -> list[tuple[int, bytes]]:
+        """Every part of every option, over options, file and sname (RFC 3396)."""
+        parts = walk(self.bootp[240:])
+        overload = dict(parts).get(52, b"\0")[0]
         if overload & 1:
-            chunks += walk(self.bootp[108:236])
+            parts += walk(self.bootp[108:236])
         if overload & 2:
-            chunks += walk(self.bootp[44:108])
+            parts += walk(self.bootp[44:108])
+        return parts
+
+    @cached_property
+    def options(self) -> dict[int, bytes]:
+        """Every option, its parts joined."""
         joined: dict[int, bytes] = {}
-        for code, value in chunks:
+        for code, value in self.parts:
             joined[code] = joined.get(code, b"") + value
         return joined
 
