@@ -115,7 +115,8 @@ def _fill(options: Iterable[tuple[int, bytes]], areas: Sequence[_Area]) -> tuple
 
 def _place(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
     """Put one option into the first field that holds it whole, else across all of them."""
-    cuts, rest = [], value
+    cuts: list[bytes] = []
+    rest = value
     while rest or not cuts:
         end = _end(code, rest, _LONGEST)
         cuts.append(rest[:end])
