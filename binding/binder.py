@@ -73,8 +73,8 @@ class Binder:
             self._check_privileges(found)
             await self._wire(found.wirings)
             self._check_taps(found.guests)
+            self.ledger.serve(found.guests, found.warnings)  # before the first report of serve
             await self._serve(found.guests)
-            self.ledger.serve(found.guests, found.warnings)
             return edited
 
     def cloud_init(self, data: bytes, vmi_json: bytes) -> bytes:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from binding.channel import Message
-from binding.guest import GuestNetwork
+from binding.guest import Family, GuestNetwork
 
 _log = logging.getLogger(__name__)
 _MOST_WARNINGS = 20
+_BOTH: tuple[Family, ...] = (4, 6)
 
 
 @dataclass(slots=True)
@@ -22,6 +23,10 @@ class _Page:
     counters: Counter[str] = field(default_factory=Counter)
     last: dict[str, dict[str, str]] = field(default_factory=dict)
     router: dict[str, str | None] | None = None
+    serves: list[int] | None = None
+    """The families that we serve; None while `auto` is finding out."""
+    findings: dict[str, str] = field(default_factory=dict)
+    """What OVN leaves out now, by kind."""
 
 
 class Ledger:
@@ -53,6 +58,8 @@ class Ledger:
                 continue
             page.counters.update(report["counters"])
             page.router = report["router"]
+            self._divide(page, report["serves"])
+            self._findings(page, report["findings"])
             for event in report["events"]:
                 self._event(page, event)
 
@@ -63,6 +70,7 @@ class Ledger:
                 "network": page.guest.network,
                 "shape": page.guest.shape,
                 "provider": page.guest.provider,
+                "serves": _serves(page.serves),
                 "tap": page.guest.tap,
                 "mac": page.guest.mac,
                 "mtu": page.guest.mtu,
@@ -71,10 +79,35 @@ class Ledger:
                 "router": page.router,
                 "counters": dict(sorted(page.counters.items())),
                 "last": page.last,
-                "warnings": page.warnings,
+                "warnings": [*page.findings.values(), *page.warnings],
             }
             for page in self._pages.values()
         ]
+
+    def served(self) -> dict[str, frozenset[Family]]:
+        """Return by network the families that we serve, as far as that is known."""
+        return {
+            name: frozenset(family for family in _BOTH if family in page.serves)
+            for name, page in self._pages.items()
+            if page.serves is not None
+        }
+
+    def _divide(self, page: _Page, serves: list[int] | None) -> None:
+        if serves == page.serves:
+            return
+        page.serves = serves
+        if page.guest.provider == "auto" and serves is not None:
+            who = ", ".join(f"{family} by {by}" for family, by in _serves(serves).items())
+            _log.info("auto: %s", who, extra=_about(page.guest))
+
+    def _findings(self, page: _Page, news: dict[str, str]) -> None:
+        for kind, text in news.items():
+            before = page.findings.pop(kind, "")
+            if text:
+                page.findings[kind] = text
+                _log.warning("%s", text, extra=_about(page.guest))
+            elif before:
+                _log.info("mended: %s", before, extra=_about(page.guest))
 
     def _event(self, page: _Page, event: dict[str, Any]) -> None:
         reply, request, note = event["reply"], event["request"], event["note"]
@@ -98,6 +131,12 @@ class Ledger:
         _log.warning("%s", text, extra=_about(page.guest))
         if len(page.warnings) < _MOST_WARNINGS:
             page.warnings.append(text)
+
+
+def _serves(ours: list[int] | None) -> dict[str, str]:
+    if ours is None:
+        return {}
+    return {f"ipv{family}": "in-pod" if family in ours else "kube-ovn" for family in _BOTH}
 
 
 def _words(request: str, reply: str) -> str:

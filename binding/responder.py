@@ -6,15 +6,21 @@ the sockets and the clock.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, replace
 
+from binding import overheard
+from binding.choice import BOTH, Choice
 from binding.exchange import Exchange
 from binding.frame import ICMPV6, Packet, mac_bytes, parse
-from binding.guest import GuestNetwork
+from binding.guest import Family, GuestNetwork
 from binding.memo import Memo
+from binding.witness import Sight, Witness
 from dhcp import v4, v6
 from ra import session
+
+_MOST_HELD = 8
+"""Requests that wait until it is known who serves the guest; its client repeats the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +31,62 @@ class Output:
     nic: tuple[bytes, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
 
+    def __add__(self, other: Output) -> Output:
+        """Return this one, followed by the other."""
+        return Output(self.tap + other.tap, self.nic + other.nic, self.exchanges + other.exchanges)
+
+
+@dataclass(slots=True)
+class _Part:
+    """What serves the families that are ours, and watches over the others."""
+
+    guest: GuestNetwork
+    """With our families only."""
+    session: session.State
+    witness: Witness
+    memo: Memo
+
 
 class Responder:
-    """Answers for one guest. Equal input and state give equal output."""
+    """Answers for one guest. Equal input and state give equal output.
 
-    def __init__(self, guest: GuestNetwork, now: float) -> None:
+    `decided` are the families that we serve, where `provider: auto` has found that out before.
+    """
+
+    def __init__(
+        self, guest: GuestNetwork, now: float, decided: frozenset[Family] | None = None
+    ) -> None:
         self.guest = guest
         self.counters: Counter[str] = Counter()
-        self._session = session.start(guest, now)
-        self._memo = Memo()
-        self._answers = guest.provider == "in-pod"
+        self._choice = Choice(guest, now, decided)
+        self._ours: frozenset[Family] = frozenset()
+        self._part: _Part | None = None
+        self._held: deque[Packet] = deque(maxlen=_MOST_HELD)
+        self._here = False
+        self._settle(now)
 
     @property
     def router(self) -> session.Router | None:
-        """The IPv6 router that the guest is told, once that is decided."""
-        return session.router(self._session) if self._answers else None
+        """The IPv6 router that the guest is told by us, once that is decided."""
+        return session.router(self._part.session) if self._part and 6 in self._ours else None
 
     @property
     def wake_at(self) -> float | None:
         """When `due` wants to be called."""
-        return session.wake_at(self._session) if self._answers else None
+        times = [self._choice.wake_at]
+        if self._part:
+            times += [session.wake_at(self._part.session), self._part.witness.wake_at]
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def serves(self) -> frozenset[Family] | None:
+        """The families that we serve; None while that is being found out."""
+        return self._choice.ours
+
+    @property
+    def findings(self) -> dict[str, str]:
+        """What OVN leaves out, or no longer does, since this was emptied."""
+        return self._part.witness.findings if self._part else {}
 
     def from_guest(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Answer a frame that the guest sent into its tap."""
@@ -52,54 +94,99 @@ class Responder:
         if packet is None:
             self.counters["malformed"] += 1
             return Output()
-        if not self._answers:
-            return self._observe(packet)
-        if packet.protocol == ICMPV6:
-            return self._advance(*session.from_guest(self._session, self.guest, packet, now))
-        answer = self._dhcp(packet)
-        if answer is None:
-            self.counters["malformed"] += 1
-            return Output()
-        active = Output()
-        if not self._session.active and packet.src_mac == self.guest.mac:
-            active = self._advance(*session.from_guest(self._session, self.guest, None, now))
-        self._count(answer)
-        frames = (answer.frame,) if answer.frame else ()
-        return Output(frames + active.tap, active.nic, (answer, *active.exchanges))
-
-    def _dhcp(self, packet: Packet) -> Exchange | None:
-        known = self._memo.recall(packet)
-        if known is not None:
-            return known
-        is_v4 = packet.dport == v4.SERVER_PORT
-        answer = v4.answer(packet, self.guest) if is_v4 else v6.answer(packet, self.guest)
-        if answer is not None:
-            self._memo.keep(packet, answer)
-        return answer
+        if packet.src_mac == self.guest.mac:
+            self._here = True
+            self._choice.begin(now)
+            self._choice.from_guest(packet)
+        settled = self._settle(now)
+        if self._part is None:
+            self._held.append(packet)
+            return settled
+        return settled + self._answer(self._part, packet, now)
 
     def arrived(self, frame: bytes, now: float) -> Output:
         """Take note that a migrated guest now runs here: any frame of its own tells."""
-        if not self._answers or frame[6:12] != mac_bytes(self.guest.mac):
+        if frame[6:12] != mac_bytes(self.guest.mac):
             return Output()
-        return self._advance(*session.from_guest(self._session, self.guest, None, now))
+        self._here = True
+        self._choice.begin(now)
+        return self._settle(now) + self._appear(now)
 
-    def from_network(self, frame: bytes, now: float) -> Output:
+    def from_network(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Learn from a frame that came in on the pod NIC."""
-        if not self._answers:
-            return Output()
-        return self._advance(*session.from_network(self._session, self.guest, frame, now))
+        packet = parse(frame, partial_checksum=partial_checksum)
+        answer = overheard.read(packet, self.guest.mac) if packet else None
+        if self._part is None:
+            if answer:
+                self._choice.from_network(answer)
+            return self._settle(now)
+        seen = self._see(self._part.witness.from_network(answer)) if answer else Output()
+        state = session.from_network(self._part.session, self._part.guest, frame, now)
+        return seen + self._advance(self._part, *state)
 
     def due(self, now: float) -> Output:
         """Do what the time asks for."""
-        return self._advance(*session.due(self._session, self.guest, now))
+        output = Output(nic=self._choice.due(now)) + self._settle(now)
+        if self._part is None:
+            return output
+        self._part.witness.due(now)
+        return output + self._advance(
+            self._part, *session.due(self._part.session, self._part.guest, now)
+        )
 
-    def _observe(self, packet: Packet) -> Output:
-        kind = "ND" if packet.protocol == ICMPV6 else f"DHCP to port {packet.dport}"
-        self.counters[f"{kind} seen"] += 1
-        return Output()
+    def _settle(self, now: float) -> Output:
+        """Begin to serve what is ours, as soon as that is known or if it has changed."""
+        ours = self._choice.ours
+        if ours is None or (self._part is not None and ours == self._ours):
+            return Output()
+        self._ours = ours
+        told = _share(self.guest, ours)
+        witness = Witness(self.guest, BOTH - ours)
+        self._part = part = _Part(told, session.start(told, now), witness, Memo())
+        output = self._appear(now) if self._here else Output()
+        while self._held:
+            output += self._answer(part, self._held.popleft(), now)
+        return output
 
-    def _advance(self, state: session.State, actions: tuple[session.Action, ...]) -> Output:
-        self._session = state
+    def _appear(self, now: float) -> Output:
+        part = self._part
+        if part is None or part.session.active:
+            return Output()
+        return self._advance(part, *session.from_guest(part.session, part.guest, None, now))
+
+    def _answer(self, part: _Part, packet: Packet, now: float) -> Output:
+        if (4 if packet.src.version == 4 else 6) not in self._ours:
+            active = self._appear(now) if packet.src_mac == self.guest.mac else Output()
+            return self._see(part.witness.from_guest(packet, now)) + active
+        if packet.protocol == ICMPV6:
+            state = session.from_guest(part.session, part.guest, packet, now)
+            return self._advance(part, *state)
+        answer = self._dhcp(part, packet)
+        if answer is None:
+            self.counters["malformed"] += 1
+            return Output()
+        active = self._appear(now) if packet.src_mac == self.guest.mac else Output()
+        self._count(answer)
+        return Output((answer.frame,) if answer.frame else (), (), (answer,)) + active
+
+    def _dhcp(self, part: _Part, packet: Packet) -> Exchange | None:
+        known = part.memo.recall(packet)
+        if known is not None:
+            return known
+        is_v4 = packet.dport == v4.SERVER_PORT
+        answer = v4.answer(packet, part.guest) if is_v4 else v6.answer(packet, part.guest)
+        if answer is not None:
+            part.memo.keep(packet, answer)
+        return answer
+
+    def _see(self, sight: Sight) -> Output:
+        self.counters[sight.counted] += 1
+        return Output(exchanges=sight.exchanges)
+
+    def _advance(
+        self, part: _Part, state: session.State, actions: tuple[session.Action, ...]
+    ) -> Output:
+        part.session = state
         exchanges = tuple(action for action in actions if isinstance(action, Exchange))
         for exchange in exchanges:
             self._count(exchange)
@@ -116,3 +203,10 @@ class Responder:
             self.counters[exchange.reply] += 1
         elif exchange.request:
             self.counters["silence"] += 1
+
+
+def _share(guest: GuestNetwork, ours: frozenset[Family]) -> GuestNetwork:
+    """Return the guest with the families that we serve."""
+    if 4 not in ours:
+        guest = replace(guest, ipv4=(), ipv4_mode="off")
+    return guest if 6 in ours else replace(guest, ipv6=(), ipv6_mode="off")

@@ -14,12 +14,13 @@ import selectors
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from binding import bpf, caps, channel, lean  # noqa: F401  # lean before what imports scapy
 from binding.codec import decode
 from binding.exchange import Exchange
-from binding.guest import GuestNetwork
+from binding.guest import Family, GuestNetwork
 from binding.port import Port
 from binding.responder import Output, Responder
 
@@ -27,6 +28,10 @@ _BETWEEN_REPORTS = 0.2
 """Seconds; what a killed process has not reported is not counted."""
 _EVENTS_PER_REPORT = 20
 """A flooding guest fills its counters, not the node's disk."""
+
+
+Decided = Mapping[str, frozenset[Family]]
+"""By network the families that we serve, where `provider: auto` has found that out before."""
 
 
 class _Served:
@@ -89,8 +94,9 @@ class Server:
         message, descriptors = received
         handed = dict(zip(message["sockets"], descriptors, strict=True))
         guests = decode(tuple[GuestNetwork, ...], message["guests"])
+        decided = {name: frozenset(ours) for name, ours in message["decided"].items()}
         try:
-            self._serve(guests, handed)
+            self._serve(guests, handed, decided)
         except OSError as error:
             privilege = "NET_RAW" if isinstance(error, PermissionError) else ""
             text = error.strerror or str(error)
@@ -101,16 +107,19 @@ class Server:
             channel.send(self._control, {"op": "serving", "sockets": names}, sockets)
         return True
 
-    def _serve(self, guests: tuple[GuestNetwork, ...], handed: dict[str, int]) -> None:
+    def _serve(
+        self, guests: tuple[GuestNetwork, ...], handed: dict[str, int], decided: Decided
+    ) -> None:
         """Answer exactly these guests from now on; equal ones keep their state."""
         self._watch({})
         try:
-            self._served = {guest.network: self._one(guest, handed) for guest in guests}
+            self._served = {guest.network: self._one(guest, handed, decided) for guest in guests}
         finally:
             self._watch(self._served)
         caps.drop()
+        self._dirty = True
 
-    def _one(self, guest: GuestNetwork, handed: dict[str, int]) -> _Served:
+    def _one(self, guest: GuestNetwork, handed: dict[str, int], decided: Decided) -> _Served:
         rules = bpf.EVERYTHING if guest.migration_target else bpf.program(bpf.GUEST_RULES)
         tap = self._port(guest.tap, rules, handed)
         nic = None
@@ -124,7 +133,7 @@ class Server:
         before = self._served.get(guest.network)
         if before is not None and before.responder.guest == guest:
             return _Served(before.responder, tap, nic, before.events, quiet=before.quiet)
-        responder = Responder(guest, time.monotonic())
+        responder = Responder(guest, time.monotonic(), decided.get(guest.network))
         return _Served(responder, tap, nic, missing, quiet=guest.migration_target)
 
     def _port(self, link: str, rules: tuple[bpf.Instruction, ...], handed: dict[str, int]) -> Port:
@@ -156,7 +165,12 @@ class Server:
         for received in port.receive():
             now = time.monotonic()
             if port is not one.tap:
-                self._put(one, one.responder.from_network(received.frame, now))
+                self._put(
+                    one,
+                    one.responder.from_network(
+                        received.frame, now, partial_checksum=received.partial_checksum
+                    ),
+                )
                 continue
             if one.quiet:
                 one.quiet = False
@@ -192,11 +206,13 @@ class Server:
         """Tell the parent what is new: counters as increments, so that restarts add up."""
         guests = []
         for network, one in self._served.items():
-            router = one.responder.router
+            router, serves = one.responder.router, one.responder.serves
             guests.append(
                 {
                     "network": network,
                     "counters": dict(one.responder.counters),
+                    "serves": None if serves is None else sorted(serves),
+                    "findings": dict(one.responder.findings),
                     "router": router and {k: v and str(v) for k, v in asdict(router).items()},
                     "events": [
                         {
@@ -214,6 +230,7 @@ class Server:
             self._dirty = False
             for one in self._served.values():
                 one.responder.counters.clear()
+                one.responder.findings.clear()
                 one.events.clear()
 
 

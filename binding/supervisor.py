@@ -46,6 +46,7 @@ class Supervisor:
     def __init__(self, on_report: Callable[[channel.Message], None]) -> None:
         self._on_report = on_report
         self._guests: tuple[GuestNetwork, ...] = ()
+        self._decided: dict[str, list[int]] = {}
         self._sockets: dict[str, int] = {}
         self._serving: asyncio.Future[None] | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -91,6 +92,8 @@ class Supervisor:
             self._replace()  # it has given up the privilege to open more
         former = self._guests
         self._guests = guests
+        same = {guest.network for guest in guests if guest in former}
+        self._decided = {name: ours for name, ours in self._decided.items() if name in same}
         self._serving = asyncio.get_running_loop().create_future()
         self._tell()
         try:
@@ -113,7 +116,12 @@ class Supervisor:
 
     def _tell(self) -> None:
         known = {link: fd for link, fd in self._sockets.items() if link in self._links()}
-        message = {"op": "serve", "guests": encode(self._guests), "sockets": list(known)}
+        message = {
+            "op": "serve",
+            "guests": encode(self._guests),
+            "decided": self._decided,
+            "sockets": list(known),
+        }
         self._used = True
         if self._control is not None:  # else a successor is on its way and will be told
             channel.send(self._control, message, list(known.values()))
@@ -143,6 +151,9 @@ class Supervisor:
                 else:
                     _log.error("serve cannot take its guests over: %s", error)
             case "report":
+                for one in message["guests"]:
+                    if one["serves"] is not None:
+                        self._decided[one["network"]] = one["serves"]
                 self._on_report(message)
 
     def _keep(self, sockets: dict[str, int]) -> None:

@@ -73,13 +73,10 @@ class Witness:
         self._strangers: set[str] = set()
         self._rogues: set[tuple[str, str]] = set()
         self._answered: set[Service] = set()
-        self._missing: dict[tuple[Service, str], str] = {}
+        self.findings: dict[str, str] = {}
+        """What is new since somebody emptied this: by kind, empty where it is mended."""
+        self._known: dict[str, str] = {}
         self._rdnss = False
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What is wrong with OVN's configuration now, each beginning with its name."""
-        return tuple(self._missing.values())
 
     @property
     def wake_at(self) -> float | None:
@@ -91,7 +88,7 @@ class Witness:
         for service, wait in list(self._waits.items()):
             if now >= wait.since + PATIENCE:
                 del self._waits[service]
-                self._missing[service, "answer"] = self._explained(service, wait)
+                self._find(f"{service} answer", self._explained(service, wait))
 
     def from_guest(self, packet: Packet, now: float) -> Sight:
         """See a request of a family that OVN serves."""
@@ -115,7 +112,7 @@ class Witness:
             return self._rogue(answer)
         service = _SERVICE[answer.kind]
         wait = self._waits.pop(service, None)
-        self._missing.pop((service, "answer"), None)
+        self._find(f"{service} answer", "")
         self._answered.add(service)
         if service == "RA":
             self._rdnss = answer.dns
@@ -128,15 +125,18 @@ class Witness:
 
     def _check(self, service: Service, answer: Answer) -> None:
         """Look for what the guest will miss in the answer."""
-        for name, text in (("dns", self._without_dns(answer)), ("address", self._strange(answer))):
-            if text:
-                self._missing[service, name] = text
-            else:
-                self._missing.pop((service, name), None)
+        if answer.addresses:
+            self._find(f"{service} dns", self._without_dns(answer))
+        self._find(f"{service} address", self._strange(answer))
+
+    def _find(self, kind: str, text: str) -> None:
+        # A successor of this process does not know what is to be taken back.
+        if self._known.get(kind) != text:
+            self._known[kind] = self.findings[kind] = text
 
     def _without_dns(self, answer: Answer) -> str:
         family = _FAMILY[answer.kind]
-        if answer.dns or not answer.addresses or (family == 6 and self._rdnss):
+        if answer.dns or (family == 6 and self._rdnss):
             return ""
         option = "option 6" if family == 4 else "option 23"
         return (

@@ -148,7 +148,7 @@ def _flat(octets: bytes) -> list[tuple[int, bytes]] | None:
 
 
 def walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
-    """Yield code and data of each option; None for data that runs over the end, which is the last."""
+    """Yield code and data; None for data that runs over the end, which is the last."""
     at = 0
     while at < len(area):
         if at + 4 > len(area):

@@ -76,21 +76,30 @@ def started(
 
     `prepare` changes the pod before there is a sidecar.
     """
-    instance = vmi(annotations)
     with pod(layout) as made:
         prepare(made)
-        with (
-            sidecar(made) as running,
-            _explained(running),
-            collect(running.hooks_dir) as hook,
-        ):
-            interface = ""
-            if shape == "managed":
-                managed_tap(made.netns)
-                interface = _INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
-            domain = hook.define(_DOMAIN.format(interface=interface), instance)
-            with _plugged(made, domain) as guest:
-                yield Started(made, running, hook, domain, instance, guest)
+        with started_in(made, shape, annotations) as running:
+            yield running
+
+
+@contextmanager
+def started_in(
+    made: Pod, shape: str = "managed", annotations: dict[str, Any] | None = None
+) -> Iterator[Started]:
+    """Start a VM in a pod that there is already."""
+    instance = vmi(annotations)
+    with (
+        sidecar(made) as running,
+        _explained(running),
+        collect(running.hooks_dir) as hook,
+    ):
+        interface = ""
+        if shape == "managed":
+            managed_tap(made.netns)
+            interface = _INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
+        domain = hook.define(_DOMAIN.format(interface=interface), instance)
+        with _plugged(made, domain) as guest:
+            yield Started(made, running, hook, domain, instance, guest)
 
 
 @contextmanager
