@@ -43,6 +43,10 @@ class Capture:
                 continue
             (self.sent if direction == _OUTGOING else self.received).append(frame)
 
+    def send(self, frame: bytes) -> None:
+        """Put a frame on the link, as its own namespace would."""
+        self.socket.send(frame)
+
     def wait(self, wanted: Callable[[bytes], object], what: str, timeout: float = 5) -> bytes:
         """Return the first frame that came in and is wanted; TimeoutError names `what`."""
 

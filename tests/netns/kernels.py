@@ -8,15 +8,19 @@ from tests.bed.wait import until
 from tests.netns.guests import Started
 
 
-def addressed(vm: Started) -> Netns:
-    """Bring the guest up as after its lease and return it with both default routes."""
+def addressed(vm: Started, *, dad: bool = False) -> Netns:
+    """Bring the guest up as after its lease and return it with both default routes.
+
+    Duplicate address detection takes two seconds; `dad` is for who wants to see it.
+    """
     layout, guest = vm.pod.layout, vm.guest
-    guest.sysctl(ipv6__conf__eth0__dad_transmits=0)
+    guest.sysctl(ipv6__conf__eth0__dad_transmits=int(dad))
     guest.ip("link set eth0 up")
     guest.ip("\n".join(f"addr add {one} dev eth0" for one in layout.ipv4))
-    guest.ip("\n".join(f"addr add {one.ip}/128 dev eth0 nodad" for one in layout.ipv6))
+    guest.ip("\n".join(f"addr add {one.ip}/128 dev eth0" for one in layout.ipv6))
     guest.ip("\n".join(f"route add {to}" for to in layout.routes if ":" not in to))
     until(lambda: kernel(guest, "eth0").has_default6, "a default route by RA")
+    until(lambda: kernel(guest, "eth0").ipv6, "the pod's IPv6 address")
     return guest
 
 
