@@ -10,10 +10,13 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from binding import caps, cloudinit, discover, domain, links, override, vmi
+from binding import caps, cloudinit, discover, domain, guard, links, override, vmi
+from binding.channel import Message
 from binding.child import PlumbError, plumb
 from binding.codec import encode
+from binding.enforce import Enforcer
 from binding.guest import GuestNetwork
 from binding.ledger import Ledger
 from binding.snapshot import Snapshot
@@ -52,8 +55,16 @@ class Binder:
         self._settings = settings
         self._one_at_a_time = asyncio.Lock()
         self._wired: tuple[Wiring, ...] = ()
+        self._guests: tuple[GuestNetwork, ...] = ()
+        self._enforcer = Enforcer()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.ledger = Ledger()
-        self.supervisor = Supervisor(self.ledger.take)
+        self.supervisor = Supervisor(self._reported)
+
+    @property
+    def guard(self) -> Literal["on", "off"]:
+        """Whether the kernel keeps other servers from the guests."""
+        return self._enforcer.state
 
     async def define(self, domain_xml: bytes, vmi_json: bytes) -> bytes:
         """Wire and serve the VMI's guests; return the domain that libvirt shall define.
@@ -73,7 +84,9 @@ class Binder:
             self._check_privileges(found)
             await self._wire(found.wirings)
             self._check_taps(found.guests)
+            self._guests = found.guests
             self.ledger.serve(found.guests, found.warnings)  # before the first report of serve
+            await self._guard()
             await self._serve(found.guests)
             return edited
 
@@ -115,6 +128,7 @@ class Binder:
             return
         try:
             if wirings:
+                self._enforcer.forget()  # filters go with their links
                 await plumb("wire", encode(wirings))
         except PlumbError as error:
             remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
@@ -138,6 +152,25 @@ class Binder:
                     extra={"network": guest.network},
                 )
 
+    async def _guard(self) -> None:
+        """Drop what must not pass, as far as it is known who serves. Without it all else works."""
+        why = await self._enforcer.enforce(guard.filters(self._guests, self.ledger.served()))
+        if not why:
+            return
+        for guest in self._guests:
+            what = "requests leave the pod and other servers may answer"
+            if guest.shape == "takeover":
+                what = "KubeVirt's own DHCP server goes on answering, and others may"
+            self.ledger.warn(guest.network, f"guard off, {what}: {why}; {_POLICY}")
+
+    def _reported(self, message: Message) -> None:
+        before = self.ledger.served()
+        self.ledger.take(message)
+        if self.ledger.served() != before:
+            task = asyncio.get_running_loop().create_task(self._guard())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
     async def _serve(self, guests: tuple[GuestNetwork, ...]) -> None:
         try:
             await self.supervisor.serve(tuple(guest for guest in guests if _answers(guest)))
@@ -148,4 +181,5 @@ class Binder:
 
 def _answers(guest: GuestNetwork) -> bool:
     """Whether this guest's frames are read at all; a NIC without IPAM is left alone."""
-    return guest.provider != "off" and bool(guest.ipv4 or guest.ipv6 or guest.provider != "in-pod")
+    has_address = bool(guest.ipv4 or guest.ipv6)
+    return guest.provider == "kube-ovn" or (guest.provider != "off" and has_address)

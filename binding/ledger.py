@@ -84,6 +84,11 @@ class Ledger:
             for page in self._pages.values()
         ]
 
+    def warn(self, network: str, text: str) -> None:
+        """Keep a warning about a guest."""
+        if network in self._pages:
+            self._warn(self._pages[network], text)
+
     def served(self) -> dict[str, frozenset[Family]]:
         """Return by network the families that we serve, as far as that is known."""
         return {

@@ -92,7 +92,7 @@ def _status(binder: Binder, plugin: str) -> dict[str, Any]:
     return {
         "version": VERSION,
         "plugin": plugin,
-        "guard": "off",
+        "guard": binder.guard,
         "guests": binder.ledger.status(),
         "processes": [
             {"name": "hooks", "pid": os.getpid()},

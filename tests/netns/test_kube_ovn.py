@@ -38,3 +38,4 @@ def test_ovn_serves_both_families_and_we_send_nothing(tmp_path):
         assert {"DISCOVER", "OFFER", "REQUEST", "ACK", "RA", "REPLY"} <= counters.keys()
         assert shown(vm)["serves"] == {"ipv4": "kube-ovn", "ipv6": "kube-ovn"}
         assert shown(vm)["warnings"] == []
+        assert vm.sidecar.status()["guard"] == "on"
