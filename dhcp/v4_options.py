@@ -61,7 +61,10 @@ def parameters(
     }
     wanted = (USUAL if asked is None else asked) - private.keys()  # the user's own 249 wins
     made = ((code, make(guest, address, request)) for code, make in _WORTH if code in wanted)
-    return [(code, value) for code, value in (*made, *private.items()) if value]
+    options = [(code, value) for code, value in (*made, *private.items()) if value]
+    if {121, 249} <= wanted:  # a copy gives way to everything else
+        options.sort(key=lambda option: option[0] == 249)
+    return options
 
 
 def boot_fields(guest: GuestNetwork, request: Request) -> BootFields:

@@ -125,6 +125,21 @@ def test_windows_with_forty_routes_loses_249_before_121():
     assert exchange.note.endswith("no room for option 249")
 
 
+def test_the_copy_of_the_routes_gives_way_to_everything_else():
+    """249 says what 121 does: NetworkManager, which asks for both, needs the search list more."""
+    guest = replace(with_routes(20), search=with_domains(12).search)
+    exchange = ask(DISCOVER, WINDOWS, guest=guest)
+    assert domains(seen(exchange).options[119]) == list(guest.search)
+    assert exchange.note.endswith("no room for option 249")
+
+
+def test_the_only_routes_that_are_asked_for_do_not_give_way():
+    guest = replace(with_routes(40), search=with_domains(30).search)
+    exchange = ask(DISCOVER, prl(3, 119, 249), guest=guest)
+    assert len(routes(seen(exchange).options[249])) == 41
+    assert exchange.note.endswith("no room for option 119")
+
+
 @pytest.mark.parametrize("limit", [576, 1500], ids=str)
 def test_twelve_search_domains(limit):
     guest = with_domains(12)
