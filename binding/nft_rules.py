@@ -82,6 +82,10 @@ def _udp(*, source: int = 0, destination: int = 0) -> Matches:
     return [*_l4(_UDP), _load(_TRANSPORT, 0 if source else 2, 2), _compare(port)]
 
 
+def _none_of(*ports: int) -> Matches:
+    return [_compare(struct.pack("!H", port), _NOT) for port in ports]
+
+
 def _icmpv6(kind: int) -> Matches:
     return [*_l4(_ICMPV6), _load(_TRANSPORT, 0, 1), _compare(bytes((kind,)))]
 
@@ -103,6 +107,13 @@ _MATCHES: dict[Kind, Matches] = {
 # A later fragment has no ports, yet kernels compare what is in their place.
 _HARMLESS: tuple[tuple[str, Matches], ...] = (
     ("bulk traffic", _l4(_TCP)),
+    (
+        "bulk traffic",
+        [
+            *(*_l4(_UDP), _load(_TRANSPORT, 2, 2), *_none_of(67, 68, 546, 547)),
+            *(_load(_TRANSPORT, 0, 2), *_none_of(67, 547)),
+        ],
+    ),
     (
         "a later IPv4 fragment",
         [*_protocol(0x0800), _load(_NETWORK, 6, 2), _mask(b"\x1f\xff"), _compare(b"\0\0", _NOT)],

@@ -98,6 +98,10 @@ def restore(ipr: IPRoute, pod: PodLink) -> None:
     Whatever it is now; everything is tried, and the first error raised in the end.
     """
     errors = [error for change in _changes(ipr, pod) if (error := _failure(change))]
+    wanted = {_identity(route) for route in pod.routes}
+    for route in _routes(ipr, pod.index):
+        if pod.exact and _identity(route) not in wanted:  # the kernel's, deleted by the CNI
+            _failure(partial(request, ipr, route, _DELROUTE, _REQUEST))
     missing = [partial(request, ipr, one, _NEWROUTE, _EXCLUSIVE) for one in pod.routes]
     while missing:  # a gateway's own route has to be there first: again as long as it helps
         failed = [route for route in missing if _failure(route)]
@@ -105,10 +109,6 @@ def restore(ipr: IPRoute, pod: PodLink) -> None:
             errors += [error for route in failed if (error := _failure(route))]
             break
         missing = failed
-    wanted = {_identity(route) for route in pod.routes}
-    for route in _routes(ipr, pod.index):
-        if pod.exact and _identity(route) not in wanted:  # the CNI had removed it
-            _failure(partial(request, ipr, route, _DELROUTE, _REQUEST))
     if errors:
         raise errors[0]
 

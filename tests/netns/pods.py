@@ -69,7 +69,18 @@ CALICO = """
     route add default via 169.254.1.1 dev eth0
     route add fe80::ecee:eeff:feee:eeee dev eth0
     route add default via fe80::ecee:eeff:feee:eeee dev eth0"""
-# The ptp plugin: the subnet is reached through the gateway, not on the link.
+# The ptp plugin of old: the kernel's connected route is deleted.
+PTP = """
+    addr add 10.0.0.42/24 dev eth0
+    addr add fd00::42/64 dev eth0 nodad
+    route del 10.0.0.0/24 dev eth0
+    route del fd00::/64 dev eth0
+    route add 10.0.0.1 dev eth0 scope link
+    route add 10.0.0.0/24 via 10.0.0.1 dev eth0
+    route add default via 10.0.0.1
+    route add fd00::1 dev eth0
+    route add default via fd00::1 dev eth0"""
+# Its successor: the subnet is reached through the gateway, not on the link.
 KINDNET = """
     addr add 10.0.0.42/24 dev eth0 noprefixroute
     addr add fd00::42/64 dev eth0 nodad noprefixroute

@@ -23,6 +23,7 @@ from tests.netns.pods import (
     KINDNET,
     MAC,
     NET_ADMIN_ONLY,
+    PTP,
     ROOT,
     UNPRIVILEGED,
     link,
@@ -224,7 +225,9 @@ def test_nothing_leaves_the_pod_by_itself():
 
 
 @pytest.mark.parametrize(
-    "cni", [FLAT, CALICO, KINDNET], ids=["a subnet", "Calico", "kindnet: no connected subnet"]
+    "cni",
+    [FLAT, CALICO, KINDNET, PTP],
+    ids=["a subnet", "Calico", "kindnet: no connected subnet", "ptp: connected subnet deleted"],
 )
 def test_failing_at_any_step_leaves_the_pod_as_the_cni_made_it(cni):
     with veth() as (inside, _):
