@@ -126,6 +126,12 @@ def _guest(
         pref64=change.pref64,
         ipv6_only=change.ipv6_only,
     )
+    if guest.provider == "kube-ovn" and not nic.rewired and guest.mac != nic.link.mac.lower():
+        notes.append(
+            f"MAC: the guest has {guest.mac}, the pod's link {nic.link.mac}, and OVN drops what "
+            "another MAC sends; leave macAddress out of the VMI, or give the pod the same one in "
+            "annotation ovn.kubernetes.io/mac_address"
+        )
     if own and not guest.dns:
         notes.append("the guest gets no DNS server: the pod's resolv.conf names none; give dns")
     return guest

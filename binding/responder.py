@@ -120,7 +120,7 @@ class Responder:
             if answer:
                 self._choice.from_network(answer)
             return self._settle(now)
-        seen = self._see(self._part.witness.from_network(answer)) if answer else Output()
+        seen = self._see(self._part.witness.from_network(answer, now)) if answer else Output()
         state = session.from_network(self._part.session, self._part.guest, frame, now)
         return seen + self._advance(self._part, *state)
 

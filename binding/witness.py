@@ -7,8 +7,10 @@ answers from the network is a rogue. No I/O: `now` (monotonic seconds) comes fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network
 from typing import Literal
 
 from binding.exchange import Exchange
@@ -20,6 +22,8 @@ from ra.gateway import eui64
 from ra.message import ROUTER_SOLICITATION
 from ra.neighbor import rs_fault
 
+_TOGETHER = 1.0
+"""Seconds between reading an answer and reading its request."""
 PATIENCE = 5.0
 """Seconds without an answer after which there is nobody who would give one."""
 _MOST_STRANGERS = 4
@@ -72,7 +76,7 @@ class Witness:
         self._waits: dict[Service, _Wait] = {}
         self._strangers: set[str] = set()
         self._rogues: set[tuple[str, str]] = set()
-        self._answered: set[Service] = set()
+        self._latest: dict[Service, tuple[Answer, float]] = {}
         self.findings: dict[str, str] = {}
         """What is new since somebody emptied this: by kind, empty where it is mended."""
         self._known: dict[str, str] = {}
@@ -92,7 +96,7 @@ class Witness:
 
     def from_guest(self, packet: Packet, now: float) -> Sight:
         """See a request of a family that OVN serves."""
-        name, iaid0 = _request(packet)
+        name, transaction, iaid0 = _request(packet)
         if not name:
             return Sight("malformed")
         if packet.src_mac != self._guest.mac:
@@ -102,18 +106,18 @@ class Witness:
         family: Family = 4 if packet.src.version == 4 else 6
         awaited = _AWAITED.get((family, name))
         has_family = self._guest.ipv4 if family == 4 else self._guest.ipv6
-        if awaited and has_family:
+        if awaited and has_family and not self._answered_already(awaited, transaction, now):
             self._waits.setdefault(_SERVICE[awaited], _Wait(name, awaited, now, iaid0))
         return Sight(name, (Exchange(name, note="for OVN"),))
 
-    def from_network(self, answer: Answer) -> Sight:
+    def from_network(self, answer: Answer, now: float) -> Sight:
         """See what the network tells the guest."""
         if _FAMILY[answer.kind] not in self._by_ovn:
             return self._rogue(answer)
         service = _SERVICE[answer.kind]
+        self._latest[service] = answer, now
         wait = self._waits.pop(service, None)
         self._find(f"{service} answer", "")
-        self._answered.add(service)
         if service == "RA":
             self._rdnss = answer.dns
         self._check(service, answer)
@@ -122,6 +126,13 @@ class Witness:
         given = ", ".join(map(str, answer.addresses))
         note = f"{given} from {answer.server}" if given else f"from {answer.server}"
         return Sight(answer.kind, (Exchange(wait.request if wait else "", answer.kind, note=note),))
+
+    def _answered_already(self, awaited: str, transaction: bytes, now: float) -> bool:
+        """Whether the answer was read before its request: they come in by different sockets."""
+        answer, at = self._latest.get(_SERVICE[awaited], (None, -math.inf))
+        if answer is None or now > at + _TOGETHER or answer.transaction != transaction:
+            return False
+        return answer.kind == awaited or answer.kind != "OFFER"
 
     def _check(self, service: Service, answer: Answer) -> None:
         """Look for what the guest will miss in the answer."""
@@ -140,7 +151,7 @@ class Witness:
             return ""
         option = "option 6" if family == 4 else "option 23"
         return (
-            f"dns_server: the {answer.kind} of {answer.server} names no DNS server ({option}); "
+            f"dns_server: the DHCPv{family} server {answer.server} names no DNS server ({option}); "
             f"add dns_server to dhcpV{family}Options of the Subnet"
         )
 
@@ -151,21 +162,18 @@ class Witness:
             given = ", ".join(sorted(map(str, others)))
             return f"address: {answer.server} gives {given}, which the pod does not have"
         prefix = answer.autonomous
-        # The interface identifier that the guest would choose (RFC 4291 appendix A).
-        if prefix and prefix.prefixlen == 64:
-            made = prefix.network_address + int(eui64(guest.mac)) % 2**64
-            if made not in own:
-                return (
-                    f"address_mode: the RA of {answer.server} lets the guest invent an address in "
-                    f"{prefix} that OVN does not know; set address_mode=dhcpv6_stateful in the "
-                    "Subnet's ipv6RAConfigs"
-                )
+        if prefix and _eui64_in(prefix, guest.mac) not in own:
+            return (
+                f"address_mode: the RA of {answer.server} lets guests make an address of {prefix} "
+                "by themselves, which OVN does not know; set address_mode=dhcpv6_stateful in "
+                "ipv6RAConfigs of the Subnet"
+            )
         return ""
 
     def _explained(self, service: Service, wait: _Wait) -> str:
         what = f"no {wait.answer} within {PATIENCE:.0f} s of {wait.request}"
         if service == "RA":
-            address = "OVN gives an address but no route" if "v6" in self._answered else "no route"
+            address = "OVN gives an address but no route" if "v6" in self._latest else "no route"
             return (
                 f"enableIPv6RA: {what}, {address}; set enableIPv6RA on the Subnet, or let an "
                 "external router advertise where an underlay subnet has no logical router"
@@ -194,15 +202,23 @@ class Witness:
         return Sight(counted, (Exchange("", note=note, warning=True),))
 
 
-def _request(packet: Packet) -> tuple[str, bool]:
-    """Return the name of a request, and whether it has an IA_NA with IAID 0."""
+def _eui64_in(prefix: IPv6Network, mac: str) -> IPv6Address | None:
+    """Return the address that a guest makes of a prefix (RFC 4862 section 5.5.3)."""
+    if prefix.prefixlen != 64:
+        return None
+    return prefix.network_address + int(eui64(mac)) % 2**64
+
+
+def _request(packet: Packet) -> tuple[str, bytes, bool]:
+    """Return name and transaction of a request, and whether it has an IA_NA with IAID 0."""
     if packet.protocol == ICMPV6:
         is_rs = packet.payload[0] == ROUTER_SOLICITATION and not rs_fault(packet)
-        return "RS" if is_rs else "", False
+        return "RS" if is_rs else "", b"", False
     if packet.protocol == UDP and packet.src.version == 4:
         request = v4_request.read(packet.payload)
-        return (request.kind if request else ""), False
+        return (request.kind if request else ""), packet.payload[4:8], False
     message = v6_message.parse(packet.payload)
     if message is None:
-        return "", False
-    return message.name, any(ia.iaid == 0 for ia in message.associations)
+        return "", b"", False
+    is_zero = any(ia.iaid == 0 for ia in message.associations)
+    return message.name, message.transaction, is_zero
