@@ -1,0 +1,98 @@
+"""A link that flaps, and a guest with two of them of which one leads to the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from binding.guest import OUR_LINK_LOCAL
+from tests.bed.cable import cable
+from tests.bed.clients import client
+from tests.bed.clients.lease import kernel
+from tests.bed.launcher import collect
+from tests.bed.netns import Netns
+from tests.bed.pod import REMOTE6, pod
+from tests.bed.sidecar import sidecar
+from tests.bed.wait import until
+from tests.netns.guests import started
+
+pytestmark = pytest.mark.netns
+DATA = Path(__file__).parents[1]
+TWO = (DATA / "vmis/vmi-03-two-iface-multus.json").read_text()
+DOMAIN = (DATA / "domains/03-two-iface-multus.sidecar-only.prephase2.xml").read_text()
+BLUE_MAC = "0a:58:0a:64:00:05"
+BEYOND_BLUE, HOST_BEYOND_BLUE = "fd00:10:101::/64", "fd00:10:101::1"
+NETWORKD_TOO = "[Match]\nName=eth1\n[Network]\nDHCP=ipv6\nIPv6AcceptRA=yes\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "down", "up"),
+    [
+        ("kernel-ra", "down", "up"),
+        ("networkmanager", "down", "up"),
+        ("networkd", "carrier off", "carrier on"),
+    ],
+)
+def test_a_route_lost_with_the_link_is_back_with_it(
+    name: str, down: str, up: str, tmp_path: Path
+) -> None:
+    with (
+        started("flat", "managed") as vm,
+        client(name, vm.guest, tmp_path, families=(6,)) as guest,
+    ):
+        before = guest.lease(until=lambda lease: lease.default6)
+        vm.guest.ip(f"link set eth0 {down}")
+        guest.lease(until=lambda lease: lease.default6 is None)
+        vm.guest.ip(f"link set eth0 {up}")
+        after = guest.lease(until=lambda lease: lease.default6)
+        assert after.default6 == before.default6
+
+
+@contextmanager
+def two_nics() -> Iterator[Netns]:
+    """Start a VM with two NICs and yield its guest, eth0 and eth1 still down."""
+    with (
+        pod("flat", blue=True) as made,
+        sidecar(made) as running,
+        collect(running.hooks_dir) as hook,
+    ):
+        made.gateway.ip(f"addr add {HOST_BEYOND_BLUE}/128 dev lo")
+        hook.define(DOMAIN, TWO)
+        with (
+            cable(made.netns, mac=made.layout.mac, mtu=1450) as guest,
+            cable(made.netns, "tap16477688c0e", mac=BLUE_MAC) as other,
+        ):
+            other.ip(f"link set eth0 netns {guest.name} name eth1")
+            guest.sysctl(ipv6__conf__eth1__accept_ra_rt_info_max_plen=64)
+            yield guest
+
+
+def routes_by_blue(guest: Netns) -> set[tuple[str, str | None]]:
+    return {one for one in kernel(guest, "eth1").routes6 if one[1] or one[0] == "default"}
+
+
+def test_a_kernel_with_two_nics_has_one_default_route_and_the_routes_of_the_other() -> None:
+    with two_nics() as guest:
+        guest.ip("link set eth0 up\nlink set eth1 up")
+        until(lambda: routes_by_blue(guest), "a route by blue")
+        until(lambda: kernel(guest, "eth0").has_default6, "a default route")
+        assert routes_by_blue(guest) == {(BEYOND_BLUE, str(OUR_LINK_LOCAL))}
+
+
+def test_networkd_with_two_nics_leases_on_both_and_leaves_by_the_primary(tmp_path: Path) -> None:
+    with (
+        two_nics() as guest,
+        client("networkd", guest, tmp_path, families=(6,)) as running,
+    ):
+        running.lease()
+        running.guest.write("/run/systemd/network/20-blue.network", NETWORKD_TOO)
+        running.run("networkctl", "reload")
+        until(lambda: kernel(guest, "eth1").ipv6, "blue's address")
+        until(lambda: routes_by_blue(guest), "a route by blue")
+        assert [str(one.ip) for one in kernel(guest, "eth1").ipv6] == ["fd00:10:100::5"]
+        assert routes_by_blue(guest) == {(BEYOND_BLUE, str(OUR_LINK_LOCAL))}
+        until(lambda: guest.reaches(REMOTE6), "a host beyond the primary's gateway")
+        until(lambda: guest.reaches(HOST_BEYOND_BLUE), "a host beyond blue's gateway")
