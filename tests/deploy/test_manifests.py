@@ -1,0 +1,151 @@
+"""Every manifest parses, fits its schema, and means what the documents say."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import jmespath
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from binding import override, vmi
+from tests.deploy.policy import DEPLOY, admitted, documents
+from tests.deploy.test_policy import KUBEVIRT, POD, POLICY
+
+KUBERNETES = "1.37"
+SCHEMAS = yaml.safe_load(Path(__file__).with_name("schemas.yaml").read_text())
+FILES = sorted(path for path in DEPLOY.rglob("*.yaml"))
+OBJECTS = [
+    pytest.param(one, id=f"{path.relative_to(DEPLOY)}: {one['kind']}")
+    for path in FILES
+    for one in documents(path)
+    if isinstance(one, dict) and "kind" in one
+]
+VMS = [param for param in OBJECTS if param.values[0]["kind"] == "VirtualMachine"]
+(SIDECAR, _) = documents(DEPLOY / "structured-plugin/sidecar.yaml")
+
+
+def check(one):
+    """Raise unless the object fits the schema of its API, unknown fields included."""
+    group, kind = one["apiVersion"].partition("/")[0], one["kind"]
+    if group in ("v1", "admissionregistration.k8s.io"):
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+    else:
+        jsonschema.validate(one, SCHEMAS[kind], cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("one", OBJECTS)
+def test_an_object_fits_its_schema(one):
+    check(one)
+
+
+def test_a_schema_refuses_what_it_does_not_know():
+    for one in (POLICY, VMS[0].values[0]):
+        wrong = copy.deepcopy(one)
+        wrong["spec"]["unheardOf"] = 1
+        with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
+            check(wrong)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name == "kustomization.yaml"], ids=str
+)
+def test_a_kustomization_names_files_that_exist(path):
+    (one,) = documents(path)
+    for name in [*one["resources"], *(patch["path"] for patch in one.get("patches", ()))]:
+        target = path.parent / name
+        assert target.is_file() or (target / "kustomization.yaml").is_file(), name
+
+
+@pytest.mark.parametrize(
+    "name", ["registration.yaml", "registration-own.yaml", "structured-plugin/registration.yaml"]
+)
+def test_a_registration_leaves_other_bindings_alone(name):
+    (patch,) = documents(DEPLOY / name)
+    before = {"passt": {"sidecarImage": "quay.io/kubevirt/network-passt-binding:v1.9.0"}}
+    cr = {"spec": {"configuration": {"network": {"binding": before}}}}
+    after = merged(cr, patch)["spec"]["configuration"]["network"]["binding"]
+    assert before.items() <= after.items()
+    for plugin in set(after) - set(before):
+        jsonschema.validate(after[plugin], SCHEMAS["InterfaceBindingPlugin"])
+        assert plugin in ("dsbridge", "dsbridge-own"), "the policy knows no other"
+
+
+@pytest.mark.parametrize("vm", VMS)
+def test_an_example_is_understood_by_the_sidecar(vm):
+    template = vm["spec"]["template"]
+    metadata = {"name": vm["metadata"]["name"], **template.get("metadata", {})}
+    instance = vmi.decode(json.dumps({"metadata": metadata, "spec": template["spec"]}).encode())
+    assert {one.name for one in instance.interfaces} == {one.name for one in instance.networks}
+    names = {override.PREFIX + one.name for one in instance.interfaces}
+    ours = {key for key in instance.annotations if key.startswith(override.PREFIX)}
+    assert ours <= names
+    for interface in instance.interfaces:
+        assert interface.core_bridge or interface.binding == "dsbridge"
+        override.of_network(instance.annotations, interface.name, override.Override())
+    if "dsbridge.io/cloud-init" in metadata.get("labels", {}):
+        assert instance.cloud_init, "virt-launcher would panic"
+
+
+def test_what_the_policy_makes_is_still_a_pod():
+    made = admitted(POLICY, POD, KUBEVIRT)
+    kubernetes_validate.validate(made, KUBERNETES, strict=True)
+
+
+def test_the_structured_plugins_sidecar_joins_the_pod_once():
+    pod = copy.deepcopy(POD)
+    pod["metadata"]["labels"]["dsbridge.io/plugin"] = ""
+    pod["spec"]["volumes"].append({"name": "kubevirt-plugin-sockets", "emptyDir": {}})
+    made = admitted(SIDECAR, pod, KUBEVIRT)
+    *before, added = made["spec"]["initContainers"]
+    assert before == pod["spec"]["initContainers"]
+    assert added["restartPolicy"] == "Always"
+    (plugin,) = documents(DEPLOY / "structured-plugin/plugin.yaml")
+    (mount,) = added["volumeMounts"]
+    (hook,) = plugin["spec"]["domainHooks"]
+    assert hook["sidecar"]["socketPath"] == f"{mount['mountPath']}/dsbridge.sock"
+    assert mount["subPath"], "KubeVirt's own policy refuses the volume's root"
+    kubernetes_validate.validate(made, KUBERNETES, strict=True)
+    assert admitted(SIDECAR, made, KUBEVIRT) == made
+    without = copy.deepcopy(pod)
+    del without["spec"]["initContainers"]
+    assert admitted(SIDECAR, without, KUBEVIRT)["spec"]["initContainers"] == [added]
+
+
+def test_kyverno_chooses_the_same_containers():
+    (policy,) = documents(DEPLOY / "kyverno/policy.yaml")
+    rules = policy["spec"]["rules"][0]["mutate"]["foreach"]
+    for rule, accepted in zip(rules, (["dsbridge", "dsbridge-own"], ["dsbridge-own"]), strict=True):
+        (condition,) = rule["preconditions"]["all"]
+        expression = condition["key"].removeprefix("{{").removesuffix("}}").strip()
+        for container in [*POD["spec"]["containers"], {"name": "without-env"}]:
+            value = jmespath.search(expression, {"element": container})
+            wanted = condition["value"]
+            chosen = value in (wanted if isinstance(wanted, list) else [wanted])
+            plugin = {e["name"]: e.get("value") for e in container.get("env", ())}
+            assert chosen == (plugin.get("NETWORK_BINDING_PLUGIN_NAME") in accepted)
+
+
+def test_the_sccs_and_the_policies_capabilities_are_the_same():
+    (scc,) = documents(DEPLOY / "openshift/scc.yaml")
+    made = admitted(POLICY, POD, KUBEVIRT)["spec"]["containers"]
+    added = {
+        capability
+        for container in made
+        for capability in container["securityContext"]["capabilities"].get("add", ())
+    }
+    assert added <= set(scc["allowedCapabilities"])
+
+
+def merged(target, patch):
+    """Apply a JSON merge patch (RFC 7386)."""
+    if not isinstance(patch, dict):
+        return patch
+    made = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        made[key] = merged(made.get(key), value)
+    return {key: value for key, value in made.items() if value is not None}
