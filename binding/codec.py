@@ -40,7 +40,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON
         return [_plain(item) for item in value]
     if isinstance(value, bytes):
         return value.hex()
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
 

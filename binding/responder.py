@@ -11,14 +11,20 @@ from dataclasses import dataclass, replace
 
 from binding import overheard
 from binding.choice import BOTH, Choice
+from binding.codec import encode
 from binding.exchange import Exchange
 from binding.frame import ICMPV6, Packet, mac_bytes, parse
-from binding.guest import Family, GuestNetwork
+from binding.guest import Address, Family, GuestNetwork
 from binding.memo import Memo
+from binding.notes import Notes, Repeat, Step
 from binding.witness import Sight, Witness
 from dhcp import v4, v6
 from ra import session
 
+_QUIET = 1.0
+"""Seconds to the next thing to do that are worth a rest."""
+_MOST_STEPS = 8
+_MOST_REPEATS = 4
 _MOST_HELD = 8
 """Requests that wait until it is known who serves the guest; its client repeats the others."""
 
@@ -50,11 +56,16 @@ class _Part:
 class Responder:
     """Answers for one guest. Equal input and state give equal output.
 
-    `decided` are the families that we serve, where `provider: auto` has found that out before.
+    `decided` are the families that we serve, where `provider: auto` has found that out before;
+    `resumed` is the session of a former process.
     """
 
     def __init__(
-        self, guest: GuestNetwork, now: float, decided: frozenset[Family] | None = None
+        self,
+        guest: GuestNetwork,
+        now: float,
+        decided: frozenset[Family] | None = None,
+        resumed: session.State | None = None,
     ) -> None:
         self.guest = guest
         self.counters: Counter[str] = Counter()
@@ -63,7 +74,11 @@ class Responder:
         self._part: _Part | None = None
         self._held: deque[Packet] = deque(maxlen=_MOST_HELD)
         self._here = False
+        self._repeats: dict[bytes, Repeat] = {}
         self._settle(now)
+        if resumed is not None and self._part is not None:
+            self._part.session = resumed
+            self._here = resumed.active
 
     @property
     def router(self) -> session.Router | None:
@@ -102,7 +117,31 @@ class Responder:
         if self._part is None:
             self._held.append(packet)
             return settled
-        return settled + self._answer(self._part, packet, now)
+        answer = self._answer(self._part, packet, now)
+        self._learn(frame, answer)
+        return settled + answer
+
+    def notes(self, now: float) -> Notes | None:
+        """Return what a stand-in needs while all is quiet; None as long as it is not."""
+        part = self._part
+        if part is None or not part.session.active or part.witness.wake_at or self.findings:
+            return None
+        steps: list[Step] = []
+        state = part.session
+        while len(steps) < _MOST_STEPS and (at := session.wake_at(state)) is not None:
+            if at < now + _QUIET:
+                return None
+            state, actions = session.due(state, part.guest, at)
+            tap = tuple(one.frame for one in actions if isinstance(one, Exchange) and one.frame)
+            nic = tuple(one.frame for one in actions if isinstance(one, session.Solicit))
+            steps.append(Step(at, tap, nic, encode(state)))
+        known = encode(part.session), tuple(steps), tuple(self._repeats.values())
+        return Notes(self.guest.network, self.guest.tap, self.guest.nic, *known)
+
+    @property
+    def gateways(self) -> tuple[tuple[Address, str], ...]:
+        """Whose MAC the guest relies on: a change of it must not go unnoticed."""
+        return session.gateways(self._part.session) if self._part else ()
 
     def arrived(self, frame: bytes, now: float) -> Output:
         """Take note that a migrated guest now runs here: any frame of its own tells."""
@@ -178,6 +217,14 @@ class Responder:
         if answer is not None:
             part.memo.keep(packet, answer)
         return answer
+
+    def _learn(self, frame: bytes, answer: Output) -> None:
+        """Remember what a guest asks again and again in the same words: its router's MAC."""
+        replies = [(exchange.reply, exchange.warning) for exchange in answer.exchanges]
+        if replies == [("NA", False)]:
+            if len(self._repeats) >= _MOST_REPEATS:
+                self._repeats.clear()
+            self._repeats[frame] = Repeat(frame, answer.tap, answer.nic)
 
     def _see(self, sight: Sight) -> Output:
         self.counters[sight.counted] += 1

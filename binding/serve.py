@@ -14,44 +14,21 @@ import selectors
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 
 from binding import bpf, caps, channel, lean  # noqa: F401  # lean before what imports scapy
-from binding.codec import decode
+from binding.codec import decode, encode
 from binding.exchange import Exchange
-from binding.guest import Family, GuestNetwork
-from binding.port import Port
-from binding.responder import Output, Responder
+from binding.guest import GuestNetwork
+from binding.port import Port, Received
+from binding.responder import Responder
+from binding.served import Served
+from ra.session import State
 
 _BETWEEN_REPORTS = 0.2
 """Seconds; what a killed process has not reported is not counted."""
-_EVENTS_PER_REPORT = 20
-"""A flooding guest fills its counters, not the node's disk."""
-
-
-Decided = Mapping[str, frozenset[Family]]
-"""By network the families that we serve, where `provider: auto` has found that out before."""
-
-
-class _Served:
-    """One guest with its two ports."""
-
-    def __init__(
-        self,
-        responder: Responder,
-        tap: Port,
-        nic: Port | None,
-        events: list[Exchange],
-        *,
-        quiet: bool,
-    ) -> None:
-        self.responder = responder
-        self.tap = tap
-        self.nic = nic
-        self.events = events
-        self.quiet = quiet
-        """Arriving by migration: the filter still passes everything, to see the first frame."""
+_QUIET = 5.0
+"""Seconds without a frame after which this process leaves its guests to the parent."""
 
 
 class Server:
@@ -62,12 +39,13 @@ class Server:
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, None)
         self._ports: dict[str, Port] = {}
-        self._served: dict[str, _Served] = {}
+        self._served: dict[str, Served] = {}
         self._dirty = False
         self._reported = 0.0
+        self._heard = 0.0
 
     def run(self) -> None:
-        """Serve until the parent closes its end."""
+        """Serve until the parent closes its end, or until there is nothing to do."""
         channel.send(self._control, {"op": "ready"})
         while True:
             for key, _ in self._selector.select(self._timeout()):
@@ -75,14 +53,21 @@ class Server:
                     if not self._command():
                         return
                 else:
-                    self._read(*key.data)
-            self._timers()
+                    one, port = key.data
+                    self._read(one, port, port.receive())
+            now = time.monotonic()
+            self._timers(now)
+            if self._served and now >= self._heard + _QUIET and self._leave(now):
+                return
 
     def _timeout(self) -> float | None:
+        now = time.monotonic()
         wakes = [at for one in self._served.values() if (at := one.responder.wake_at) is not None]
         if self._dirty:
             wakes.append(self._reported + _BETWEEN_REPORTS)
-        return max(0.0, min(wakes) - time.monotonic()) if wakes else None
+        if self._served and now < self._heard + _QUIET:
+            wakes.append(self._heard + _QUIET)
+        return max(0.0, min(wakes) - now) if wakes else None
 
     def _command(self) -> bool:
         try:
@@ -93,33 +78,37 @@ class Server:
             return False
         message, descriptors = received
         handed = dict(zip(message["sockets"], descriptors, strict=True))
-        guests = decode(tuple[GuestNetwork, ...], message["guests"])
-        decided = {name: frozenset(ours) for name, ours in message["decided"].items()}
         try:
-            self._serve(guests, handed, decided)
+            self._serve(decode(tuple[GuestNetwork, ...], message["guests"]), handed, message)
         except OSError as error:
             privilege = "NET_RAW" if isinstance(error, PermissionError) else ""
             text = error.strerror or str(error)
-            reply = {"op": "failed", "error": text, "link": error.filename, "privilege": privilege}
-            channel.send(self._control, reply)
-        else:
-            names, sockets = list(self._ports), [p.socket.fileno() for p in self._ports.values()]
-            channel.send(self._control, {"op": "serving", "sockets": names}, sockets)
+            failed = {"op": "failed", "error": text, "link": error.filename, "privilege": privilege}
+            channel.send(self._control, failed | {"number": message["number"]})
+            return True
+        names, sockets = list(self._ports), [p.socket.fileno() for p in self._ports.values()]
+        reply = {"op": "serving", "number": message["number"], "sockets": names}
+        channel.send(self._control, reply, sockets)
+        for link, frame, partial_checksum in message["first"]:
+            # What woke us had to be read to be seen.
+            one, port = self._selector.get_key(self._ports[link].socket).data
+            self._read(one, port, (Received(bytes.fromhex(frame), partial_checksum),))
         return True
 
     def _serve(
-        self, guests: tuple[GuestNetwork, ...], handed: dict[str, int], decided: Decided
+        self, guests: tuple[GuestNetwork, ...], handed: dict[str, int], message: channel.Message
     ) -> None:
         """Answer exactly these guests from now on; equal ones keep their state."""
         self._watch({})
         try:
-            self._served = {guest.network: self._one(guest, handed, decided) for guest in guests}
+            self._served = {guest.network: self._one(guest, handed, message) for guest in guests}
         finally:
             self._watch(self._served)
         caps.drop()
         self._dirty = True
+        self._heard = time.monotonic()
 
-    def _one(self, guest: GuestNetwork, handed: dict[str, int], decided: Decided) -> _Served:
+    def _one(self, guest: GuestNetwork, handed: dict[str, int], message: channel.Message) -> Served:
         rules = bpf.EVERYTHING if guest.migration_target else bpf.program(bpf.GUEST_RULES)
         tap = self._port(guest.tap, rules, handed)
         nic = None
@@ -132,9 +121,16 @@ class Server:
                 missing.append(Exchange("", note=note, warning=True))
         before = self._served.get(guest.network)
         if before is not None and before.responder.guest == guest:
-            return _Served(before.responder, tap, nic, before.events, quiet=before.quiet)
-        responder = Responder(guest, time.monotonic(), decided.get(guest.network))
-        return _Served(responder, tap, nic, missing, quiet=guest.migration_target)
+            return Served(before.responder, tap, nic, before.quiet, before.events)
+        decided = message["decided"].get(guest.network)
+        resumed = message["sessions"].get(guest.network)
+        responder = Responder(
+            guest,
+            time.monotonic(),
+            None if decided is None else frozenset(decided),
+            None if resumed is None else decode(State, resumed),
+        )
+        return Served(responder, tap, nic, guest.migration_target and resumed is None, missing)
 
     def _port(self, link: str, rules: tuple[bpf.Instruction, ...], handed: dict[str, int]) -> Port:
         port = self._ports.pop(link, None)
@@ -151,7 +147,7 @@ class Server:
         self._ports[link] = port
         return port
 
-    def _watch(self, served: dict[str, _Served]) -> None:
+    def _watch(self, served: dict[str, Served]) -> None:
         """Read at the ports of these guests only; close no port but those of no guest."""
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
@@ -161,77 +157,44 @@ class Server:
                 if port is not None:
                     self._selector.register(port.socket, selectors.EVENT_READ, (one, port))
 
-    def _read(self, one: _Served, port: Port) -> None:
-        for received in port.receive():
-            now = time.monotonic()
-            if port is not one.tap:
-                self._put(
-                    one,
-                    one.responder.from_network(
-                        received.frame, now, partial_checksum=received.partial_checksum
-                    ),
-                )
-                continue
-            if one.quiet:
-                one.quiet = False
-                port.restrict(bpf.program(bpf.GUEST_RULES))
-                self._put(one, one.responder.arrived(received.frame, now))
-            self._put(
-                one,
-                one.responder.from_guest(
-                    received.frame, now, partial_checksum=received.partial_checksum
-                ),
-            )
+    def _read(self, one: Served, port: Port, received: Iterable[Received]) -> None:
+        for each in received:
+            self._heard = time.monotonic()
+            one.receive(port, each, self._heard)
+            self._dirty = True
 
-    def _timers(self) -> None:
-        now = time.monotonic()
+    def _timers(self, now: float) -> None:
         for one in self._served.values():
-            if (at := one.responder.wake_at) is not None and at <= now:
-                self._put(one, one.responder.due(now))
+            if one.due(now):
+                self._dirty = True
         if self._dirty and now >= self._reported + _BETWEEN_REPORTS:
             self._report(now)
 
-    def _put(self, one: _Served, output: Output) -> None:
-        for frame in output.tap:
-            if not one.tap.send(frame):
-                one.responder.counters["unsent"] += 1
-        for frame in output.nic:
-            if one.nic is not None:
-                one.nic.send(frame)
-        room = _EVENTS_PER_REPORT - len(one.events)
-        one.events += output.exchanges[: max(room, 0)]
-        self._dirty = True
-
     def _report(self, now: float) -> None:
-        """Tell the parent what is new: counters as increments, so that restarts add up."""
-        guests = []
-        for network, one in self._served.items():
-            router, serves = one.responder.router, one.responder.serves
-            guests.append(
-                {
-                    "network": network,
-                    "counters": dict(one.responder.counters),
-                    "serves": None if serves is None else sorted(serves),
-                    "findings": dict(one.responder.findings),
-                    "router": router and {k: v and str(v) for k, v in asdict(router).items()},
-                    "events": [
-                        {
-                            "request": event.request,
-                            "reply": event.reply,
-                            "note": event.note,
-                            "warning": event.warning,
-                        }
-                        for event in one.events
-                    ],
-                }
-            )
         self._reported = now
+        guests = [one.report() for one in self._served.values()]
         if channel.send(self._control, {"op": "report", "guests": guests}):
             self._dirty = False
             for one in self._served.values():
-                one.responder.counters.clear()
-                one.responder.findings.clear()
-                one.events.clear()
+                one.reported()
+
+    def _leave(self, now: float) -> bool:
+        """Leave the guests to the parent, with notes, if all of them are quiet."""
+        served = self._served.values()
+        if self._dirty or any(one.quiet or one.responder.notes(now) is None for one in served):
+            return False
+        for one in served:
+            one.listen(now, at_rest=True)
+        notes = [one.responder.notes(now) for one in served]
+        # A gateway may have moved while we packed.
+        if None not in notes and channel.send(
+            self._control, {"op": "resting", "notes": encode(notes)}
+        ):
+            return True
+        for one in served:
+            one.listen(now, at_rest=False)
+        self._heard = now
+        return False
 
 
 def main() -> None:

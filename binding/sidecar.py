@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from binding import caps, hooks, statefile
+from binding import plugin as plugin_hooks
 from binding.binder import Binder, Settings
 from binding.child import PlumbError, plumb
 from binding.codec import decode
@@ -27,45 +28,49 @@ _GRACE = 2.0
 """Seconds for hook calls under way when the VM has ended."""
 
 
-def run(hooks_dir: Path) -> int:
-    """Serve until Shutdown, SIGTERM or SIGINT; return the exit status."""
+def run(directory: Path, *, structured: bool) -> int:
+    """Serve until Shutdown, SIGTERM or SIGINT; return the exit status.
+
+    KubeVirt looks for our socket in the directory, as for that of a hook sidecar or of a
+    structured plugin.
+    """
     # Our children are exec'ed, never forked: gRPC need not prepare for it.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     try:
-        asyncio.run(_run(hooks_dir))
+        asyncio.run(_run(directory, structured=structured))
     except (OSError, PlumbError) as error:
         _log.critical("cannot start: %s", error)
         return 1
     return 0
 
 
-async def _run(hooks_dir: Path) -> None:
+async def _run(directory: Path, *, structured: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    state = hooks_dir / "state"
+    state = directory / "state"
     state.mkdir(parents=True, exist_ok=True)
     plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
-    settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""))
+    settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
     binder = Binder(await _snapshot(state / "snapshot.json"), settings)
 
     def status() -> dict[str, Any]:
         return _status(binder, plugin or "dsbridge")
 
-    directory = os.open(state, os.O_PATH | os.O_DIRECTORY)
     # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
-    short = Path(f"/proc/self/fd/{directory}")
+    short = Path(f"/proc/self/fd/{os.open(state, os.O_PATH | os.O_DIRECTORY)}")
     status_server = await asyncio.start_unix_server(
         lambda reader, writer: _tell(status(), reader, writer), str(short / "status.sock")
     )
     cloud_init = os.environ.get("DSBRIDGE_CLOUD_INIT") == "1"
     hook_server = hooks.server(binder, plugin or "dsbridge", stop, cloud_init=cloud_init)
+    plugin_hooks.add(binder, hook_server)
     (state / "hook.sock").unlink(missing_ok=True)
     hook_server.add_insecure_port(f"unix:{short / 'hook.sock'}")
     await hook_server.start()
-    container = os.environ.get("CONTAINER_NAME", "")
-    # virt-launcher keys sockets by bare file name: two equal ones in a pod hang it.
-    socket = hooks_dir / f"{'-'.join(filter(None, [container, plugin or 'dsbridge']))}.sock"
+    # virt-launcher keys hook sockets by bare file name: two equal ones in a pod hang it.
+    container = "" if structured else os.environ.get("CONTAINER_NAME", "")
+    socket = directory / f"{'-'.join(filter(None, [container, plugin or 'dsbridge']))}.sock"
     (state / "hook.sock").rename(socket)
     caps.drop_effective()
     _log.info("dsbridge %s listens on %s", VERSION, socket)
@@ -96,7 +101,12 @@ def _status(binder: Binder, plugin: str) -> dict[str, Any]:
         "guests": binder.ledger.status(),
         "processes": [
             {"name": "hooks", "pid": os.getpid()},
-            {"name": "serve", "pid": supervisor.pid, "restarts": supervisor.restarts},
+            {
+                "name": "serve",
+                "pid": supervisor.pid,
+                "restarts": supervisor.restarts,
+                "resting": supervisor.resting,
+            },
         ],
     }
 

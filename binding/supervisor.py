@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -18,8 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from binding import channel
-from binding.codec import encode
+from binding.codec import decode, encode
 from binding.guest import GuestNetwork
+from binding.notes import Notes
+from binding.port import Port, Received
+from binding.rest import Rest
 
 _log = logging.getLogger(__name__)
 
@@ -47,8 +49,11 @@ class Supervisor:
         self._on_report = on_report
         self._guests: tuple[GuestNetwork, ...] = ()
         self._decided: dict[str, list[int]] = {}
-        self._sockets: dict[str, int] = {}
+        self._notes: tuple[Notes, ...] = ()
+        self._ports: dict[str, Port] = {}
+        self._rest: Rest | None = None
         self._serving: asyncio.Future[None] | None = None
+        self._asked = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._started = 0.0
@@ -56,6 +61,11 @@ class Supervisor:
         self._used = False
         self._closing = False
         self.restarts = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether all is quiet, so that no child is needed."""
+        return self._rest is not None
 
     @property
     def pid(self) -> int | None:
@@ -85,11 +95,11 @@ class Supervisor:
         """
         if guests == self._guests:
             return
+        self._stop_resting()
+        if self._used and not {guest.tap for guest in guests} <= self._ports.keys():
+            self._end()  # it has given up the privilege to open more
         if self._child is None:
             self._start()
-        taps = {guest.tap for guest in guests}
-        if self._used and not taps <= self._sockets.keys():
-            self._replace()  # it has given up the privilege to open more
         former = self._guests
         self._guests = guests
         same = {guest.network for guest in guests if guest in former}
@@ -101,7 +111,8 @@ class Supervisor:
                 await self._serving
         except (ServeError, TimeoutError) as error:
             self._guests = former
-            self._replace()
+            self._end()
+            self._resume()
             if isinstance(error, TimeoutError):
                 raise ServeError("", f"no answer within {_ANSWER_WITHIN:.0f} s") from error
             raise
@@ -112,19 +123,26 @@ class Supervisor:
         """End the child for good."""
         self._closing = True
         self._end()
+        self._stop_resting()
         self._keep({})
 
-    def _tell(self) -> None:
-        known = {link: fd for link, fd in self._sockets.items() if link in self._links()}
+    def _tell(self, first: tuple[tuple[str, Received], ...] = ()) -> None:
+        known = [port for link, port in self._ports.items() if link in self._links()]
+        self._asked += 1
         message = {
             "op": "serve",
+            "number": self._asked,
             "guests": encode(self._guests),
             "decided": self._decided,
-            "sockets": list(known),
+            "sessions": {note.network: note.session for note in self._notes},
+            "first": [(link, one.frame.hex(), one.partial_checksum) for link, one in first],
+            "sockets": [port.link for port in known],
         }
+        # A child that dies of its notes must not find them again.
+        self._notes = ()
         self._used = True
-        if self._control is not None:  # else a successor is on its way and will be told
-            channel.send(self._control, message, list(known.values()))
+        if self._control is not None:
+            channel.send(self._control, message, [port.socket.fileno() for port in known])
 
     def _links(self) -> set[str]:
         return {link for guest in self._guests for link in (guest.tap, guest.nic) if link}
@@ -142,29 +160,41 @@ class Supervisor:
         match message["op"]:
             case "serving":
                 self._keep(dict(zip(message["sockets"], descriptors, strict=True)))
-                if self._serving and not self._serving.done():
-                    self._serving.set_result(None)
+                self._settle(message["number"])
             case "failed":
                 error = ServeError(message["link"], message["error"], message["privilege"])
-                if self._serving and not self._serving.done():
-                    self._serving.set_exception(error)
-                else:
+                if not self._settle(message["number"], error):
                     _log.error("serve cannot take its guests over: %s", error)
+            case "resting":
+                self._notes = decode(tuple[Notes, ...], message["notes"])
             case "report":
                 for one in message["guests"]:
                     if one["serves"] is not None:
                         self._decided[one["network"]] = one["serves"]
                 self._on_report(message)
 
+    def _settle(self, number: int, error: ServeError | None = None) -> bool:
+        """End the wait for the answer to that command; False when nobody waits for it."""
+        if self._serving is None or self._serving.done() or number != self._asked:
+            return False
+        if error is None:
+            self._serving.set_result(None)
+        else:
+            self._serving.set_exception(error)
+        return True
+
     def _keep(self, sockets: dict[str, int]) -> None:
-        for descriptor in self._sockets.values():
-            os.close(descriptor)
-        self._sockets = sockets
+        for port in self._ports.values():
+            port.socket.close()
+        self._ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
 
     def _ended(self) -> None:
         """Start a successor: at once the first time, later when it keeps dying."""
-        status = self._end()
+        status = self._end(patience=1.0)
         if self._closing:
+            return
+        if self._notes:
+            self._rest = Rest(self._notes, self._ports, self._wake)
             return
         lived = time.monotonic() - self._started
         self._quick_ends = 0 if lived > _LONG_LIVED else self._quick_ends + 1
@@ -180,18 +210,27 @@ class Supervisor:
         if self._guests:
             self._tell()
 
-    def _replace(self) -> None:
-        self._end()
-        self._resume()
+    def _wake(self, first: tuple[tuple[str, Received], ...]) -> None:
+        self._stop_resting()
+        self._start()
+        self._tell(first)
 
-    def _end(self) -> int | None:
+    def _stop_resting(self) -> None:
+        if self._rest is not None:
+            self._notes = self._rest.end()
+            self._rest = None
+
+    def _end(self, patience: float = 0.0) -> int | None:
         if self._child is None:
             return None
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
             self._control = None
-        self._child.kill()
-        status = self._child.wait()
+        try:
+            status = self._child.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            status = self._child.wait()
         self._child = None
         return status

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 
 from binding.exchange import Exchange
 from binding.frame import ICMPV6, Packet
-from binding.guest import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
+from binding.guest import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from ra import neighbor
 from ra.gateway import (
     Router,
@@ -32,7 +32,7 @@ from ra.watch import from_network
 
 __all__ = [
     "Action", "Router", "Solicit", "State", "Step",
-    "due", "from_guest", "from_network", "router", "start", "wake_at",
+    "due", "from_guest", "from_network", "gateways", "router", "start", "wake_at",
 ]  # fmt: skip
 
 
@@ -55,6 +55,14 @@ def start(guest: GuestNetwork, now: float) -> State:
 def router(state: State) -> Router | None:
     """Return the default router that the guest is told, once that is decided."""
     return state.router if state.has_default else None
+
+
+def gateways(state: State) -> tuple[tuple[Address, str], ...]:
+    """Return the gateways and the router whose MAC is known."""
+    known = [(one.address, one.lladdr) for one in (state.gateway4, state.gateway6) if one]
+    if state.router is not None and state.router.source != "virtual":
+        known.append((state.router.address, state.router.lladdr))
+    return tuple({address: mac for address, mac in known if mac is not None}.items())
 
 
 def wake_at(state: State) -> float | None:

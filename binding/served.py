@@ -1,0 +1,90 @@
+"""One guest of the serving process: its responder, its two ports, and what is to be reported."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from binding import bpf
+from binding.exchange import Exchange
+from binding.port import Port, Received
+from binding.responder import Output, Responder
+
+_MOST_EVENTS = 20
+"""Between two reports: a flooding guest fills its counters, not the node's disk."""
+
+
+@dataclass(slots=True)
+class Served:
+    """Frames of the two ports to the responder, and its frames to the ports."""
+
+    responder: Responder
+    tap: Port
+    nic: Port | None
+    quiet: bool
+    """Arriving by migration: the filter still passes everything, to see the first frame."""
+    events: list[Exchange] = field(default_factory=list)
+
+    def receive(self, port: Port, received: Received, now: float) -> None:
+        """Take one frame of either port."""
+        frame, partial = received.frame, received.partial_checksum
+        if port is not self.tap:
+            self._put(self.responder.from_network(frame, now, partial_checksum=partial))
+            return
+        if self.quiet:
+            self.quiet = False
+            port.restrict(bpf.program(bpf.GUEST_RULES))
+            self._put(self.responder.arrived(frame, now))
+        self._put(self.responder.from_guest(frame, now, partial_checksum=partial))
+
+    def due(self, now: float) -> bool:
+        """Do what the time asks for; say whether it was anything."""
+        at = self.responder.wake_at
+        if at is None or at > now:
+            return False
+        self._put(self.responder.due(now))
+        return True
+
+    def listen(self, now: float, *, at_rest: bool) -> None:
+        """Hear on the pod NIC all that is of interest, or at rest the moves of a gateway only."""
+        if self.nic is None:
+            return
+        rules = bpf.change_rules(self.responder.gateways) if at_rest else bpf.NETWORK_RULES
+        self.nic.restrict(bpf.program(rules))
+        for received in self.nic.receive():  # under the former filter
+            self.receive(self.nic, received, now)
+
+    def report(self) -> dict[str, Any]:
+        """Return what is new since `reported`: counters as increments, so that restarts add up."""
+        router, serves = self.responder.router, self.responder.serves
+        return {
+            "network": self.responder.guest.network,
+            "counters": dict(self.responder.counters),
+            "serves": None if serves is None else sorted(serves),
+            "findings": dict(self.responder.findings),
+            "router": router and {k: v and str(v) for k, v in asdict(router).items()},
+            "events": [
+                {
+                    "request": event.request,
+                    "reply": event.reply,
+                    "note": event.note,
+                    "warning": event.warning,
+                }
+                for event in self.events
+            ],
+        }
+
+    def reported(self) -> None:
+        """Forget what the parent knows by now."""
+        self.responder.counters.clear()
+        self.responder.findings.clear()
+        self.events.clear()
+
+    def _put(self, output: Output) -> None:
+        for frame in output.tap:
+            if not self.tap.send(frame):
+                self.responder.counters["unsent"] += 1
+        for frame in output.nic:
+            if self.nic is not None:
+                self.nic.send(frame)
+        self.events += output.exchanges[: max(_MOST_EVENTS - len(self.events), 0)]

@@ -1,0 +1,110 @@
+"""A guest that has what it needs costs next to nothing, and is answered all the same."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.bed.clients import client
+from tests.bed.wait import until
+from tests.netns.guests import started
+
+pytestmark = pytest.mark.netns
+
+MIB = 1024
+
+
+def processes(side):
+    return {process["name"]: process for process in side.status()["processes"]}
+
+
+def anonymous(pid):
+    """KiB that count against the container's limit without appeal."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+@contextmanager
+def at_rest(layout="flat", name="networkd"):
+    with (
+        started(layout, "managed") as begun,
+        client(name, begun.guest, begun.pod.workdir) as program,
+    ):
+        program.lease(timeout=20)
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 12)
+        yield begun, program
+
+
+def test_ten_seconds_after_the_lease_a_sidecar_needs_20_mib_and_has_no_serve():
+    with at_rest() as (begun, _):
+        found = processes(begun.sidecar)
+        assert found["serve"]["pid"] is None
+        assert found["serve"]["restarts"] == 0
+        assert anonymous(found["hooks"]["pid"]) <= 20 * MIB
+
+
+def test_nothing_wakes_up_at_rest():
+    with at_rest() as (begun, _):
+        hooks = processes(begun.sidecar)["hooks"]["pid"]
+
+        def switches():
+            return sum(
+                int((task / "status").read_text().split("voluntary_ctxt_switches:")[1].split()[0])
+                for task in Path(f"/proc/{hooks}/task").iterdir()
+            )
+
+        before = switches()
+        # The guest's own traffic, which is none of our business.
+        assert all(begun.guest.reaches(begun.pod.layout.ipv4[0].network[1]) for _ in range(20))
+        assert switches() - before <= 4
+
+
+def test_a_request_wakes_a_successor_that_answers_it_without_privilege():
+    with at_rest() as (begun, program):
+        program.renew()
+
+        def last():
+            return begun.sidecar.status()["guests"][0]["last"]["REQUEST"]["note"]
+
+        until(lambda: "RENEWING" in last(), "the renewal is answered", 5)
+        serve = processes(begun.sidecar)["serve"]["pid"]
+        assert "CapPrm:\t0000000000000000" in Path(f"/proc/{serve}/status").read_text()
+
+
+def test_rest_goes_on_after_every_request():
+    with at_rest() as (begun, program):
+        for _ in range(2):
+            program.renew()
+            until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
+            until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 12)
+        assert processes(begun.sidecar)["serve"]["restarts"] == 0
+
+
+def test_the_virtual_router_answers_for_itself_at_rest():
+    """The guest's NUD repeats its solicitation to the byte; nobody has to wake for it."""
+    with at_rest("cilium") as (begun, _):
+        begun.guest.sysctl(
+            ipv6__neigh__eth0__base_reachable_time_ms=500,
+            ipv6__neigh__eth0__delay_first_probe_time=1,
+        )
+        for _ in range(8):
+            assert begun.guest.reaches("2001:db8:2::10")
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 12)
+        assert begun.guest.reaches("2001:db8:2::10")
+
+
+def test_the_gateways_new_mac_reaches_the_guest_at_rest():
+    with at_rest("cilium") as (begun, _):
+        begun.pod.gateway.ip("link set pod0 address 02:00:00:00:77:77")
+        until(
+            lambda: begun.guest.reaches("2001:db8:2::10"), "the guest finds the gateway again", 10
+        )
+
+
+def test_a_new_guest_network_ends_the_rest():
+    with at_rest() as (begun, _):
+        changed = begun.vmi.replace(
+            '"annotations": {', '"annotations": {"dsbridge.io/default": "{\\"lease\\": 600}", '
+        ).replace(", }", "}")
+        begun.hook.on_define_domain(begun.domain, changed)
+        assert processes(begun.sidecar)["serve"]["pid"]
