@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -18,6 +19,13 @@ def _arguments() -> argparse.Namespace:
         default=argparse.SUPPRESS,
         metavar="DIR",
         help="where virt-launcher looks for hook sockets (default: /var/run/kubevirt-hooks)",
+    )
+    shared.add_argument(
+        "--plugin-dir",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="be KubeVirt's structured plugin there instead (default: $DSBRIDGE_PLUGIN_DIR)",
     )
     parser = argparse.ArgumentParser(prog="dsbridge", description=__doc__, parents=[shared])
     parser.add_argument("--version", action="version", version=VERSION)
@@ -42,8 +50,12 @@ def _arguments() -> argparse.Namespace:
     capture.set_defaults(command="capture")
     capture.add_argument("tap", nargs="?", default="tap0", help="default: tap0")
     arguments = parser.parse_args()
-    if not hasattr(arguments, "hooks_dir"):
-        arguments.hooks_dir = Path("/var/run/kubevirt-hooks")
+    hooks_dir = getattr(arguments, "hooks_dir", None)
+    plugin_dir = getattr(arguments, "plugin_dir", None)
+    if not hooks_dir and not plugin_dir and (given := os.environ.get("DSBRIDGE_PLUGIN_DIR")):
+        plugin_dir = Path(given)
+    arguments.structured = bool(plugin_dir)
+    arguments.directory = plugin_dir or hooks_dir or Path("/var/run/kubevirt-hooks")
     return arguments
 
 
@@ -58,12 +70,12 @@ def main() -> int:
         from binding import cli  # noqa: PLC0415  # likewise
 
         if arguments.command == "diagnose":
-            return cli.diagnose(arguments.hooks_dir)
-        return cli.status(arguments.hooks_dir, arguments.form, watch=arguments.watch)
+            return cli.diagnose(arguments.directory)
+        return cli.status(arguments.directory, arguments.form, watch=arguments.watch)
     logs.to_stderr(arguments.log_level)
     from binding import sidecar  # noqa: PLC0415  # after the log: gRPC may have something to say
 
-    return sidecar.run(arguments.hooks_dir)
+    return sidecar.run(arguments.directory, structured=arguments.structured)
 
 
 if __name__ == "__main__":

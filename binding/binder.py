@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from binding import caps, cloudinit, discover, domain, guard, links, override, vmi
@@ -45,6 +45,8 @@ class Settings:
     """NETWORK_BINDING_PLUGIN_NAME; None before KubeVirt 1.9."""
     defaults: str = ""
     """DSBRIDGE_DEFAULTS, JSON."""
+    structured: bool = False
+    """KubeVirt calls us as a structured plugin, not as a hook sidecar."""
 
 
 class Binder:
@@ -105,7 +107,7 @@ class Binder:
         self, instance: vmi.Vmi, attached: Mapping[str, domain.Attachment]
     ) -> discover.Discovery:
         defaults = override.parse_defaults(self._settings.defaults)
-        return discover.guests(
+        found = discover.guests(
             self._snapshot,
             instance,
             attached,
@@ -113,6 +115,9 @@ class Binder:
             defaults=defaults,
             wired={one.names.tap for one in self._wired},
         )
+        if self._settings.structured:
+            return replace(found, guests=tuple(map(_of_plugin, found.guests)))
+        return found
 
     def _check_privileges(self, found: discover.Discovery) -> None:
         needed = {"NET_ADMIN"} if found.wirings else set()
@@ -177,6 +182,10 @@ class Binder:
         except ServeError as error:
             remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
             raise FailedPrecondition("; ".join(filter(None, [str(error), remedy]))) from error
+
+
+def _of_plugin(guest: GuestNetwork) -> GuestNetwork:
+    return replace(guest, shape="plugin") if guest.shape == "managed" else guest
 
 
 def _answers(guest: GuestNetwork) -> bool:

@@ -59,11 +59,11 @@ class _Callbacks:
         self._stop = stop
 
     async def OnDefineDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
-        xml = await _or_status(context, self._binder.define(request.domainXML, request.vmi))
+        xml = await or_status(context, self._binder.define(request.domainXML, request.vmi))
         return self._messages.OnDefineDomainResult(domainXML=xml)
 
     async def PreCloudInitIso(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
-        data, legacy = await _or_status(context, self._cloud_init(request))
+        data, legacy = await or_status(context, self._cloud_init(request))
         return self._messages.PreCloudInitIsoResult(
             cloudInitData=data, cloudInitNoCloudSource=legacy
         )
@@ -92,7 +92,7 @@ class _V1Alpha3(_Callbacks, v1alpha3_pb2_grpc.CallbacksServicer):
     pass
 
 
-async def _or_status(context: Context, work: Awaitable[T]) -> T:
+async def or_status(context: Context, work: Awaitable[T]) -> T:
     """Await the work; end the call with a status that names what is wrong."""
     try:
         return await work
