@@ -101,7 +101,12 @@ def _status(binder: Binder, plugin: str) -> dict[str, Any]:
         "guests": binder.ledger.status(),
         "processes": [
             {"name": "hooks", "pid": os.getpid()},
-            {"name": "serve", "pid": supervisor.pid, "restarts": supervisor.restarts},
+            {
+                "name": "serve",
+                "pid": supervisor.pid,
+                "restarts": supervisor.restarts,
+                "resting": supervisor.resting,
+            },
         ],
     }
 
