@@ -1,151 +1,142 @@
-"""Real DHCPv6 clients through a whole life of their lease, against dhcp.v6 on a bare link."""
+"""Real DHCPv6 clients through the whole life of their lease from the real sidecar."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from ipaddress import IPv6Address, IPv6Interface
+from dataclasses import dataclass
+from ipaddress import IPv6Interface
 from pathlib import Path
 
 import pytest
 
-from binding.codec import encode
-from binding.guest import GuestNetwork
-from tests.bed.clients import client
-from tests.bed.netns import Netns, end, netns
+from tests.bed.clients import Client, client
+from tests.bed.launcher import collect
+from tests.bed.netns import end
+from tests.bed.pod import NAMESERVERS, SEARCH
+from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
+from tests.netns.guests import Started, started, vmi
+from tests.netns.together import together
 
 pytestmark = pytest.mark.netns
-OLD, NEW = IPv6Interface("fd77::42/128"), IPv6Interface("fd88::77/128")
-GUEST = GuestNetwork(
-    network="default",
-    tap="tap0",
-    mac="02:00:00:00:77:42",
-    mtu=1500,
-    uid="6ad1",
-    ipv6=(OLD,),
-    dns=(IPv6Address("fd77::53"),),
-    search=("a.example", "b.example"),
-)
+NETWORK = "dsbridge.io/default"
+OURS, NEW = IPv6Interface("fd00:10:244:1::5/128"), IPv6Interface("fd00:10:244:1::77/128")
+DNS = NAMESERVERS[1:]
+MOVED = {"addresses": ["fd00:10:244:1::77/64"], "gateways": ["fd00:10:244:1::1"]}
+SHORT = {NETWORK: {"lease": 20}}
 # dhcp6c: a second association, declared behind its interface block.
-BOTH = "send ia-na 7; }; id-assoc na 7 { }; interface lo {"
-ROOT = Path(__file__).parent.parent.parent
+SECOND_IA = "send ia-na 7; }; id-assoc na 7 { }; interface lo {"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """The guest's namespace and the server at the other end of its cable."""
+class Leased:
+    """A guest with a client, in a pod with a sidecar."""
 
-    guest: Netns
-    server: subprocess.Popen[bytes]
-    log: Path
+    vm: Started
+    client: Client
 
-    def serve(self, guest: GuestNetwork) -> None:
-        """Answer as this guest's from now on."""
-        assert self.server.stdin is not None
-        self.server.stdin.write(encode(guest).encode() + b"\n")
-        self.server.stdin.flush()
+    def sees(self, exchange: str, timeout: float = 10, side: Sidecar | None = None) -> None:
+        """Wait for an exchange in the log of the sidecar."""
+        until(lambda: exchange in (side or self.vm.sidecar).log, exchange, timeout)
 
-    def heard(self, exchange: str) -> bool:
-        return any(line.startswith(exchange) for line in self.log.read_text().splitlines())
+    @contextmanager
+    def another_sidecar(self) -> Iterator[Sidecar]:
+        """End the sidecar and start one whose pod has another address."""
+        end(self.vm.sidecar.process)
+        with (
+            sidecar(self.vm.pod, name="hook-sidecar-1") as successor,
+            collect(successor.hooks_dir) as hook,
+        ):
+            hook.on_define_domain(self.vm.domain, vmi({NETWORK: MOVED}))
+            yield successor
 
 
 @contextmanager
-def link(workdir: Path, guest: GuestNetwork = GUEST) -> Iterator[Link]:
-    log = workdir / "exchanges"
-    with netns("v6s") as far, netns("v6g") as near, log.open("wb") as out:
-        near.ip(f"link add eth0 address {GUEST.mac} type veth peer name tap0 netns {far.name}")
-        far.sysctl(ipv6__conf__tap0__disable_ipv6=1)
-        far.ip("link set tap0 up")
-        command = (sys.executable, "-m", "tests.netns.v6_server", "tap0")
-        server = far.popen(*command, stdin=subprocess.PIPE, stdout=out, cwd=ROOT)
-        try:
-            made = Link(near, server, log)
-            made.serve(guest)
-            until(lambda: made.heard("ready"), "the server listens")
-            yield made
-        finally:
-            assert server.stdin is not None
-            server.stdin.close()
-            end(server)
-
-
-@pytest.mark.parametrize("name", ["dhclient", "dhcpcd", "networkd", "networkmanager", "dhcp6c"])
-def test_client_leases_and_resolves(name: str, tmp_path: Path) -> None:
-    with link(tmp_path) as wire, client(name, wire.guest, tmp_path, families=(6,)) as guest:
-        lease = guest.lease(dns=GUEST.dns)
-        assert lease.ipv6 == (OLD,)
-        assert lease.search == GUEST.search
-
-
-@pytest.mark.parametrize(
-    ("name", "deed", "exchange"),
-    [
-        ("dhcpcd", "renew", "RENEW REPLY fd77::42, lease infinite"),
-        ("dhcpcd", "release", "RELEASE REPLY fd77::42"),
-        ("dhclient", "release", "RELEASE REPLY fd77::42"),
-        ("dhcp6c", "release", "RELEASE REPLY fd77::42"),
-    ],
-)
-def test_client_renews_and_releases(name: str, deed: str, exchange: str, tmp_path: Path) -> None:
-    with link(tmp_path) as wire, client(name, wire.guest, tmp_path, families=(6,)) as guest:
-        guest.lease()
-        getattr(guest, deed)()
-        until(lambda: wire.heard(exchange), exchange, 10)
-
-
-@pytest.mark.parametrize(("address", "status"), [(OLD, "fd77::42"), (NEW, "NotOnLink: fd77::42")])
-def test_client_confirms_after_a_link_flap(
-    address: IPv6Interface, status: str, tmp_path: Path
-) -> None:
-    """Row 23: with another pod address behind the link, the guest has it within 10 s."""
-    with link(tmp_path) as wire, client("dhcpcd", wire.guest, tmp_path, families=(6,)) as guest:
-        guest.lease()
-        guest.link(up=False)
-        wire.serve(replace(GUEST, ipv6=(address,)))
-        guest.link(up=True)
-        until(lambda: wire.heard(f"CONFIRM REPLY {status}"), f"CONFIRM: {status}", 10)
-        guest.lease(10, lambda lease: lease.ipv6 == (address,))
-
-
-def test_restarted_client_with_a_dead_address_gets_the_new_one(tmp_path: Path) -> None:
-    with link(tmp_path) as wire, client("dhclient", wire.guest, tmp_path, families=(6,)) as guest:
-        guest.lease()
-        guest.stop()
-        wire.serve(replace(GUEST, ipv6=(NEW,)))
-        guest.start()
-        guest.lease(10, lambda lease: NEW in lease.ipv6)
-        assert wire.heard("CONFIRM REPLY NotOnLink: fd77::42")
-
-
-@pytest.mark.parametrize("name", ["dhclient", "networkd"])
-def test_client_renews_by_its_timers(name: str, tmp_path: Path) -> None:
-    """Row 22 with a finite lease: T1 is half of it."""
-    short = replace(GUEST, lease=20)
-    with link(tmp_path, short) as wire, client(name, wire.guest, tmp_path, families=(6,)) as guest:
-        guest.lease()
-        until(lambda: wire.heard("RENEW REPLY fd77::42, lease 20 s"), "RENEW", 15)
-        assert guest.observe().ipv6 == (OLD,)
-
-
-@pytest.mark.parametrize("name", ["dhcpcd", "networkmanager"])
-def test_stateless_client_gets_options_and_no_address(name: str, tmp_path: Path) -> None:
-    """Row 3: `ipv6: slaac` announces O without M."""
-    slaac = replace(GUEST, ipv6_mode="slaac")
-    with link(tmp_path, slaac) as wire, client(name, wire.guest, tmp_path, families=(6,)) as guest:
-        lease = guest.lease(until=lambda lease: set(GUEST.dns) <= set(lease.dns))
-        assert lease.ipv6 == ()
-        assert wire.heard("INFORMATION-REQUEST REPLY options only")
-
-
-def test_two_ias_of_one_client_are_both_answered(tmp_path: Path) -> None:
-    """The second has NoAddrsAvail in every answer and the first has the address."""
+def leased(
+    name: str, workdir: Path, annotations: dict | None = None, extra: str = ""
+) -> Iterator[Leased]:
     with (
-        link(tmp_path) as wire,
-        client("dhcp6c", wire.guest, tmp_path, families=(6,), extra=BOTH) as guest,
+        started("flat", "managed", annotations) as vm,
+        client(name, vm.guest, workdir, families=(6,), extra=extra) as guest,
     ):
-        assert guest.lease().ipv6 == (OLD,)
-        assert wire.heard("REQUEST REPLY fd77::42, lease infinite")
+        guest.lease(20)
+        yield Leased(vm, guest)
+
+
+def test_two_associations_are_both_answered_and_released(tmp_path: Path) -> None:
+    """The second has NoAddrsAvail in every answer and the first has the address."""
+    with leased("dhcp6c", tmp_path, extra=SECOND_IA) as one:
+        lease = one.client.lease(dns=DNS)
+        assert lease.ipv6 == (OURS,)
+        assert lease.search == SEARCH
+        one.sees(f"REPLY to REQUEST: {OURS.ip}, lease infinite")
+        one.client.release()
+        one.sees(f"REPLY to RELEASE: {OURS.ip}")
+
+
+@pytest.mark.parametrize("name", ["dhclient", "dhcpcd"])
+def test_a_client_gives_its_address_back(name: str, tmp_path: Path) -> None:
+    with leased(name, tmp_path) as one:
+        one.client.release()
+        one.sees(f"REPLY to RELEASE: {OURS.ip}")
+
+
+def test_a_client_renews_when_told_and_confirms_after_a_link_flap(tmp_path: Path) -> None:
+    with leased("dhcpcd", tmp_path) as one:
+        one.client.renew()
+        one.sees(f"REPLY to RENEW: {OURS.ip}, lease infinite")
+        one.client.link(up=False)
+        one.client.lease(until=lambda lease: not lease.ipv6)
+        one.client.link(up=True)
+        one.sees(f"REPLY to CONFIRM: {OURS.ip}")
+        assert one.client.lease(10).ipv6 == (OURS,)
+
+
+def test_a_link_flap_into_another_pod_address_ends_with_that_one_within_10_s(
+    tmp_path: Path,
+) -> None:
+    with leased("dhcpcd", tmp_path) as one:
+        one.client.link(up=False)
+        with one.another_sidecar() as successor:
+            one.client.link(up=True)
+            one.client.lease(10, lambda lease: lease.ipv6 == (NEW,))
+            one.sees(f"REPLY to CONFIRM: NotOnLink: {OURS.ip}", side=successor)
+
+
+def test_a_restarted_client_with_a_dead_address_gets_the_new_one_within_10_s(
+    tmp_path: Path,
+) -> None:
+    with leased("dhclient", tmp_path) as one:
+        one.client.stop()
+        with one.another_sidecar() as successor:
+            one.client.start()
+            one.client.lease(10, lambda lease: NEW in lease.ipv6)
+            one.sees(f"REPLY to CONFIRM: NotOnLink: {OURS.ip}", side=successor)
+
+
+def test_a_finite_lease_is_renewed_at_t1_and_rebound_at_t2(tmp_path: Path) -> None:
+    """T1 and T2 are 10 and 16 s. A RENEW to another server's identifier gets silence."""
+
+    def story(named: str) -> None:
+        name, deed = named.split()
+        with leased(name, tmp_path / name / deed, SHORT) as one:
+            if deed == "REBIND":
+                other = json.loads(one.vm.vmi)
+                other["metadata"]["uid"] = "00000000-0000-4000-8000-000000000002"
+                one.vm.hook.on_define_domain(one.vm.domain, json.dumps(other))
+            one.sees(f"REPLY to {deed}: {OURS.ip}, lease 20 s", 25)
+            assert ("REPLY to RENEW" in one.vm.sidecar.log) == (deed == "RENEW")
+            assert one.client.observe().ipv6 == (OURS,)
+
+    together(story, ["dhclient RENEW", "networkd RENEW", "dhcpcd REBIND", "networkd REBIND"])
+
+
+def test_a_stateless_client_gets_options_and_no_lease(tmp_path: Path) -> None:
+    """`ipv6: slaac` announces O without M."""
+    with leased("dhcpcd", tmp_path, {NETWORK: {"ipv6": "slaac"}}) as one:
+        lease = one.client.lease(dns=DNS)
+        assert OURS not in lease.ipv6
+        one.sees("REPLY to INFORMATION-REQUEST: options only")
+        assert "SOLICIT" not in one.vm.sidecar.log
