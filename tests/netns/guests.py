@@ -39,8 +39,9 @@ class Started:
     """eth0 is plugged into the tap and down."""
 
 
-def vmi(annotations: dict[str, Any] | None = None) -> str:
+def vmi(annotations: dict[str, Any] | None = None, *, arriving: bool = False) -> str:
     """Return a VMI with one NIC of ours; values of `annotations` are encoded as JSON."""
+    migration = {"migrationState": {"migrationUid": "1", "targetNode": "node2"}}
     return json.dumps(
         {
             "apiVersion": "kubevirt.io/v1",
@@ -60,7 +61,8 @@ def vmi(annotations: dict[str, Any] | None = None) -> str:
                 },
                 "networks": [{"name": "default", "pod": {}}],
             },
-            "status": {"interfaces": [{"name": "default", "podInterfaceName": "eth0"}]},
+            "status": {"interfaces": [{"name": "default", "podInterfaceName": "eth0"}]}
+            | (migration if arriving else {}),
         }
     )
 
@@ -84,10 +86,14 @@ def started(
 
 @contextmanager
 def started_in(
-    made: Pod, shape: str = "managed", annotations: dict[str, Any] | None = None
+    made: Pod,
+    shape: str = "managed",
+    annotations: dict[str, Any] | None = None,
+    *,
+    arriving: bool = False,
 ) -> Iterator[Started]:
-    """Start a VM in a pod that there is already."""
-    instance = vmi(annotations)
+    """Start a VM, or let one that runs elsewhere arrive, in a pod that there is already."""
+    instance = vmi(annotations, arriving=arriving)
     with (
         sidecar(made) as running,
         _explained(running),
