@@ -21,6 +21,8 @@ from binding.witness import Sight, Witness
 from dhcp import v4, v6
 from ra import session
 
+_IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
+"""Messages of DHCPv4 too; a log and a counter must tell them apart."""
 _QUIET = 1.0
 """Seconds to the next thing to do that are worth a rest."""
 _MOST_STEPS = 8
@@ -214,6 +216,8 @@ class Responder:
             return known
         is_v4 = packet.dport == v4.SERVER_PORT
         answer = v4.answer(packet, part.guest) if is_v4 else v6.answer(packet, part.guest)
+        if answer is not None and not is_v4 and answer.request in _IN_BOTH:
+            answer = replace(answer, request=f"DHCPv6 {answer.request}")
         if answer is not None:
             part.memo.keep(packet, answer)
         return answer
