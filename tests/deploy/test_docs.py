@@ -1,0 +1,87 @@
+"""What the documents quote is what the code says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from binding import override
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text()
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+
+
+def said():
+    """Return every piece of text in binding/, implicit concatenations joined."""
+    for path in (ROOT / "binding").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+            elif isinstance(node, ast.JoinedStr):
+                parts = node.values
+                yield "".join(one.value if isinstance(one, ast.Constant) else "\0" for one in parts)
+
+
+SAID = "\n".join(said())
+
+
+def messages_of_troubleshooting():
+    for heading in re.findall(r"^### (.+)$", TROUBLESHOOTING, re.MULTILINE):
+        if not heading.startswith("KubeVirt:"):
+            yield from re.findall(r"`([^`]+)`", heading)
+
+
+@pytest.mark.parametrize("message", sorted(messages_of_troubleshooting()))
+def test_a_message_in_troubleshooting_is_one_that_the_sidecar_has(message):
+    fragments = [one.strip() for one in re.split("…", message)]
+    missing = [one for one in fragments if one not in SAID]
+    assert not missing
+
+
+def test_every_key_is_described_and_no_other():
+    described = re.findall(r"^\| `(\w+)` \|.*\|.*\| `", CONFIGURATION, re.MULTILINE)
+    keys = re.findall(r"Keys: (.*)$", refused('{"?": 1}'))[0].split(", ")
+    assert sorted(described) == sorted(keys)
+
+
+def refused(text):
+    try:
+        override.parse(text, "annotation dsbridge.io/default")
+    except override.OverrideError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    re.findall(r"^\| `(\w+)` \|.*\| `(.+)` \|$", CONFIGURATION, re.MULTILINE),
+)
+def test_the_error_of_a_key_is_the_one_described(key, text):
+    errors = [refused(f'{{"{key}": {value}}}') for value in ('{"?": 1}', '"?"')]
+    assert any(error.endswith(f"is not allowed; {text}") for error in errors)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_relative_link_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path) if path else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            anchors = [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
+            assert anchor in anchors, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_yaml_example_parses(page):
+    for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
+        assert yaml.safe_load(block)
