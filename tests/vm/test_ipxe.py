@@ -1,0 +1,70 @@
+"""iPXE, the network boot loader, gets an address of each family and learns what to boot."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.bed.launcher import collect
+from tests.bed.netns import end
+from tests.bed.pod import Pod, pod
+from tests.bed.sidecar import sidecar
+from tests.bed.wait import until
+from tests.netns.guests import vmi
+
+pytestmark = [pytest.mark.netns, pytest.mark.vm]
+KERNEL = Path("/usr/lib/ipxe/ipxe.lkrn")
+NO_NIC = Path(__file__).parents[1] / "domains/01-single-binding.sidecar-only.prephase2.xml"
+URL = "http://[2001:db8:2::10]/boot.ipxe"
+BOOT = {"dsbridge.io/default": {"boot": {"file": "boot.kpxe", "url": URL}}}
+# Lines that fit the 80 columns of its console.
+SCRIPT = """#!ipxe
+ifopen net0
+ifconf -c dhcp net0
+echo @ipv4 ${net0/ip} ${net0/netmask} ${net0/gateway} ${net0/dns} ${net0/filename}
+ifconf -c ipv6 net0
+echo @ipv6 ${net0/ip6} ${net0/gateway6} ${net0/dns6}
+echo @url ${net0.dhcpv6/filename}
+echo @end
+"""
+
+
+@contextmanager
+def booted(made: Pod) -> Iterator[Path]:
+    """Boot SCRIPT on the pod's tap and yield the file that is its console."""
+    script, console = made.workdir / "script.ipxe", made.workdir / "console"
+    script.write_text(SCRIPT)
+    # Without a graphics card SeaBIOS shows on the serial line what iPXE prints.
+    machine = "-accel tcg -machine pc,graphics=off -m 128 -nodefaults -no-user-config"
+    tap = "tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=off"
+    with console.open("wb") as out:
+        process = made.netns.popen(
+            "qemu-system-x86_64", *machine.split(), "-display", "none", "-serial", "stdio",
+            "-kernel", str(KERNEL), "-initrd", str(script), "-netdev", tap,
+            "-device", f"virtio-net-pci,netdev=n0,mac={made.layout.mac},romfile=",
+            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        yield console
+    finally:
+        end(process)
+
+
+def test_ipxe_is_configured_by_both_families_and_told_what_to_boot() -> None:
+    with pod("flat") as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
+        hook.define(NO_NIC.read_text(), vmi(BOOT))
+        with booted(made) as console:
+            until(lambda: b"@end\r" in console.read_bytes(), "the end of the script", 60)
+            told = dict(
+                line[1:].split(" ", 1)
+                for line in console.read_text(errors="replace").splitlines()
+                if line.startswith(("@ip", "@url"))
+            )
+    assert told["ipv4"] == "10.244.1.5 255.255.255.0 10.244.1.1 10.96.0.10 boot.kpxe"
+    router = "fe80::858:aff:fef4:101"
+    assert told["ipv6"] == f"fd00:10:244:1::5 {router} fd00:10:96::a"
+    assert told["url"] == URL
