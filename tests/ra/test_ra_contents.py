@@ -11,6 +11,7 @@ import pytest
 from binding.guest import OUR_MAC
 from ra.advert import INFINITE, advertisement, withdrawal
 from ra.gateway import Router
+from ra.schedule import LONGEST
 from tests.ra.nd_wire import GATEWAY6, GUEST_LL, MAC, OLD_LL, OLD_MAC, guest, ra, route, vector
 
 ROUTER = Router(IPv6Address(OLD_LL), OLD_MAC, "eui64")
@@ -169,6 +170,17 @@ def test_the_source_link_layer_address_is_the_routers_when_known():
 @pytest.mark.parametrize("mtu, sent", [(1279, []), (1280, [1280]), (9000, [9000])])
 def test_an_mtu_that_ipv6_forbids_is_not_told(mtu: int, sent: list[int]):
     assert [struct.unpack("!HI", content)[1] for content in told(mtu=mtu).all(MTU)] == sent
+
+
+def test_resolvers_and_routes_outlive_three_intervals_between_ras():
+    advert = told(
+        dns=(ip_address("fd00::a"),),
+        search=("a.example",),
+        routes=(route("::/0", str(GATEWAY6)), route("fd00:20::/48", str(GATEWAY6))),
+    )
+    of_resolver = [struct.unpack_from("!I", advert.all(kind)[0], 2)[0] for kind in (RDNSS, DNSSL)]
+    of_route = [lifetime for _, _, lifetime in routes(advert)]
+    assert min(of_resolver + of_route) >= 3 * LONGEST
 
 
 def test_only_ipv6_resolvers_are_told():

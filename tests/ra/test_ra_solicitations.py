@@ -86,6 +86,13 @@ def test_an_invalid_rs_gets_silence_and_a_reason(frame: bytes, why: str):
     assert outcome.note == why
 
 
+def test_an_rs_with_a_wrong_checksum_is_no_packet_at_all():
+    honest = vector("rs-kernel")
+    wrong = honest[:56] + bytes([honest[56] ^ 1]) + honest[57:]
+    assert parse(honest) is not None
+    assert parse(wrong) is None
+
+
 def test_an_invalid_rs_does_not_wake_a_guest():
     one = Clocked(guest())
     one.says(nd(rs(), hop_limit=1))
