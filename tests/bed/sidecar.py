@@ -49,13 +49,19 @@ class Sidecar:
 
 
 @contextmanager
-def sidecar(pod: Pod, *, name: str = "hook-sidecar-0", **environ: str) -> Iterator[Sidecar]:
-    """Start it, without waiting for its socket; `environ` adds to what KubeVirt sets."""
+def sidecar(
+    pod: Pod, *, name: str = "hook-sidecar-0", prefix: tuple[str, ...] = (), **environ: str
+) -> Iterator[Sidecar]:
+    """Start it, without waiting for its socket; `environ` adds to what KubeVirt sets.
+
+    `prefix` is a command that executes what follows it.
+    """
     hooks_dir = pod.workdir / name
     hooks_dir.mkdir(exist_ok=True)
     log_file = pod.workdir / f"{name}.log"
     with log_file.open("wb") as log:
         process = pod.netns.popen(
+            *prefix,
             *PROGRAM,
             *("--hooks-dir", str(hooks_dir)),
             resolv_conf=pod.resolv_conf,

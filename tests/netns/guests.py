@@ -18,9 +18,9 @@ from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
 
-_DOMAIN = """<domain type="kvm"><name>default_vm1</name><devices>{interface}
+DOMAIN = """<domain type="kvm"><name>default_vm1</name><devices>{interface}
 <controller type="usb" index="0" model="none"/></devices></domain>"""
-_INTERFACE = """<interface type="ethernet"><source/><target dev="tap0" managed="no"/>
+INTERFACE = """<interface type="ethernet"><source/><target dev="tap0" managed="no"/>
 <model type="virtio-non-transitional"/><mac address="{mac}"/><mtu size="{mtu}"/>
 <alias name="ua-default"/><rom enabled="no"/></interface>"""
 
@@ -91,19 +91,23 @@ def started_in(
     annotations: dict[str, Any] | None = None,
     *,
     arriving: bool = False,
+    prefix: tuple[str, ...] = (),
 ) -> Iterator[Started]:
-    """Start a VM, or let one that runs elsewhere arrive, in a pod that there is already."""
+    """Start a VM, or let one that runs elsewhere arrive, in a pod that there is already.
+
+    `prefix` is a command that runs the sidecar, such as one that takes privileges away.
+    """
     instance = vmi(annotations, arriving=arriving)
     with (
-        sidecar(made) as running,
+        sidecar(made, prefix=prefix) as running,
         _explained(running),
         collect(running.hooks_dir) as hook,
     ):
         interface = ""
         if shape == "managed":
             managed_tap(made.netns)
-            interface = _INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
-        domain = hook.define(_DOMAIN.format(interface=interface), instance)
+            interface = INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
+        domain = hook.define(DOMAIN.format(interface=interface), instance)
         with _plugged(made, domain) as guest:
             yield Started(made, running, hook, domain, instance, guest)
 
