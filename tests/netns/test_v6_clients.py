@@ -71,16 +71,16 @@ def test_two_associations_are_both_answered_and_released(tmp_path: Path) -> None
         lease = one.client.lease(dns=DNS)
         assert lease.ipv6 == (OURS,)
         assert lease.search == SEARCH
-        one.sees(f"REPLY to REQUEST: {OURS.ip}, lease infinite")
+        one.sees(f"REPLY to DHCPv6 REQUEST: {OURS.ip}, lease infinite")
         one.client.release()
-        one.sees(f"REPLY to RELEASE: {OURS.ip}")
+        one.sees(f"REPLY to DHCPv6 RELEASE: {OURS.ip}")
 
 
 @pytest.mark.parametrize("name", ["dhclient", "dhcpcd"])
 def test_a_client_gives_its_address_back(name: str, tmp_path: Path) -> None:
     with leased(name, tmp_path) as one:
         one.client.release()
-        one.sees(f"REPLY to RELEASE: {OURS.ip}")
+        one.sees(f"REPLY to DHCPv6 RELEASE: {OURS.ip}")
 
 
 def test_a_client_renews_when_told_and_confirms_after_a_link_flap(tmp_path: Path) -> None:
