@@ -1,5 +1,6 @@
 """A guest that has what it needs costs next to nothing, and is answered all the same."""
 
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_ten_seconds_after_the_lease_a_sidecar_needs_20_mib_and_has_no_serve():
         assert anonymous(found["hooks"]["pid"]) <= 20 * MIB
 
 
-def test_nothing_wakes_up_at_rest():
+def test_a_busy_guest_wakes_nothing_at_rest():
     with at_rest() as (begun, _):
         hooks = processes(begun.sidecar)["hooks"]["pid"]
 
@@ -53,10 +54,12 @@ def test_nothing_wakes_up_at_rest():
                 for task in Path(f"/proc/{hooks}/task").iterdir()
             )
 
-        before = switches()
-        # The guest's own traffic, which is none of our business.
-        assert all(begun.guest.reaches(begun.pod.layout.ipv4[0].network[1]) for _ in range(20))
-        assert switches() - before <= 4
+        gateway = begun.pod.layout.ipv4[0].network[1]
+        before, end = switches(), time.monotonic() + 5
+        while time.monotonic() < end:
+            # The guest's own traffic, which is none of our business.
+            assert begun.guest.reaches(gateway)
+        assert switches() - before <= 5, "more than one wake-up a second"
 
 
 def test_a_request_wakes_a_successor_that_answers_it_without_privilege():
