@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from binding import logs
+from binding import logs, no_openssl  # noqa: F401
 from binding.version import VERSION
 
 
