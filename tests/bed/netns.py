@@ -16,8 +16,13 @@ from typing import Any
 from tests.bed.wait import until
 
 _serial = itertools.count(1)
-# `ip netns exec` gives each process its own mounts, so this reaches nobody else.
-_WITH_RESOLV_CONF = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+# `ip netns exec` gives each process its own mounts, so this reaches nobody else. No image has
+# Wireshark, whose table of vendors scapy would load: 16 MiB.
+_WITH_RESOLV_CONF = """
+mount --bind "$0" /etc/resolv.conf || exit
+[ ! -d /usr/share/wireshark ] || mount -t tmpfs tmpfs /usr/share/wireshark || exit
+exec "$@"
+"""
 
 
 @dataclass(frozen=True, slots=True)

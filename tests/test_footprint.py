@@ -1,0 +1,60 @@
+"""What a sidecar costs its pod: memory, sleep and the CPU time of a start, within budgets.
+
+Times that depend on the machine are measured by `make bench`, not asserted here.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.bed.clients import client
+from tests.bed.launcher import collect
+from tests.bed.pod import NAMESERVERS, pod
+from tests.bed.processes import cpu_seconds, family, memory, running, wakeups
+from tests.bed.sidecar import sidecar
+from tests.netns.guests import started
+
+pytestmark = pytest.mark.netns
+MIB = 2**20
+SERVING = 40 * MIB
+START = 0.8
+"""CPU seconds of all processes, twice what an idle machine needs."""
+WATCHED = 5
+"""Seconds."""
+AWAKE = 1
+"""Wake-ups per second of all but the hook server, whose gRPC has timers of its own."""
+BUSY = 0.002
+"""CPU seconds per second of all: 0.2 %."""
+
+
+@pytest.mark.parametrize("shape", ["managed", "own"])
+def test_all_processes_together_stay_small_while_they_serve(shape: str, tmp_path: Path) -> None:
+    with started("flat", shape) as vm, client("networkd", vm.guest, tmp_path) as guest:
+        guest.lease(30, dns=NAMESERVERS)
+        processes = family(vm.sidecar.process.pid)
+        used = {pid: memory([pid]) / MIB for pid in processes}
+        assert sum(used.values()) * MIB <= SERVING, used
+
+
+def test_a_guest_that_has_its_leases_lets_the_sidecar_sleep(tmp_path: Path) -> None:
+    with started("flat", "managed") as vm, client("networkd", vm.guest, tmp_path) as guest:
+        guest.lease(30, dns=NAMESERVERS)
+        time.sleep(2)  # the last report, and the gateways' MACs
+        hooks, *others = family(vm.sidecar.process.pid)
+        woken, ran = wakeups(others), running([hooks, *others])
+        time.sleep(WATCHED)
+        assert (wakeups(others) - woken).total() <= WATCHED * AWAKE
+        busy = (running([hooks, *others]) - ran).total() / 1e9
+        assert busy <= WATCHED * BUSY
+
+
+def test_a_start_costs_little_cpu_time() -> None:
+    for _ in ("writes the bytecode that an image has", "is measured"):
+        with pod("flat") as made, sidecar(made) as side, collect(side.hooks_dir):
+            # Only one that has read the pod has its socket; serve is still importing, maybe.
+            time.sleep(1)
+            used = cpu_seconds(side.process.pid)
+    assert used <= START
