@@ -48,9 +48,14 @@ class Container:
     """Of its first process, seen from here."""
     hooks_dir: Path
 
-    def exec(self, *argv: str) -> str:
+    def exec(self, *argv: str, check: bool = True) -> str:
         """Run as `kubectl exec` does and return stdout."""
-        return _runc("exec", self.name, *argv)
+        return _runc("exec", self.name, *argv, check=check)
+
+    def start(self, *argv: str) -> subprocess.Popen[bytes]:
+        """Start as `kubectl exec` does."""
+        command = [*_RUNC, "exec", self.name, *argv]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
 
     def status(self) -> dict[str, Any]:
         """Return what `dsbridge status --json` says."""
@@ -213,9 +218,9 @@ def _mounts(hooks_dir: Path, resolv_conf: Path) -> list[dict[str, Any]]:
 _RUNC = ("runc", "--root", str(STORE / "runc"))
 
 
-def _runc(*words: str) -> str:
+def _runc(*words: str, check: bool = True) -> str:
     return subprocess.run(
-        [*_RUNC, *words], check=True, timeout=60, text=True, stdout=subprocess.PIPE
+        [*_RUNC, *words], check=check, timeout=60, text=True, stdout=subprocess.PIPE
     ).stdout
 
 

@@ -22,6 +22,7 @@ from tests.bed.clients import Lease, client
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import Hook, collect
 from tests.bed.pod import Pod, pod
+from tests.bed.wait import until
 from tests.image.runtime import Container, Root, started, unpacked
 from tests.netns.guests import vmi
 
@@ -127,6 +128,7 @@ def test_a_guest_leases_both_families_within_kubevirts_limits(
         assert lease.ipv4 == one.pod.layout.ipv4
         assert lease.ipv6 == tuple(IPv6Interface(a.ip) for a in one.pod.layout.ipv6)
         assert str(lease.default6) == one.pod.layout.router
+        assert one.container.status()["guard"] == ("on" if "NET_ADMIN" in capabilities else "off")
         peak = int(one.container.memory("memory.max_usage_in_bytes", "memory.peak"))
         record_property("Info after seconds", round(one.seconds, 2))
         record_property("memory peak", peak)
@@ -146,6 +148,20 @@ def test_only_what_needs_a_capability_holds_one_and_only_as_long(root, tmp_path)
     assert serve["CapPrm"] == serve["CapEff"] == serve["CapInh"] == serve["CapAmb"] == 0
     assert serve["NoNewPrivs"] == 1
     assert serve["Seccomp"] == 2, "RuntimeDefault, which the admission policy asks for"
+
+
+def test_an_operator_looks_inside_by_exec(root, tmp_path):
+    with running(root, "NET_RAW", "NET_ADMIN") as one:
+        one.define("managed")
+        with one.container.start("dsbridge", "capture") as capture:
+            magic = capture.stdout.read(4)
+            lease_of(one, tmp_path)
+            capture.terminate()
+            captured = capture.stdout.read()
+        assert magic == bytes.fromhex("4d3cb2a1")
+        assert one.pod.layout.ipv4[0].ip.packed in captured
+        told = "the guest has been given 10.244.1.5/24 by DHCPv4"
+        until(lambda: told in one.container.exec("dsbridge", "diagnose", check=False), told)
 
 
 def test_a_killed_serve_has_a_successor_that_answers_without_privilege(root, tmp_path):
