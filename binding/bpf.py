@@ -113,6 +113,17 @@ def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[tuple[Test, ...]
     return tuple(rules)
 
 
+def answer_rules(mac: str) -> tuple[tuple[Test, ...], ...]:
+    """At the pod NIC of a guest at rest: answers to it, which may come before we are awake."""
+    high, low = struct.unpack("!IH", mac_bytes(mac))
+    to_guest = (Test(_LD_WORD, 0, high), _half(4, low))
+    return (
+        (*to_guest, *_IPV4_UDP, _ipv4_port(14, 67), _ipv4_port(16, 68)),
+        (*to_guest, *_IPV6_UDP, _half(56, 546)),
+        (*to_guest, *_IPV6_ICMP, _byte(54, 134)),
+    )
+
+
 def program(rules: tuple[tuple[Test, ...], ...]) -> tuple[Instruction, ...]:
     """Assemble rules, tried in order; a VLAN-tagged frame passes none of them."""
     code: list[Instruction] = [(_LD_WORD, 0, 0, _VLAN_PRESENT), (_JUMP_EQ, 1, 0, 0), _DROP]

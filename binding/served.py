@@ -46,10 +46,13 @@ class Served:
         return True
 
     def listen(self, now: float, *, at_rest: bool) -> None:
-        """Hear on the pod NIC all that is of interest, or at rest the moves of a gateway only."""
+        """Hear on the pod NIC all that is of interest, or at rest what cannot wait."""
         if self.nic is None:
             return
-        rules = bpf.change_rules(self.responder.gateways) if at_rest else bpf.NETWORK_RULES
+        rules = bpf.NETWORK_RULES
+        if at_rest:
+            moves = bpf.change_rules(self.responder.gateways)
+            rules = (*moves, *bpf.answer_rules(self.responder.guest.mac))
         self.nic.restrict(bpf.program(rules))
         for received in self.nic.receive():  # under the former filter
             self.receive(self.nic, received, now)

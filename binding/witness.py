@@ -76,6 +76,7 @@ class Witness:
         self._waits: dict[Service, _Wait] = {}
         self._strangers: set[str] = set()
         self._rogues: set[tuple[str, str]] = set()
+        self._asked: dict[Service, tuple[str, bytes]] = {}
         self._latest: dict[Service, tuple[Answer, float]] = {}
         self.findings: dict[str, str] = {}
         """What is new since somebody emptied this: by kind, empty where it is mended."""
@@ -104,10 +105,14 @@ class Witness:
                 name, (Exchange(name, note=f"from {packet.src_mac}"), *self._stranger(packet))
             )
         family: Family = 4 if packet.src.version == 4 else 6
-        awaited = _AWAITED.get((family, name))
-        has_family = self._guest.ipv4 if family == 4 else self._guest.ipv6
-        if awaited and has_family and not self._answered_already(awaited, transaction, now):
-            self._waits.setdefault(_SERVICE[awaited], _Wait(name, awaited, now, iaid0))
+        service: Service = "RA" if name == "RS" else "v4" if family == 4 else "v6"
+        awaited = _AWAITED.get((family, name), "")
+        early = self._early(service, awaited, transaction, now)
+        if early is not None:
+            return Sight(name, (Exchange(name, early.kind, note=_given(early)),))
+        self._asked[service] = name, transaction
+        if awaited and (self._guest.ipv4 if family == 4 else self._guest.ipv6):
+            self._waits.setdefault(service, _Wait(name, awaited, now, iaid0))
         return Sight(name, (Exchange(name, note="for OVN"),))
 
     def from_network(self, answer: Answer, now: float) -> Sight:
@@ -121,18 +126,20 @@ class Witness:
         if service == "RA":
             self._rdnss = answer.dns
         self._check(service, answer)
-        if wait is None and answer.kind == "RA":
-            return Sight("RA")  # OVN sends one every few seconds
-        given = ", ".join(map(str, answer.addresses))
-        note = f"{given} from {answer.server}" if given else f"from {answer.server}"
-        return Sight(answer.kind, (Exchange(wait.request if wait else "", answer.kind, note=note),))
+        request, transaction = self._asked.get(service, ("", b""))
+        if transaction != answer.transaction or (service == "RA" and wait is None):
+            # Its request is read after it, or it is one of the RAs that OVN sends all the time.
+            return Sight(answer.kind)
+        return Sight(answer.kind, (Exchange(request, answer.kind, note=_given(answer)),))
 
-    def _answered_already(self, awaited: str, transaction: bytes, now: float) -> bool:
-        """Whether the answer was read before its request: they come in by different sockets."""
-        answer, at = self._latest.get(_SERVICE[awaited], (None, -math.inf))
+    def _early(
+        self, service: Service, awaited: str, transaction: bytes, now: float
+    ) -> Answer | None:
+        """Return an answer that was read before its request: they come in by two sockets."""
+        answer, at = self._latest.get(service, (None, -math.inf))
         if answer is None or now > at + _TOGETHER or answer.transaction != transaction:
-            return False
-        return answer.kind == awaited or answer.kind != "OFFER"
+            return None
+        return answer if awaited and (answer.kind == awaited or answer.kind != "OFFER") else None
 
     def _check(self, service: Service, answer: Answer) -> None:
         """Look for what the guest will miss in the answer."""
@@ -200,6 +207,11 @@ class Witness:
         self._rogues.add(known)
         note = f"{counted} from {answer.server} ({answer.mac}) on the pod network"
         return Sight(counted, (Exchange("", note=note, warning=True),))
+
+
+def _given(answer: Answer) -> str:
+    given = ", ".join(map(str, answer.addresses))
+    return f"{given} from {answer.server}" if given else f"from {answer.server}"
 
 
 def _eui64_in(prefix: IPv6Network, mac: str) -> IPv6Address | None:

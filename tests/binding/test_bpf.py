@@ -156,3 +156,27 @@ def na(mac, target="fe80::1"):
 )
 def test_at_rest_only_a_gateway_that_moved_wakes_us(frame, wanted):
     assert passes(CHANGES, frame) is wanted
+
+
+TO_GUEST = Ether(src=ROUTER, dst=GUEST)
+TO_ALL = Ether(src=ROUTER, dst="33:33:00:00:00:01")
+
+
+@pytest.mark.parametrize(
+    ("frame", "wanted"),
+    [
+        pytest.param(TO_GUEST / IP() / UDP(sport=67, dport=68) / BOOTP(op=2), True, id="OFFER"),
+        pytest.param(TO_GUEST / IPv6() / UDP(sport=547, dport=546), True, id="ADVERTISE"),
+        pytest.param(TO_GUEST / IPv6() / ICMPv6ND_RA(), True, id="RA that answers an RS"),
+        pytest.param(TO_ALL / IPv6(dst="ff02::1") / ICMPv6ND_RA(), False, id="regular RA"),
+        pytest.param(
+            Ether(src=ROUTER, dst="52:54:00:12:34:57") / IPv6() / ICMPv6ND_RA(),
+            False,
+            id="RA to a neighbour",
+        ),
+        pytest.param(TO_GUEST / IPv6() / ICMPv6ND_NA(), False, id="NA"),
+        pytest.param(TO_GUEST / IP() / TCP(), False, id="TCP"),
+    ],
+)
+def test_at_rest_an_answer_to_the_guest_wakes_us(frame, wanted):
+    assert passes(bpf.answer_rules(GUEST), frame) is wanted

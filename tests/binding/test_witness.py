@@ -163,8 +163,9 @@ def test_a_successor_that_knows_of_no_warning_takes_it_back_all_the_same():
 def test_an_answer_that_is_read_before_its_request_still_answers_it():
     scene = Scene()
     for request, answer in (("discover", "offer"), ("solicit", "advertise"), ("rs", "ra")):
-        scene.gets(answer)
-        scene.asks(request)
+        assert scene.gets(answer).exchanges == ()
+        (exchange,) = scene.asks(request).exchanges
+        assert exchange.reply == answer.upper()
     assert scene.later(60) == []
 
 

@@ -138,3 +138,23 @@ def test_a_guest_that_changed_its_mac_is_told_apart():
         )
         until(lambda: said(vm, "MAC: the guest sends from 02:00:00:00:00:99"), "the other MAC")
         assert any("02:00:00:00:00:99" in warning for warning in shown(vm)["warnings"])
+
+
+def test_an_answer_that_comes_while_we_wake_from_rest_is_not_missed(tmp_path):
+    with (
+        ovn() as made,
+        started_in(made.pod, annotations=KUBE_OVN) as vm,
+        client("networkd", vm.guest, tmp_path) as guest,
+    ):
+        guest.lease(15, dns=NAMESERVERS)
+
+        def serve():
+            return next(p for p in vm.sidecar.status()["processes"] if p["name"] == "serve")
+
+        until(lambda: serve()["resting"], "rest", 30)
+        asked = shown(vm)["counters"]["REQUEST"]
+        guest.renew()
+        until(lambda: shown(vm)["counters"]["REQUEST"] > asked, "the renewal is seen", 5)
+        until(lambda: serve()["resting"], "rest", 30)  # later than any warning
+        assert shown(vm)["warnings"] == []
+        assert shown(vm)["last"]["REQUEST"]["reply"] == "ACK"
