@@ -88,6 +88,11 @@ class Responder:
         return session.router(self._part.session) if self._part and 6 in self._ours else None
 
     @property
+    def here(self) -> bool:
+        """Whether the guest has been heard."""
+        return self._here
+
+    @property
     def wake_at(self) -> float | None:
         """When `due` wants to be called."""
         times = [self._choice.wake_at]
@@ -149,6 +154,10 @@ class Responder:
         """Take note that a migrated guest now runs here: any frame of its own tells."""
         if frame[6:12] != mac_bytes(self.guest.mac):
             return Output()
+        return self.present(now)
+
+    def present(self, now: float) -> Output:
+        """Take note that the guest is there, whatever it was told so far."""
         self._here = True
         self._choice.begin(now)
         return self._settle(now) + self._appear(now)

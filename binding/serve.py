@@ -123,14 +123,19 @@ class Server:
         if before is not None and before.responder.guest == guest:
             return Served(before.responder, tap, nic, before.quiet, before.events)
         decided = message["decided"].get(guest.network)
-        resumed = message["sessions"].get(guest.network)
+        noted = message["sessions"].get(guest.network)
+        resumed = None if noted is None else decode(State, noted)
+        here = before is not None and before.responder.here
+        if resumed is not None and guest.network in message["changed"]:
+            here, resumed = resumed.active, None
         responder = Responder(
-            guest,
-            time.monotonic(),
-            None if decided is None else frozenset(decided),
-            None if resumed is None else decode(State, resumed),
+            guest, time.monotonic(), None if decided is None else frozenset(decided), resumed
         )
-        return Served(responder, tap, nic, guest.migration_target and resumed is None, missing)
+        quiet = guest.migration_target and not here and resumed is None
+        served = Served(responder, tap, nic, quiet, missing)
+        if here:
+            served.tell(time.monotonic())
+        return served
 
     def _port(self, link: str, rules: tuple[bpf.Instruction, ...], handed: dict[str, int]) -> Port:
         port = self._ports.pop(link, None)

@@ -37,6 +37,10 @@ class Served:
             self._put(self.responder.arrived(frame, now))
         self._put(self.responder.from_guest(frame, now, partial_checksum=partial))
 
+    def tell(self, now: float) -> None:
+        """Tell a guest that is there already what is new."""
+        self._put(self.responder.present(now))
+
     def due(self, now: float) -> bool:
         """Do what the time asks for; say whether it was anything."""
         at = self.responder.wake_at

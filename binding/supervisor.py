@@ -50,6 +50,7 @@ class Supervisor:
         self._guests: tuple[GuestNetwork, ...] = ()
         self._decided: dict[str, list[int]] = {}
         self._notes: tuple[Notes, ...] = ()
+        self._changed: tuple[str, ...] = ()
         self._ports: dict[str, Port] = {}
         self._rest: Rest | None = None
         self._serving: asyncio.Future[None] | None = None
@@ -104,6 +105,8 @@ class Supervisor:
         self._guests = guests
         same = {guest.network for guest in guests if guest in former}
         self._decided = {name: ours for name, ours in self._decided.items() if name in same}
+        # Their sessions only say whether the guest is there: what it is told is another.
+        self._changed = tuple(n.network for n in self._notes if n.network not in same)
         self._serving = asyncio.get_running_loop().create_future()
         self._tell()
         try:
@@ -135,11 +138,12 @@ class Supervisor:
             "guests": encode(self._guests),
             "decided": self._decided,
             "sessions": {note.network: note.session for note in self._notes},
+            "changed": self._changed,
             "first": [(link, one.frame.hex(), one.partial_checksum) for link, one in first],
             "sockets": [port.link for port in known],
         }
         # A child that dies of its notes must not find them again.
-        self._notes = ()
+        self._notes, self._changed = (), ()
         self._used = True
         if self._control is not None:
             channel.send(self._control, message, [port.socket.fileno() for port in known])
