@@ -48,6 +48,12 @@ test-image: setup image  ## run the image as KubeVirt would: runc, uid 107, 64 M
 	tests/packages.sh iproute2 busybox-static isc-dhcp-client libcap2-bin runc golang-github-containers-common
 	$(RUN) pytest -m image tests/image $(ARGS)
 
+bench: setup  ## side by side with dnsmasq, Kea + radvd, OVN; ARGS="[NAME...] [--out DIR] [--quick]"
+	tests/packages.sh test
+	tests/packages.sh gcc libc6-dev kea-dhcp4-server kea-dhcp6-server iperf3
+	$(UV) sync --quiet --frozen --group dev --group bench
+	$(PY) -m bench $(ARGS)
+
 proto: setup  ## regenerate proto/*_pb2* from proto/*.proto
 	$(RUN) python -m grpc_tools.protoc -I . --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) \
 	  --mypy_out=quiet:$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) proto/*.proto
