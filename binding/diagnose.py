@@ -56,7 +56,7 @@ def _guest(guest: dict[str, Any]) -> Iterator[Finding]:
     name, counters = guest["network"], guest["counters"]
     if guest["provider"] == "off" or not guest["ipv4"] + guest["ipv6"]:
         yield _well(f"{name}: nothing is served, the path is transparent")
-    elif guest["provider"] == "in-pod":
+    else:
         yield from _served(guest, counters)
     for warning in guest["warnings"]:
         yield Finding(f"{name}: {warning}")

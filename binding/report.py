@@ -17,10 +17,10 @@ def text(status: Status) -> str:
 
 
 def _guest(guest: dict[str, Any]) -> Iterator[str]:
-    yield f"{guest['network']}: {guest['provider']}, {guest['shape']}, tap {guest['tap']}"
+    yield f"{guest['network']}: {_provider(guest)}, {guest['shape']}, tap {guest['tap']}"
     yield f"  guest      {guest['mac']}, MTU {guest['mtu']}"
     yield f"  addresses  {', '.join(guest['ipv4'] + guest['ipv6']) or 'none'}"
-    yield f"  router     {_router(guest['router'])}"
+    yield f"  router     {_router(guest)}"
     for request, event in guest["last"].items():
         time = event["time"].partition("T")[2].partition("+")[0]
         yield f"  {request:<19} {event['reply'] or 'silence':<10} {time}  {event['note']}"
@@ -28,9 +28,17 @@ def _guest(guest: dict[str, Any]) -> Iterator[str]:
         yield f"  warning    {warning}"
 
 
-def _router(router: dict[str, str | None] | None) -> str:
+def _provider(guest: dict[str, Any]) -> str:
+    if guest["provider"] != "auto":
+        return str(guest["provider"])
+    found = ", ".join(f"{family} {by}" for family, by in guest["serves"].items())
+    return f"auto ({found or 'not known yet'})"
+
+
+def _router(guest: dict[str, Any]) -> str:
+    router = guest["router"]
     if router is None:
-        return "none"
+        return "OVN's" if guest["serves"].get("ipv6") == "kube-ovn" else "none"
     return f"{router['address']} ({router['source']}), MAC {router['lladdr'] or 'unknown'}"
 
 

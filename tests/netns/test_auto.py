@@ -71,6 +71,7 @@ def test_where_we_serve_a_family_none_of_its_requests_reaches_ovn(tmp_path):
             lease = guest.lease(20, dns=NAMESERVERS)
             asked = {dhcp(frame) for frame in outside.read().received} - {None}
         assert asked == {"DHCPv4"}
+        assert "default: auto (ipv4 kube-ovn, ipv6 in-pod), managed" in vm.sidecar.cli("status")
         assert (lease.ipv4, lease.lease_seconds) == (LAYOUT.ipv4, OVNS)
         assert lease.ipv6 == tuple(IPv6Interface(one.ip) for one in LAYOUT.ipv6)
 

@@ -48,6 +48,8 @@ def test_ovn_serves_both_families_and_we_send_nothing(tmp_path):
         assert shown(vm)["serves"] == {"ipv4": "kube-ovn", "ipv6": "kube-ovn"}
         assert shown(vm)["warnings"] == []
         assert vm.sidecar.status()["guard"] == "on"
+        assert "router     OVN's" in vm.sidecar.cli("status")
+        assert "has been given 10.16.0.7/16 by DHCPv4" in vm.sidecar.cli("diagnose")
 
 
 def test_every_frame_that_the_guest_gets_is_ovns_to_the_byte(tmp_path):
