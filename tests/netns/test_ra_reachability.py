@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from binding.guest import OUR_LINK_LOCAL
-from tests.bed.capture import NA, capture, kind
+from tests.bed.capture import NA, NS, capture, kind
 from tests.bed.echo import echoes
 from tests.bed.pod import REMOTE6
 from tests.bed.wait import until
@@ -18,7 +18,11 @@ pytestmark = pytest.mark.netns
 
 
 def test_twenty_verifications_of_the_virtual_router_lose_nothing(tmp_path: Path) -> None:
-    with started("cilium", "managed") as vm, capture(vm.guest, "eth0") as tap:
+    with (
+        started("cilium", "managed") as vm,
+        capture(vm.guest, "eth0") as tap,
+        capture(vm.pod.gateway, "pod0") as outside,
+    ):
         guest = addressed(vm)
         hurry(guest)
         with echoes(guest, REMOTE6, tmp_path) as flow:
@@ -26,3 +30,7 @@ def test_twenty_verifications_of_the_virtual_router_lose_nothing(tmp_path: Path)
             flow.goes_on()
         assert flow.lost() == 0
         assert default_routers(guest) == [str(OUR_LINK_LOCAL)]
+        assert vm.sidecar.status()["guard"] == "on"
+        asked = [frame[62:78] for frame in outside.read().received if kind(frame) == NS]
+        assert asked, "the gateway is verified in its stead"
+        assert OUR_LINK_LOCAL.packed not in asked, "an address that only this guest knows"
