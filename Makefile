@@ -29,17 +29,17 @@ lint: setup  ## style, types, layers
 	$(RUN) mypy
 	$(RUN) lint-imports
 
-test: setup  ## every test; needs root for the namespaces
+test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test
-	$(RUN) pytest -n 4 -m "not image" $(ARGS)
+	$(RUN) tests/as_root.sh pytest -n 4 -m "not image" $(ARGS)
 
 soak: setup  ## ten minutes of what `make test` shows in seconds: the virtual router's reachability
 	tests/packages.sh test
-	$(RUN) pytest -s tests/netns/soak_reachability.py
+	$(RUN) tests/as_root.sh pytest -s tests/netns/soak_reachability.py
 
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo
-	$(PY) -m tests.demo
+	tests/as_root.sh $(PY) -m tests.demo
 
 image:  ## build the container image without a registry or a daemon, print its size
 	.ci/image

@@ -23,8 +23,9 @@ set -e
 read -r outside _ </proc/self/stat
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /run
-mkdir -p /run/overlay/upper /run/overlay/work
-mount -t overlay -o lowerdir=/etc,upperdir=/run/overlay/upper,workdir=/run/overlay/work overlay /etc
+# A copy, not an overlay: in a user namespace the files of the real root cannot be replaced.
+cp -r /etc /run/etc 2>/dev/null || :
+mount --bind /run/etc /etc
 for state in /var/lib/dhcp /var/lib/dhcpcd /var/lib/dhcpv6 /var/lib/NetworkManager; do
   [ ! -d $state ] || mount -t tmpfs -o mode=755 tmpfs $state
 done
