@@ -10,9 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from binding.guest import GuestNetwork
+from binding.guest import Family, GuestNetwork
 
-Family = Literal[4, 6]
 Kind = Literal[
     "dhcp4-to-server",
     "dhcp4-to-client",

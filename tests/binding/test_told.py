@@ -124,3 +124,27 @@ def test_an_annotation_for_no_interface_is_named():
         "annotation dsbridge.io/defualt is of no interface of the VMI; "
         "known: dsbridge.io/default, dsbridge.io/blue"
     )
+
+
+# Kube-OVN
+
+
+def test_a_mac_that_ovn_does_not_know_is_named():
+    other = "02:00:00:00:00:99"
+    vmi = samples.vmi("01-single-binding", annotated(provider="kube-ovn"), macAddress=other)
+    warnings = discovered(vmi, FLAT).warnings
+    assert any(
+        f"MAC: the guest has {other}, the pod's link 0a:58:0a:f4:01:05" in w for w in warnings
+    )
+
+
+@pytest.mark.parametrize("provider", ["in-pod", "auto", "off"])
+def test_any_mac_will_do_where_ovn_is_not_said_to_serve(provider):
+    vmi = samples.vmi(
+        "01-single-binding", annotated(provider=provider), macAddress="02:00:00:00:00:99"
+    )
+    assert not [warning for warning in discovered(vmi, FLAT).warnings if "MAC" in warning]
+
+
+def annotated(**settings):
+    return {"dsbridge.io/default": json.dumps(settings)}
