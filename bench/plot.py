@@ -50,7 +50,7 @@ def _times(section: Section, axis: Axes) -> None:
 def _density(section: Section, axis: Axes) -> None:
     rows = section.tables[0].rows
     counts = [str(row[0]) for row in rows]
-    for column, label in ((4, "while serving"), (6, "at rest")):
+    for column, label in ((3, "when its guest has its leases"), (4, "at rest")):
         axis.plot(counts, [float(row[column]) for row in rows], marker="o", label=label)
     axis.set_ylim(bottom=0)
     axis.set_xlabel("pods on the node")
