@@ -27,7 +27,7 @@ from ra.session import State
 
 _BETWEEN_REPORTS = 0.2
 """Seconds; what a killed process has not reported is not counted."""
-_QUIET = 5.0
+_QUIET = 8.0
 """Seconds without a frame after which this process leaves its guests to the parent."""
 
 

@@ -32,7 +32,7 @@ def at_rest(layout="flat", name="networkd"):
         client(name, begun.guest, begun.pod.workdir) as program,
     ):
         program.lease(timeout=20)
-        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 12)
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
         yield begun, program
 
 
@@ -77,7 +77,7 @@ def test_rest_goes_on_after_every_request():
         for _ in range(2):
             program.renew()
             until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
-            until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 12)
+            until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
         assert processes(begun.sidecar)["serve"]["restarts"] == 0
 
 
@@ -90,7 +90,7 @@ def test_the_virtual_router_answers_for_itself_at_rest():
         )
         for _ in range(8):
             assert begun.guest.reaches("2001:db8:2::10")
-        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 12)
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
         assert begun.guest.reaches("2001:db8:2::10")
 
 
