@@ -137,6 +137,10 @@ def ovn(subnet: Subnet = COMPLETE) -> Iterator[Ovn]:
         _plug(made)
         _daemons(made)
         _subnet(made, subnet)
+        # While it starts and sees the databases fill up, ovn-controller 23.03 crashes now and then.
+        made.nbctl("--timeout=20", "--wait=sb", "sync")
+        controller = ("--monitor", f"unix:{directory}/conf.sock")
+        made.daemon("ovn-controller", "controller", *controller, control=False)
         made.settle()
         yield made
 
@@ -178,7 +182,6 @@ def _daemons(made: Ovn) -> None:
     )
     databases = (f"--ovnnb-db=unix:{at}/nb.sock", f"--ovnsb-db=unix:{at}/sb.sock")
     made.daemon("ovn-northd", "northd", *databases)
-    made.daemon("ovn-controller", "controller", f"unix:{at}/conf.sock", control=False)
 
 
 def _subnet(made: Ovn, subnet: Subnet) -> None:
