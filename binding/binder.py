@@ -134,6 +134,7 @@ class Binder:
         try:
             if wirings:
                 self._enforcer.forget()  # filters go with their links
+                self.supervisor.make_room()
                 await plumb("wire", encode(wirings))
         except PlumbError as error:
             remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -30,13 +30,15 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_SOON = 0.1
 VERSIONS = ("v1alpha1", "v1alpha2", "v1alpha3")
 
 
 class Info(info_pb2_grpc.InfoServicer):
     """Asked once, within a second, by virt-launcher; an error here is fatal to the VM."""
 
-    def __init__(self, name: str, *, cloud_init: bool) -> None:
+    def __init__(self, name: str, prepare: Callable[[], None], *, cloud_init: bool) -> None:
+        self._prepare = prepare
         points = ["OnDefineDomain", "Shutdown"]
         # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
         points += ["PreCloudInitIso"] if cloud_init else []
@@ -47,6 +49,8 @@ class Info(info_pb2_grpc.InfoServicer):
         )
 
     async def Info(self, request: info_pb2.InfoParams, context: Context) -> info_pb2.InfoResult:  # noqa: N802, ARG002
+        # The answer goes first: it has a second, and OnDefineDomain comes seconds later.
+        asyncio.get_running_loop().call_later(_SOON, self._prepare)
         return self._answer
 
 
@@ -111,7 +115,8 @@ async def or_status(context: Context, work: Awaitable[T]) -> T:
 def server(binder: Binder, name: str, stop: asyncio.Event, *, cloud_init: bool) -> grpc.aio.Server:
     """Return a gRPC server of every hook service, not yet bound or started."""
     grpc_server = grpc.aio.server()
-    info_pb2_grpc.add_InfoServicer_to_server(Info(name, cloud_init=cloud_init), grpc_server)
+    info = Info(name, binder.supervisor.prepare, cloud_init=cloud_init)
+    info_pb2_grpc.add_InfoServicer_to_server(info, grpc_server)
     v1alpha1_pb2_grpc.add_CallbacksServicer_to_server(
         _V1Alpha1(v1alpha1_pb2, binder, stop), grpc_server
     )

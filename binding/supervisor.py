@@ -87,11 +87,19 @@ class Supervisor:
         theirs.close()
         asyncio.get_running_loop().add_reader(ours, self._readable)
 
+    def prepare(self) -> None:
+        """Start a child ahead of its first guests: its imports take most of their start."""
+        if self._child is None and not self._guests and not self._closing:
+            self._start()
+
+    def make_room(self) -> None:
+        """End a child without guests: its memory is wanted for plumb, which wires."""
+        if not self._guests:
+            self._end()
+
     async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
         """Serve exactly these guests; returns when their sockets are open.
 
-        The child starts with its first guests, not before: while plumb wires, its memory
-        and that of `serve` are more than the container has to spare.
         Raises ServeError and goes on serving the former guests.
         """
         if guests == self._guests:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
 from scapy.layers.inet6 import (
@@ -47,6 +48,7 @@ class Prefix:
     """Seconds, preferred and valid."""
 
 
+@lru_cache(maxsize=8)  # pure, and a guest hears the same few again and again
 def advertisement(
     guest: GuestNetwork, router: Router, to: tuple[IPv6Address, str], *, deprecate: bool = False
 ) -> bytes:

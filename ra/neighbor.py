@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from scapy.layers.inet6 import (
@@ -88,6 +89,7 @@ def parse_na(packet: Packet) -> Advertised | None:
     return Advertised(target, lladdr, override=bool(flags & _OVERRIDE))
 
 
+@lru_cache(maxsize=8)  # pure, and what NUD asks for is always the same
 def advertise(
     address: IPv6Address, lladdr: str, to: tuple[IPv6Address, str] | None = None
 ) -> bytes:
@@ -100,6 +102,7 @@ def advertise(
     return frame(lladdr, dst_mac, address, dst, message / ICMPv6NDOptDstLLAddr(lladdr=lladdr))
 
 
+@lru_cache(maxsize=8)
 def solicit(mac: str, source: IPv6Address, target: IPv6Address) -> bytes:
     """Return the NS that the guest itself would send to resolve the target."""
     group = solicited_node(target)
