@@ -43,7 +43,7 @@ static void put16(uint8_t *at, unsigned value) { at[0] = value >> 8, at[1] = val
 
 static void checksum(uint8_t *at, uint32_t total) {
   while (total >> 16) total = (total & 0xffff) + (total >> 16);
-  put16(at, ~total & 0xffff);
+  put16(at, total == 0xffff ? total : ~total & 0xffff);  // 0 is "none", which UDP over IPv6 forbids
 }
 
 static void ethernet(const char *to, unsigned type) {
