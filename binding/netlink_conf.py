@@ -17,7 +17,7 @@ _IFLA_INET_CONF = 1
 _ARP_IGNORE = 19  # IPV4_DEVCONF_ARP_IGNORE
 
 
-class _DeviceConf(nlmsg):  # type: ignore[misc]
+class _DeviceConf(nlmsg):  # type: ignore[misc]  # pyroute2 ships no types
     """ifinfmsg takes the nested IFLA_INET_CONF for a plain struct; here it is packed by hand."""
 
     fields = ifinfmsg.fields
