@@ -7,6 +7,7 @@ from typing import Any
 
 from binding import bpf
 from binding.exchange import Exchange
+from binding.frame import mac_bytes
 from binding.port import Port, Received
 from binding.responder import Output, Responder
 
@@ -32,6 +33,8 @@ class Served:
             self._put(self.responder.from_network(frame, now, partial_checksum=partial))
             return
         if self.quiet:
+            if frame[6:12] != mac_bytes(self.responder.guest.mac):
+                return  # of somebody behind the guest: it says nothing of its own yet
             self.quiet = False
             port.restrict(bpf.program(bpf.GUEST_RULES))
             self._put(self.responder.arrived(frame, now))

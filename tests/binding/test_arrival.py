@@ -1,0 +1,44 @@
+"""A guest that arrives by migration: heard by its first frame, whatever that is."""
+
+import socket
+from dataclasses import replace
+
+import pytest
+
+from binding.frame import mac_bytes
+from binding.port import Port, Received
+from binding.responder import Responder
+from binding.served import Served
+from tests.binding.test_codec import GUEST
+
+ARRIVING = replace(GUEST, provider="in-pod", migration_target=True, gateway_lladdrs=())
+REST = bytes.fromhex("0806") + bytes(46)
+
+
+@pytest.fixture
+def served():
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+    ends = [socket.socketpair(socket.AF_UNIX, kind) for _ in ("tap", "nic")]
+    ports = [Port(name, near) for name, (near, _) in zip(("tap0", "nic"), ends, strict=True)]
+    yield Served(Responder(ARRIVING, 0.0), *ports, quiet=True)
+    for pair in ends:
+        for end in pair:
+            end.close()
+
+
+def first_frame(served, mac):
+    frame = b"\xff" * 6 + mac_bytes(mac) + REST
+    served.receive(served.tap, Received(frame, partial_checksum=False), 1.0)
+
+
+def test_a_frame_of_somebody_behind_the_guest_is_not_its_arrival(served):
+    first_frame(served, "02:00:00:00:00:99")
+    assert served.quiet
+    assert not served.responder.here
+
+
+def test_the_guests_own_first_frame_is(served):
+    first_frame(served, "02:00:00:00:00:99")
+    first_frame(served, ARRIVING.mac)
+    assert not served.quiet
+    assert served.responder.here
