@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from binding import logs, no_openssl  # noqa: F401
+from binding import logs, no_openssl  # noqa: F401  # imported for what it keeps out
 from binding.version import VERSION
 
 

@@ -46,7 +46,6 @@ class Server:
 
     def run(self) -> None:
         """Serve until the parent closes its end, or until there is nothing to do."""
-        channel.send(self._control, {"op": "ready"})
         while True:
             for key, _ in self._selector.select(self._timeout()):
                 if key.data is None:

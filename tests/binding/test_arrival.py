@@ -42,3 +42,12 @@ def test_the_guests_own_first_frame_is(served):
     first_frame(served, ARRIVING.mac)
     assert not served.quiet
     assert served.responder.here
+
+
+def test_a_frame_longer_than_any_link_of_ours_is_cut():
+    """It would cross to the parent as JSON, and a hostile guest would choose its size."""
+    far, near = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    with far, near:
+        far.send(bytes(60_000))
+        (received,) = Port("tap0", near).receive()
+    assert len(received.frame) == 9_216
