@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import grpc
 
 from binding.binder import Binder, FailedPrecondition, InvalidInput
+from binding.listener import IDLE
 from proto import (
     info_pb2,
     info_pb2_grpc,
@@ -114,7 +115,7 @@ async def or_status(context: Context, work: Awaitable[T]) -> T:
 
 def server(binder: Binder, name: str, stop: asyncio.Event, *, cloud_init: bool) -> grpc.aio.Server:
     """Return a gRPC server of every hook service, not yet bound or started."""
-    grpc_server = grpc.aio.server()
+    grpc_server = grpc.aio.server(options=IDLE)
     info = Info(name, binder.supervisor.prepare, cloud_init=cloud_init)
     info_pb2_grpc.add_InfoServicer_to_server(info, grpc_server)
     v1alpha1_pb2_grpc.add_CallbacksServicer_to_server(

@@ -14,11 +14,14 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from binding import caps, hooks, statefile
 from binding import plugin as plugin_hooks
 from binding.binder import Binder, Settings
 from binding.child import PlumbError, plumb
 from binding.codec import decode
+from binding.listener import Listener
 from binding.snapshot import Snapshot, merged
 from binding.version import VERSION
 
@@ -63,11 +66,14 @@ async def _run(directory: Path, *, structured: bool) -> None:
         lambda reader, writer: _tell(status(), reader, writer), str(short / "status.sock")
     )
     cloud_init = os.environ.get("DSBRIDGE_CLOUD_INIT") == "1"
-    hook_server = hooks.server(binder, plugin or "dsbridge", stop, cloud_init=cloud_init)
-    plugin_hooks.add(binder, hook_server)
-    (state / "hook.sock").unlink(missing_ok=True)
-    hook_server.add_insecure_port(f"unix:{short / 'hook.sock'}")
-    await hook_server.start()
+
+    def grpc_server() -> grpc.aio.Server:
+        server = hooks.server(binder, plugin or "dsbridge", stop, cloud_init=cloud_init)
+        plugin_hooks.add(binder, server)
+        return server
+
+    listener = Listener(grpc_server, str(short / "grpc.sock"))
+    await listener.open(str(short / "hook.sock"))
     # virt-launcher keys hook sockets by bare file name: two equal ones in a pod hang it.
     container = "" if structured else os.environ.get("CONTAINER_NAME", "")
     socket = directory / f"{'-'.join(filter(None, [container, plugin or 'dsbridge']))}.sock"
@@ -79,7 +85,7 @@ async def _run(directory: Path, *, structured: bool) -> None:
     finally:
         binder.supervisor.close()
         status_server.close()
-        await hook_server.stop(_GRACE)
+        await listener.close(_GRACE)
         socket.unlink(missing_ok=True)
         _log.info("stopped answering")
 

@@ -13,7 +13,7 @@ import pytest
 from tests.bed.clients import client
 from tests.bed.launcher import collect
 from tests.bed.pod import NAMESERVERS, pod
-from tests.bed.processes import cpu_seconds, family, memory, running
+from tests.bed.processes import cpu_seconds, family, memory, running, threads, wakeups
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.netns.guests import started
@@ -26,8 +26,10 @@ START = 0.8
 """CPU seconds of all processes, twice what an idle machine needs."""
 WATCHED = 5
 """Seconds."""
-BUSY = 0.002
-"""CPU seconds per second of all: 0.2 %."""
+BUSY = 0.0005
+"""CPU seconds per second of all: 0.0 %."""
+WOKEN = 1
+"""Wake-ups per second of all threads."""
 
 
 @pytest.mark.parametrize("shape", ["managed", "own"])
@@ -45,8 +47,10 @@ def test_a_guest_that_has_its_leases_lets_the_sidecar_sleep(tmp_path: Path) -> N
         hooks = vm.sidecar.process.pid
         until(lambda: family(hooks) == [hooks], "nobody but the hook server", 20)
         assert memory([hooks]) <= AT_REST
-        ran = running([hooks])
+        until(lambda: len(threads(hooks)) == 1, "gRPC's threads end", 10)
+        ran, woken = running([hooks]), wakeups([hooks])
         time.sleep(WATCHED)
+        assert (wakeups([hooks]) - woken).total() <= WATCHED * WOKEN
         busy = (running([hooks]) - ran).total() / 1e9
         assert busy <= WATCHED * BUSY
         assert family(hooks) == [hooks]

@@ -18,12 +18,13 @@ def family(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         with suppress(FileNotFoundError):
-            for task in _threads(parent):
+            for task in threads(parent):
                 found += [int(child) for child in (task / "children").read_text().split()]
     return found
 
 
-def _threads(pid: int) -> list[Path]:
+def threads(pid: int) -> list[Path]:
+    """Return the /proc directory of each of its threads; none when it has ended."""
     try:
         return list(Path(f"/proc/{pid}/task").iterdir())
     except FileNotFoundError:
@@ -41,8 +42,8 @@ def memory(pids: Iterable[int], kind: str = "Anonymous") -> int:
 def wakeups(pids: Iterable[int]) -> Counter[int]:
     """Return how often each of their threads was woken; `(later - earlier).total()` compares."""
     found = re.compile(r"\nvoluntary_ctxt_switches:\s*(\d+)")
-    threads = (thread for pid in pids for thread in _threads(pid))
-    texts = ((int(task.name), _read(f"{task}/status")) for task in threads)
+    tasks = (task for pid in pids for task in threads(pid))
+    texts = ((int(task.name), _read(f"{task}/status")) for task in tasks)
     return Counter(
         {thread: int(woken[1]) for thread, text in texts if (woken := found.search(text))}
     )
