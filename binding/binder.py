@@ -14,14 +14,12 @@ from typing import Literal
 
 from binding import caps, cloudinit, discover, domain, guard, links, override, vmi
 from binding.channel import Message
-from binding.child import PlumbError, plumb
-from binding.codec import encode
+from binding.child import PlumbError
 from binding.enforce import Enforcer
 from binding.guest import GuestNetwork
 from binding.ledger import Ledger
 from binding.snapshot import Snapshot
 from binding.supervisor import ServeError, Supervisor
-from binding.wiring import Wiring
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +54,6 @@ class Binder:
         self._snapshot = snapshot
         self._settings = settings
         self._one_at_a_time = asyncio.Lock()
-        self._wired: tuple[Wiring, ...] = ()
         self._guests: tuple[GuestNetwork, ...] = ()
         self._enforcer = Enforcer()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,7 +63,7 @@ class Binder:
     @property
     def guard(self) -> Literal["on", "off"]:
         """Whether the kernel keeps other servers from the guests."""
-        return self._enforcer.state
+        return self._enforcer.guard
 
     async def define(self, domain_xml: bytes, vmi_json: bytes) -> bytes:
         """Wire and serve the VMI's guests; return the domain that libvirt shall define.
@@ -84,11 +81,11 @@ class Binder:
             except discover.MissingLink as error:
                 raise FailedPrecondition(str(error)) from error
             self._check_privileges(found)
-            await self._wire(found.wirings)
+            unguarded = await self._wire(found)
             self._check_taps(found.guests)
             self._guests = found.guests
             self.ledger.serve(found.guests, found.warnings)  # before the first report of serve
-            await self._guard()
+            self._warn(unguarded)
             await self._serve(found.guests)
             return edited
 
@@ -113,7 +110,7 @@ class Binder:
             attached,
             plugin=self._settings.plugin,
             defaults=defaults,
-            wired={one.names.tap for one in self._wired},
+            wired={one.names.tap for one in self._enforcer.wired},
         )
         if self._settings.structured:
             return replace(found, guests=tuple(map(_of_plugin, found.guests)))
@@ -128,18 +125,14 @@ class Binder:
                 f"the sidecar lacks {' and '.join(missing)}: the pod was not granted it; {_POLICY}"
             )
 
-    async def _wire(self, wirings: tuple[Wiring, ...]) -> None:
-        if wirings == self._wired and all(links.mtu(one.names.tap) for one in wirings):
-            return
+    async def _wire(self, found: discover.Discovery) -> str:
+        """Return why the guard is off, or an empty string: without it all else works."""
+        filters = guard.filters(found.guests, self.ledger.served(found.guests))
         try:
-            if wirings:
-                self._enforcer.forget()  # filters go with their links
-                self.supervisor.make_room()
-                await plumb("wire", encode(wirings))
+            return await self._enforcer.wire(found.wirings, filters)
         except PlumbError as error:
             remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
             raise FailedPrecondition(f"wiring was undone: {error}{remedy}") from error
-        self._wired = wirings
 
     def _check_taps(self, guests: tuple[GuestNetwork, ...]) -> None:
         for guest in guests:
@@ -159,20 +152,23 @@ class Binder:
                 )
 
     async def _guard(self) -> None:
-        """Drop what must not pass, as far as it is known who serves. Without it all else works."""
-        why = await self._enforcer.enforce(guard.filters(self._guests, self.ledger.served()))
-        if not why:
+        """Drop what must not pass, as far as it is known who serves."""
+        filters = guard.filters(self._guests, self.ledger.served(self._guests))
+        self._warn(await self._enforcer.enforce(filters))
+
+    def _warn(self, unguarded: str) -> None:
+        if not unguarded:
             return
         for guest in self._guests:
             what = "requests leave the pod and other servers may answer"
             if guest.shape == "takeover":
                 what = "KubeVirt's own DHCP server goes on answering, and others may"
-            self.ledger.warn(guest.network, f"guard off, {what}: {why}; {_POLICY}")
+            self.ledger.warn(guest.network, f"guard off, {what}: {unguarded}; {_POLICY}")
 
     def _reported(self, message: Message) -> None:
-        before = self.ledger.served()
+        before = self.ledger.served(self._guests)
         self.ledger.take(message)
-        if self.ledger.served() != before:
+        if self.ledger.served(self._guests) != before:
             task = asyncio.get_running_loop().create_task(self._guard())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

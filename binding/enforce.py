@@ -1,27 +1,50 @@
-"""Has the kernel enforce the guard of this pod, whenever what is to be dropped has changed."""
+"""Has the kernel wire and guard this pod, whenever what is asked of it has changed."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Literal
 
-from binding import caps
+from binding import caps, links
 from binding.child import PlumbError, plumb
 from binding.codec import encode
 from binding.guard import Filter
+from binding.wiring import Wiring
 
 
 class Enforcer:
-    """What the kernel drops now."""
+    """What the kernel has been told."""
 
     def __init__(self) -> None:
         self._one_at_a_time = asyncio.Lock()
         self._filters: tuple[Filter, ...] | None = None
-        self.state: Literal["on", "off"] = "off"
+        self.wired: tuple[Wiring, ...] = ()
+        self.guard: Literal["on", "off"] = "off"
 
-    def forget(self) -> None:
-        """Enforce anew next time, whatever has been done."""
-        self._filters = None
+    async def wire(self, wirings: tuple[Wiring, ...], filters: tuple[Filter, ...]) -> str:
+        """Wire the NICs, then make the filters the whole guard.
+
+        Returns why the guard cannot be, or an empty string. Raises PlumbError where a NIC
+        cannot be wired, and all of it was undone.
+        """
+        if not wirings or (wirings == self.wired and all(map(_stands, wirings))):
+            self.wired = wirings
+            return await self.enforce(filters)
+        async with self._one_at_a_time:
+            self._filters, self.guard = None, "off"  # filters go with their links
+            actions = {"wire": encode(wirings)}
+            if filters:
+                actions["guard"] = encode(filters)
+            try:
+                await plumb(actions)
+            except PlumbError as error:
+                if error.action == "wire":
+                    raise
+                self.wired = wirings
+                return str(error)
+            self.wired, self._filters = wirings, filters
+            self.guard = "on" if filters else "off"
+            return ""
 
     async def enforce(self, filters: tuple[Filter, ...]) -> str:
         """Make these the whole guard; return why that cannot be, or an empty string."""
@@ -31,9 +54,13 @@ class Enforcer:
             if "NET_ADMIN" not in caps.permitted():
                 return "the sidecar lacks NET_ADMIN"
             try:
-                await plumb("guard", encode(filters))
+                await plumb({"guard": encode(filters)})
             except PlumbError as error:
-                self._filters, self.state = None, "off"
+                self._filters, self.guard = None, "off"
                 return str(error)
-            self._filters, self.state = filters, "on"
+            self._filters, self.guard = filters, "on"
             return ""
+
+
+def _stands(wiring: Wiring) -> bool:
+    return links.mtu(wiring.names.tap) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -89,12 +90,12 @@ class Ledger:
         if network in self._pages:
             self._warn(self._pages[network], text)
 
-    def served(self) -> dict[str, frozenset[Family]]:
-        """Return by network the families that we serve, as far as that is known."""
+    def served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:
+        """Return by network the families that we serve of these guests, as far as is known."""
         return {
             name: frozenset(family for family in _BOTH if family in page.serves)
             for name, page in self._pages.items()
-            if page.serves is not None
+            if page.serves is not None and page.guest in guests
         }
 
     def _divide(self, page: _Page, serves: list[int] | None) -> None:

@@ -1,39 +1,44 @@
 """The short-lived child that talks to the kernel: `python -m binding.plumb ACTION`.
 
-Its answer is one JSON value on stdout. It exits before anybody parses a guest's
-bytes, so NET_ADMIN and the memory of pyroute2 are held for a moment only.
+`snapshot` prints the pod's links (a Snapshot) and needs no privilege. `wire` wires the
+NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Filters on stdin (a
+tuple) the pod's whole guard. `wire guard` does both, a line of stdin for each, and stops
+at the first that fails. An answer is one line of JSON on stdout. It exits before anybody
+parses a guest's bytes, so NET_ADMIN and the memory of pyroute2 are held for a moment only.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import sys
 from errno import EPERM
 from pathlib import Path
 
-from binding import caps, codec
+from binding import caps, codec, no_openssl  # noqa: F401  # imported for what it keeps out
 from binding.guard import Filter
 from binding.wiring import Wiring
 
+_ACTIONS = (["wire"], ["guard"], ["wire", "guard"])
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one action; the exit code is 0 when it was done."""
-    parser = argparse.ArgumentParser(prog="python -m binding.plumb", description=__doc__)
-    actions = parser.add_subparsers(dest="action", required=True)
-    read = actions.add_parser("snapshot", help="print the pod's links (a Snapshot); no privilege")
-    read.add_argument("--resolv", type=Path, default=Path("/etc/resolv.conf"))
-    actions.add_parser("wire", help="wire the NICs on stdin (a tuple of Wiring), all or none")
-    actions.add_parser("guard", help="make the Filters on stdin (a tuple) the pod's whole guard")
-    arguments = parser.parse_args(argv)
-    match arguments.action:
-        case "snapshot":
-            return _snapshot(arguments.resolv)
-        case "wire":
-            return _wire(codec.decode(tuple[Wiring, ...], sys.stdin.read()))
-        case _:
-            return _guard(codec.decode(tuple[Filter, ...], sys.stdin.read()))
+
+def main(argv: list[str]) -> int:
+    """Do what is asked; the exit code is 0 when all of it was done."""
+    if argv[:1] == ["snapshot"] and len(argv) <= 2:
+        return _snapshot(Path((argv[1:] or ["/etc/resolv.conf"])[0]))
+    if argv not in _ACTIONS:
+        sys.stderr.write("usage: python -m binding.plumb snapshot [RESOLV_CONF] | [wire] [guard]\n")
+        return 2
+    caps.hold({"NET_ADMIN"})
+    for action in argv:
+        asked = sys.stdin.readline()
+        if action == "wire":
+            failed = _wire(codec.decode(tuple[Wiring, ...], asked))
+        else:
+            failed = _guard(codec.decode(tuple[Filter, ...], asked))
+        if failed:
+            return failed
+    return 0
 
 
 def _snapshot(resolv_conf: Path) -> int:
@@ -45,7 +50,6 @@ def _snapshot(resolv_conf: Path) -> int:
 
 
 def _wire(wirings: tuple[Wiring, ...]) -> int:
-    caps.hold({"NET_ADMIN"})
     stop = _Stop()
     from binding import wire  # noqa: PLC0415
     from binding.netlink import connect  # noqa: PLC0415
@@ -64,7 +68,6 @@ def _wire(wirings: tuple[Wiring, ...]) -> int:
 
 
 def _guard(filters: tuple[Filter, ...]) -> int:
-    caps.hold({"NET_ADMIN"})
     from binding import nfnetlink, nftables  # noqa: PLC0415
 
     try:
@@ -115,4 +118,4 @@ def _privilege(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

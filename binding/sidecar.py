@@ -92,7 +92,7 @@ async def _run(directory: Path, *, structured: bool) -> None:
 
 async def _snapshot(path: Path) -> Snapshot:
     """Read the pod; what a former process of this pod saved fills in what is gone by now."""
-    fresh = decode(Snapshot, await plumb("snapshot"))
+    fresh = decode(Snapshot, await plumb({"snapshot": ""}))
     snapshot = merged(fresh, statefile.load(path))
     statefile.save(path, snapshot)
     return snapshot

@@ -92,11 +92,6 @@ class Supervisor:
         if self._child is None and not self._guests and not self._closing:
             self._start()
 
-    def make_room(self) -> None:
-        """End a child without guests: its memory is wanted for plumb, which wires."""
-        if not self._guests:
-            self._end()
-
     async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
         """Serve exactly these guests; returns when their sockets are open.
 

@@ -36,7 +36,8 @@ def test_no_dependency_brings_a_package_of_our_name():
     [
         ("binding.sidecar", {"scapy", "pyroute2", "dhcp", "ra"}),
         ("binding.serve", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
-        ("binding.plumb", {"grpc", "scapy", "lxml"}),
+        ("binding.plumb", {"grpc", "scapy", "lxml", "argparse"}),
+        ("binding.wire", {"grpc", "scapy", "lxml", "_ssl", "unittest", "multiprocessing"}),
         ("binding.cli", {"grpc", "scapy", "lxml", "pyroute2", "asyncio"}),
     ],
 )

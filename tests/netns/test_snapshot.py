@@ -15,7 +15,7 @@ pytestmark = pytest.mark.netns
 
 
 def read(space: Netns, resolv: str = "/nonexistent", prefix: tuple[str, ...] = ()) -> Snapshot:
-    done = plumb(space, "snapshot", "--resolv", resolv, prefix=prefix)
+    done = plumb(space, "snapshot", resolv, prefix=prefix)
     assert done.returncode == 0, done.stderr
     return codec.decode(Snapshot, done.stdout)
 

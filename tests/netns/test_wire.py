@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 
 import pytest
 
-from binding import names
+from binding import codec, names
+from binding.guard import Filter
 from binding.wiring import Wiring
 from tests.bed.cable import cable
-from tests.bed.netns import Netns
+from tests.bed.netns import Netns, netns
 from tests.bed.pod import BLUE, pod
 from tests.bed.wait import until
 from tests.netns.pods import (
     FLAT,
     MAC,
     link,
+    plumb,
     veth,
 )
-from tests.netns.wirings import ADDRESSES, ETH0, links, wire
+from tests.netns.wirings import ADDRESSES, ETH0, PRIMARY, links, wire
 
 pytestmark = pytest.mark.netns
 
@@ -182,3 +185,45 @@ def test_nothing_leaves_the_pod_by_itself():
 
 
 # --- all or nothing -----------------------------------------------------------------------
+
+
+# --- with the guard -----------------------------------------------------------------------
+
+
+def both(inside, *filters):
+    asked = (codec.encode((PRIMARY,)), codec.encode(filters))
+    done = plumb(inside, "wire", "guard", stdin="\n".join(asked))
+    return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
+
+
+def test_one_run_wires_and_guards():
+    with veth() as (inside, _):
+        inside.ip(FLAT)
+        answers, code = both(inside, Filter("tap0", ("ra",)))
+        assert (answers[0]["wired"], answers[1], code) == (["eth0"], {"links": ["tap0"]}, 0)
+        assert "tap0" in inside.run("nft", "list", "ruleset")
+
+
+def test_a_guard_that_is_refused_leaves_the_wiring_and_says_so_after_it():
+    with veth() as (inside, _):
+        inside.ip(FLAT)
+        answers, code = both(inside, Filter("nolink", ("ra",)))
+        assert answers[0]["wired"] == ["eth0"]
+        assert "nolink" in answers[1]["step"]
+        assert code == 1
+        assert wire(inside) == {"wired": [], "adopted": ["eth0"]}
+
+
+def test_what_cannot_be_wired_is_not_guarded_either():
+    with netns("pod") as inside:
+        answers, code = both(inside, Filter("lo", ("ra",)))
+        assert ["no link eth0" in answer["error"] for answer in answers] == [True]
+        assert code == 1
+        assert not inside.run("nft", "list", "ruleset")
+
+
+def test_an_action_that_there_is_not_is_refused_before_anything_is_done():
+    with veth() as (inside, _):
+        done = plumb(inside, "guard", "wire", stdin="[]\n[]")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "usage" in done.stderr

@@ -124,7 +124,7 @@ def test_a_pod_without_the_link_says_which_links_there_are():
         assert "no link eth0, only lo" in wire(space)["error"]
 
 
-@pytest.mark.parametrize("delay", [0.1, 0.14, 0.17, 0.19, 0.21, 0.23, 0.26, 0.3])
+@pytest.mark.parametrize("delay", [0.06, 0.09, 0.11, 0.13, 0.15, 0.17, 0.2, 0.25])
 def test_a_terminated_run_leaves_all_or_nothing(delay):
     with veth() as (inside, _):
         inside.ip(FLAT)
