@@ -112,12 +112,12 @@ class GuestNetwork:
     @property
     def default4(self) -> Route | None:
         """The IPv4 default route that the pod has, if any."""
-        return next((r for r in self.routes if r.destination == IPv4Network("0.0.0.0/0")), None)
+        return _default(self.routes, 4)
 
     @property
     def default6(self) -> Route | None:
         """The IPv6 default route that the pod has, if any."""
-        return next((r for r in self.routes if r.destination == IPv6Network("::/0")), None)
+        return _default(self.routes, 6)
 
     @property
     def fqdn(self) -> str:
@@ -129,3 +129,10 @@ class GuestNetwork:
     def lladdr(self, address: Address) -> str | None:
         """Return the MAC that the pod knew for a gateway."""
         return dict(self.gateway_lladdrs).get(address)
+
+
+def _default(routes: tuple[Route, ...], family: Family) -> Route | None:
+    for route in routes:
+        if route.destination.prefixlen == 0 and route.destination.version == family:
+            return route
+    return None

@@ -89,8 +89,10 @@ def _resolve(state: State, guest: GuestNetwork, now: float) -> Step:
     gateway4, first = _try(state.gateway4, guest, now)
     gateway6, second = _try(state.gateway6, guest, now)
     probe, third = _try(state.probe, guest, now)
-    state = replace(state, gateway4=gateway4, gateway6=gateway6, probe=probe)
-    return state, first + second + third
+    sent = first + second + third
+    if sent:
+        state = replace(state, gateway4=gateway4, gateway6=gateway6, probe=probe)
+    return state, sent
 
 
 def _try(
@@ -111,7 +113,10 @@ def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
     router = decide(guest, state.gateway6, state.probe)
     if router.source == "virtual" and state.decide_by is not None and now < state.decide_by:
         return state, ()
-    before, state = state.router, replace(state, decide_by=None, router=router)
+    before = state.router
+    if before == router and state.decide_by is None:
+        return state, ()
+    state = replace(state, decide_by=None, router=router)
     if before is None and guest.migration_target and router.source != "virtual":
         # On the node it came from it may have been told the virtual one.
         state = replace(state, withdrawn=(Router(OUR_LINK_LOCAL, router.lladdr, "virtual"),))
@@ -167,21 +172,21 @@ def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: 
 def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Step:
     if state.rs is None or state.router is None:
         return state, ()
-    source, router, state = state.rs, state.router, replace(state, rs=None)
+    source, router = state.rs, state.router
     schedule: Schedule | None
     if source == UNSPECIFIED:
         if now < state.schedule.last + BETWEEN_MULTICASTS:
-            state = replace(state, schedule=state.schedule.sooner(now))
+            state = replace(state, rs=None, schedule=state.schedule.sooner(now))
             return state, (Exchange("RS", note="answered by the next RA to all nodes"),)
         to, schedule = ALL_NODES, state.schedule.multicast(now)
     else:
         to, schedule = source, state.schedule.unicast(now)
     if schedule is None:
-        return state, (Exchange("RS", note="too many"),)
+        return replace(state, rs=None), (Exchange("RS", note="too many"),)
     frame = advert.advertisement(
         guest, router, (to, guest.mac), deprecate=state.schedule.initial > 0
     )
-    state = replace(state, schedule=schedule, told=True)
+    state = replace(state, rs=None, schedule=schedule, told=True)
     return state, (Exchange("RS", "RA", frame, _note(state)),)
 
 
