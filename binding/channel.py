@@ -1,31 +1,42 @@
 """JSON messages, with file descriptors, between the hook server and its `serve` child.
 
 A SOCK_SEQPACKET pair: one message is one read, and the end of the peer is an empty one.
+A message of any size: what a pod of many NICs has to say goes by a file in memory.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import socket
 from collections.abc import Sequence
 from typing import Any
 
 Message = dict[str, Any]
-_LONGEST = 262_144
+_LONGEST = 65_536
+"""Bytes inline; the kernel's default for what a socket holds is three times as much."""
+_IN_FILE = b"\0"
+"""Stands for a message whose text is in the first descriptor."""
 _MOST_DESCRIPTORS = 128
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """Return both ends, neither blocking."""
-    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
-    for end in ends:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST)
-    return ends
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
 
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> bool:
     """Send without waiting; False when the peer is gone or does not keep up."""
     data = json.dumps(message, separators=(",", ":")).encode()
+    if len(data) <= _LONGEST:
+        return _send(channel, data, descriptors)
+    with open(os.memfd_create("message"), "w+b") as file:  # noqa: PTH123  # a descriptor
+        file.write(data)
+        file.flush()
+        return _send(channel, _IN_FILE, [file.fileno(), *descriptors])
+
+
+def _send(channel: socket.socket, data: bytes, descriptors: Sequence[int]) -> bool:
     try:
         socket.send_fds(channel, [data], descriptors)
     except (BlockingIOError, BrokenPipeError, ConnectionResetError):
@@ -44,4 +55,8 @@ def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
         return None
     if not data:
         return None
+    if data == _IN_FILE:
+        with open(descriptors.pop(0), "rb") as file:  # noqa: PTH123  # a descriptor
+            file.seek(0)
+            data = file.read()
     return json.loads(data), descriptors

@@ -1,0 +1,52 @@
+"""Messages between the two long-lived processes, over a real socket pair."""
+
+import os
+import socket
+
+import pytest
+
+from binding import channel
+
+
+@pytest.fixture
+def ends():
+    pair = channel.pair()
+    yield pair
+    for end in pair:
+        end.close()
+
+
+@pytest.mark.parametrize("size", [1, 60_000, 300_000, 3_000_000])
+def test_a_message_of_any_size_arrives_whole_with_its_descriptors(ends, size):
+    ours, theirs = ends
+    with socket.socket(socket.AF_UNIX) as one:
+        assert channel.send(ours, {"text": "x" * size}, [one.fileno()])
+        message, (copy,) = channel.receive(theirs)
+        assert message == {"text": "x" * size}
+        assert os.fstat(copy).st_ino == os.fstat(one.fileno()).st_ino
+        os.close(copy)
+
+
+def test_a_large_message_leaves_no_descriptor_open(ends):
+    ours, theirs = ends
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(3):
+        channel.send(ours, {"text": "x" * 300_000})
+        channel.receive(theirs)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_peer_that_does_not_keep_up_or_is_gone_is_said_so(ends):
+    ours, theirs = ends
+    while channel.send(ours, {"text": "x" * 30_000}):
+        pass
+    theirs.close()
+    assert not channel.send(ours, {})
+
+
+def test_the_end_of_the_peer_is_none_and_no_message_is_an_error(ends):
+    ours, theirs = ends
+    with pytest.raises(BlockingIOError):
+        channel.receive(ours)
+    theirs.close()
+    assert channel.receive(ours) is None
