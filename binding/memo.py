@@ -27,9 +27,7 @@ class Memo:
         if found is None:
             return None
         version = packet.dst.version
-        return replace(
-            found, frame=_renumbered(found.frame, packet.payload[_XID[version]], version)
-        )
+        return replace(found, frame=renumbered(found.frame, packet.payload[_XID[version]], version))
 
     def keep(self, packet: Packet, exchange: Exchange) -> None:
         """Remember an answer that was sent; silence costs little and is not kept."""
@@ -56,8 +54,8 @@ def _key(packet: Packet) -> tuple[object, ...]:
     return (*ends, *rest)
 
 
-def _renumbered(frame: bytes, now: bytes, version: int) -> bytes:
-    """Exchange the transaction id and correct the checksum for it (RFC 1624)."""
+def renumbered(frame: bytes, now: bytes, version: int) -> bytes:
+    """Return the frame with another transaction id, its checksum corrected (RFC 1624)."""
     at, checksum = _FRAME_XID[version], _CHECKSUM[version]
     # The checksum counts 16-bit words, DHCPv6's id has 24 bits and an odd place.
     even = at - at % 2

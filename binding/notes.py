@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from binding.again import Repeat
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -15,15 +17,6 @@ class Step:
     nic: tuple[bytes, ...]
     session: str
     """ra.session.State as JSON; opaque to all but `serve`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """A request that guests repeat to the byte, and what it is answered with."""
-
-    request: bytes
-    tap: tuple[bytes, ...]
-    nic: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,15 @@ class Received:
     partial_checksum: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A frame that came while `serve` started: to answer, or answered and to be noted."""
+
+    link: str
+    received: Received
+    answered: bool
+
+
 class Port:
     """One link's packet socket. Frames that we send are never received again."""
 

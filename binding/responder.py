@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 
-from binding import overheard
+from binding import again, overheard
 from binding.choice import BOTH, Choice
 from binding.codec import encode
 from binding.exchange import Exchange
 from binding.frame import ICMPV6, Packet, mac_bytes, parse
 from binding.guest import Address, Family, GuestNetwork
 from binding.memo import Memo
-from binding.notes import Notes, Repeat, Step
+from binding.notes import Notes, Step
 from binding.witness import Sight, Witness
 from dhcp import v4, v6
 from ra import session
+from ra.message import UNSPECIFIED
 
 _IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
 """Messages of DHCPv4 too; a log and a counter must tell them apart."""
 _QUIET = 1.0
 """Seconds to the next thing to do that are worth a rest."""
 _MOST_STEPS = 8
-_MOST_REPEATS = 4
 _MOST_HELD = 8
 """Requests that wait until it is known who serves the guest; its client repeats the others."""
 
@@ -42,6 +42,11 @@ class Output:
     def __add__(self, other: Output) -> Output:
         """Return this one, followed by the other."""
         return Output(self.tap + other.tap, self.nic + other.nic, self.exchanges + other.exchanges)
+
+    def without_replies(self) -> Output:
+        """Return what is left to do where the request itself has been answered."""
+        unasked = (one.frame for one in self.exchanges if one.frame and not one.request)
+        return replace(self, tap=tuple(unasked))
 
 
 @dataclass(slots=True)
@@ -59,7 +64,7 @@ class Responder:
     """Answers for one guest. Equal input and state give equal output.
 
     `decided` are the families that we serve, where `provider: auto` has found that out before;
-    `resumed` is the session of a former process.
+    `resumed` is the session of a former process, `repeats` what it could answer again.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Responder:
         now: float,
         decided: frozenset[Family] | None = None,
         resumed: session.State | None = None,
+        repeats: tuple[again.Repeat, ...] = (),
     ) -> None:
         self.guest = guest
         self.counters: Counter[str] = Counter()
@@ -76,11 +82,13 @@ class Responder:
         self._part: _Part | None = None
         self._held: deque[Packet] = deque(maxlen=_MOST_HELD)
         self._here = False
-        self._repeats: dict[bytes, Repeat] = {}
+        self._repeats = again.Repeats()
         self._settle(now)
         if resumed is not None and self._part is not None:
             self._part.session = resumed
             self._here = resumed.active
+            for repeat in repeats:
+                self._repeats.keep(repeat)
 
     @property
     def router(self) -> session.Router | None:
@@ -112,6 +120,9 @@ class Responder:
 
     def from_guest(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Answer a frame that the guest sent into its tap."""
+        known = self._repeats.solicitation(frame, partial_checksum=partial_checksum)
+        if known is not None and (output := self._again(known, now)):
+            return output
         packet = parse(frame, partial_checksum=partial_checksum)
         if packet is None:
             self.counters["malformed"] += 1
@@ -125,7 +136,11 @@ class Responder:
             self._held.append(packet)
             return settled
         answer = self._answer(self._part, packet, now)
-        self._learn(frame, answer)
+        learned = again.repeat(
+            frame, answer.exchanges, answer.nic, partial_checksum=partial_checksum
+        )
+        if learned is not None and packet.src != UNSPECIFIED:
+            self._repeats.keep(learned)
         return settled + answer
 
     def notes(self, now: float) -> Notes | None:
@@ -142,7 +157,7 @@ class Responder:
             tap = tuple(one.frame for one in actions if isinstance(one, Exchange) and one.frame)
             nic = tuple(one.frame for one in actions if isinstance(one, session.Solicit))
             steps.append(Step(at, tap, nic, encode(state)))
-        known = encode(part.session), tuple(steps), tuple(self._repeats.values())
+        known = encode(part.session), tuple(steps), self._repeats.all
         return Notes(self.guest.network, self.guest.tap, self.guest.nic, *known)
 
     @property
@@ -189,7 +204,7 @@ class Responder:
         ours = self._choice.ours
         if ours is None or (self._part is not None and ours == self._ours):
             return Output()
-        self._ours = ours
+        self._ours, self._repeats = ours, again.Repeats()
         told = _share(self.guest, ours)
         witness = Witness(self.guest, BOTH - ours)
         self._part = part = _Part(told, session.start(told, now), witness, Memo())
@@ -231,13 +246,16 @@ class Responder:
             part.memo.keep(packet, answer)
         return answer
 
-    def _learn(self, frame: bytes, answer: Output) -> None:
-        """Remember what a guest asks again and again in the same words: its router's MAC."""
-        replies = [(exchange.reply, exchange.warning) for exchange in answer.exchanges]
-        if replies == [("NA", False)]:
-            if len(self._repeats) >= _MOST_REPEATS:
-                self._repeats.clear()
-            self._repeats[frame] = Repeat(frame, answer.tap, answer.nic)
+    def _again(self, known: again.Repeat, now: float) -> Output | None:
+        """Answer an RS as before: its client waits, and a session has little to add."""
+        if self._part is None or known.answer.reply != "RA":
+            return None
+        state = session.again(self._part.session, now)
+        if state is None:
+            return None
+        self._part.session = state
+        self._count(known.answer)
+        return Output((known.answer.frame,), (), (known.answer,))
 
     def _see(self, sight: Sight) -> Output:
         self.counters[sight.counted] += 1
@@ -246,6 +264,8 @@ class Responder:
     def _advance(
         self, part: _Part, state: session.State, actions: tuple[session.Action, ...]
     ) -> Output:
+        if session.told(state) != session.told(part.session):
+            self._repeats.forget_solicitations()
         part.session = state
         exchanges = tuple(action for action in actions if isinstance(action, Exchange))
         for exchange in exchanges:

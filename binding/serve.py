@@ -20,7 +20,8 @@ from binding import bpf, caps, channel, lean  # noqa: F401  # lean before what i
 from binding.codec import decode, encode
 from binding.exchange import Exchange
 from binding.guest import GuestNetwork
-from binding.port import Port, Received
+from binding.notes import Notes
+from binding.port import Heard, Port, Received
 from binding.responder import Responder
 from binding.served import Served
 from ra.session import State
@@ -46,6 +47,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until the parent closes its end, or until there is nothing to do."""
+        channel.send(self._control, {"op": "ready"})
         while True:
             for key, _ in self._selector.select(self._timeout()):
                 if key.data is None:
@@ -88,11 +90,14 @@ class Server:
         names, sockets = list(self._ports), [p.socket.fileno() for p in self._ports.values()]
         reply = {"op": "serving", "number": message["number"], "sockets": names}
         channel.send(self._control, reply, sockets)
-        for link, frame, partial_checksum in message["first"]:
-            # What woke us had to be read to be seen.
-            one, port = self._selector.get_key(self._ports[link].socket).data
-            self._read(one, port, (Received(bytes.fromhex(frame), partial_checksum),))
+        self._heard_before(decode(tuple[Heard, ...], message["heard"]))
         return True
+
+    def _heard_before(self, frames: tuple[Heard, ...]) -> None:
+        """Take the frames that came while we started."""
+        for each in frames:
+            one, port = self._selector.get_key(self._ports[each.link].socket).data
+            one.receive(port, each.received, self._heard, answered=each.answered)
 
     def _serve(
         self, guests: tuple[GuestNetwork, ...], handed: dict[str, int], message: channel.Message
@@ -121,16 +126,10 @@ class Server:
         before = self._served.get(guest.network)
         if before is not None and before.responder.guest == guest:
             return Served(before.responder, tap, nic, before.quiet, before.events)
-        decided = message["decided"].get(guest.network)
-        noted = message["sessions"].get(guest.network)
-        resumed = None if noted is None else decode(State, noted)
+        responder, resumed, left = _responder(guest, message)
         here = before is not None and before.responder.here
-        if resumed is not None and guest.network in message["changed"]:
-            here, resumed = resumed.active, None
-        responder = Responder(
-            guest, time.monotonic(), None if decided is None else frozenset(decided), resumed
-        )
-        quiet = guest.migration_target and not here and resumed is None
+        here = here or (left is not None and left.active and not resumed)
+        quiet = guest.migration_target and not here and left is None
         served = Served(responder, tap, nic, quiet, missing)
         if here:
             served.tell(time.monotonic())
@@ -199,6 +198,26 @@ class Server:
             one.listen(now, at_rest=False)
         self._heard = now
         return False
+
+
+def _responder(
+    guest: GuestNetwork, message: channel.Message
+) -> tuple[Responder, bool, State | None]:
+    """Return a responder, whether it goes on where a former one left, and that one's state.
+
+    A guest that is told something else now starts anew.
+    """
+    now = time.monotonic()
+    decided = message["decided"].get(guest.network)
+    ours = None if decided is None else frozenset(decided)
+    noted = message["notes"].get(guest.network)
+    if noted is None:
+        return Responder(guest, now, ours), False, None
+    notes = decode(Notes, noted)
+    state = decode(State, notes.session)
+    if guest.network in message["changed"]:
+        return Responder(guest, now, ours), False, state
+    return Responder(guest, now, ours, state, notes.repeats), True, state
 
 
 def main() -> None:

@@ -26,8 +26,10 @@ class Served:
     """Arriving by migration: the filter still passes everything, to see the first frame."""
     events: list[Exchange] = field(default_factory=list)
 
-    def receive(self, port: Port, received: Received, now: float) -> None:
-        """Take one frame of either port."""
+    def receive(
+        self, port: Port, received: Received, now: float, *, answered: bool = False
+    ) -> None:
+        """Take one frame of either port; one that is answered already, for the record only."""
         frame, partial = received.frame, received.partial_checksum
         if port is not self.tap:
             self._put(self.responder.from_network(frame, now, partial_checksum=partial))
@@ -38,7 +40,10 @@ class Served:
             self.quiet = False
             port.restrict(bpf.program(bpf.GUEST_RULES))
             self._put(self.responder.arrived(frame, now))
-        self._put(self.responder.from_guest(frame, now, partial_checksum=partial))
+        output = self.responder.from_guest(frame, now, partial_checksum=partial)
+        if answered:
+            output = output.without_replies()
+        self._put(output)
 
     def tell(self, now: float) -> None:
         """Tell a guest that is there already what is new."""

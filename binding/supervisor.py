@@ -14,13 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from binding import channel
 from binding.codec import decode, encode
 from binding.guest import GuestNetwork
 from binding.notes import Notes
-from binding.port import Port, Received
+from binding.port import Heard, Port
 from binding.rest import Rest
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class Supervisor:
     @property
     def resting(self) -> bool:
         """Whether all is quiet, so that no child is needed."""
-        return self._rest is not None
+        return self._rest is not None and self._child is None
 
     @property
     def pid(self) -> int | None:
@@ -132,7 +133,7 @@ class Supervisor:
         self._stop_resting()
         self._keep({})
 
-    def _tell(self, first: tuple[tuple[str, Received], ...] = ()) -> None:
+    def _tell(self, heard: tuple[Heard, ...] = ()) -> None:
         known = [port for link, port in self._ports.items() if link in self._links()]
         self._asked += 1
         message = {
@@ -140,9 +141,9 @@ class Supervisor:
             "number": self._asked,
             "guests": encode(self._guests),
             "decided": self._decided,
-            "sessions": {note.network: note.session for note in self._notes},
+            "notes": {note.network: encode(replace(note, steps=())) for note in self._notes},
             "changed": self._changed,
-            "first": [(link, one.frame.hex(), one.partial_checksum) for link, one in first],
+            "heard": encode(heard),
             "sockets": [port.link for port in known],
         }
         # A child that dies of its notes must not find them again.
@@ -162,9 +163,13 @@ class Supervisor:
             return
         if received is None:
             self._ended()
-            return
-        message, descriptors = received
+        else:
+            self._take(*received)
+
+    def _take(self, message: channel.Message, descriptors: list[int]) -> None:
         match message["op"]:
+            case "ready" if self._rest is not None:
+                self._tell(self._stop_resting())
             case "serving":
                 self._keep(dict(zip(message["sockets"], descriptors, strict=True)))
                 self._settle(message["number"])
@@ -201,7 +206,8 @@ class Supervisor:
         if self._closing:
             return
         if self._notes:
-            self._rest = Rest(self._notes, self._ports, self._wake)
+            self._rest = Rest(self._notes, self._ports, self._start)
+            self._notes = ()
             return
         lived = time.monotonic() - self._started
         self._quick_ends = 0 if lived > _LONG_LIVED else self._quick_ends + 1
@@ -214,18 +220,15 @@ class Supervisor:
         if self._closing or self._child is not None:
             return
         self._start()
-        if self._guests:
+        if self._guests and self._rest is None:
             self._tell()
 
-    def _wake(self, first: tuple[tuple[str, Received], ...]) -> None:
-        self._stop_resting()
-        self._start()
-        self._tell(first)
-
-    def _stop_resting(self) -> None:
-        if self._rest is not None:
-            self._notes = self._rest.end()
-            self._rest = None
+    def _stop_resting(self) -> tuple[Heard, ...]:
+        if self._rest is None:
+            return ()
+        self._notes, heard = self._rest.end()
+        self._rest = None
+        return heard
 
     def _end(self, patience: float = 0.0) -> int | None:
         if self._child is None:

@@ -32,7 +32,7 @@ from ra.watch import from_network
 
 __all__ = [
     "Action", "Router", "Solicit", "State", "Step",
-    "due", "from_guest", "from_network", "gateways", "router", "start", "wake_at",
+    "again", "due", "from_guest", "from_network", "gateways", "router", "start", "told", "wake_at",
 ]  # fmt: skip
 
 
@@ -93,6 +93,25 @@ def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: fl
     if packet.payload[0] == NEIGHBOR_SOLICITATION:
         return _neighbor_solicitation(state, guest, packet, now)
     return state, ()
+
+
+def told(state: State) -> tuple[object, ...]:
+    """Return all of a state that an answer to the guest's solicitations depends on."""
+    gateway = state.gateway6
+    deprecates = state.schedule.initial > 0
+    return state.router, gateway and gateway.lladdr, deprecates
+
+
+def again(state: State, now: float) -> State | None:
+    """Return the state after one more RS that is answered as before, while `told` is equal.
+
+    None where that cannot be said without looking closer.
+    """
+    waits = state.rs is not None or state.ns is not None
+    if waits or not state.active or _seek(state) is not state:
+        return None
+    schedule = state.schedule.unicast(now)
+    return None if schedule is None else replace(state, schedule=schedule)
 
 
 def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from binding.notes import Notes, Repeat, Step
+from binding.again import Repeat
+from binding.exchange import Exchange
+from binding.notes import Notes, Step
 from binding.port import Port
 from binding.rest import Rest
 
@@ -37,16 +39,23 @@ def notes(**known):
 
 
 def resting(links, note, act, seconds=0.3):
-    """Rest for a while; returns what woke it and the notes at the end."""
+    """Rest for a while; returns how often it woke somebody, the notes at the end, what came."""
     woken = []
 
     async def run():
-        rest = Rest((note,), links.ports, woken.append)
+        rest = Rest((note,), links.ports, lambda: woken.append(1))
         act()
         await asyncio.sleep(seconds)
         return rest.end()
 
-    return woken, asyncio.run(run())
+    (left,), came = asyncio.run(run())
+    return len(woken), left, [(one.link, one.received.frame, one.answered) for one in came]
+
+
+def known(request, reply, nic=()):
+    """What is remembered of a solicitation."""
+    names = {b"NA": ("NS", "NA"), b"RA": ("RS", "RA")}[reply]
+    return Repeat(request, partial_checksum=False, answer=Exchange(*names, reply), nic=nic)
 
 
 def heard(end):
@@ -68,7 +77,7 @@ def test_a_planned_frame_goes_out_at_its_time_and_the_notes_move_on(links):
         Step(later(0.1), (b"RA",), (b"NS",), "after the first"),
         Step(later(60), (b"later",), (), "after the second"),
     )
-    woken, (after,) = resting(links, notes(steps=plan), lambda: None)
+    woken, after, _ = resting(links, notes(steps=plan), lambda: None)
     assert (heard(links.guest), heard(links.network)) == ([b"RA"], [b"NS"])
     assert not woken
     assert (after.session, after.steps) == ("after the first", plan[1:])
@@ -76,46 +85,62 @@ def test_a_planned_frame_goes_out_at_its_time_and_the_notes_move_on(links):
 
 def test_the_end_of_the_plan_wakes_whoever_makes_the_next(links):
     plan = (Step(later(0.1), (b"RA",), (), "after"),)
-    woken, _ = resting(links, notes(steps=plan), lambda: None)
-    assert woken == [()]
+    assert resting(links, notes(steps=plan), lambda: None)[0] == 1
 
 
-def test_a_repeated_request_is_answered_and_wakes_nobody(links):
-    known = (Repeat(b"NS", (b"NA",), (b"NS of the gateway",)),)
-    woken, _ = resting(links, notes(repeats=known), lambda: links.guest.send(b"NS"))
+def test_the_guest_that_verifies_its_router_is_answered_and_wakes_nobody(links):
+    repeats = (known(b"NS", b"NA", (b"NS of the gateway",)),)
+    woken, _, came = resting(links, notes(repeats=repeats), lambda: links.guest.send(b"NS"))
     assert (heard(links.guest), heard(links.network)) == ([b"NA"], [b"NS of the gateway"])
-    assert not woken
+    assert (woken, came) == (0, [])
 
 
-def test_any_other_frame_wakes_with_that_frame_and_leaves_the_rest_in_the_socket(links):
+def test_the_guest_that_begins_anew_is_answered_and_the_successor_is_told(links):
+    repeats = (known(b"RS", b"RA"),)
+    woken, _, came = resting(links, notes(repeats=repeats), lambda: links.guest.send(b"RS"))
+    assert heard(links.guest) == [b"RA"]
+    assert (woken, came) == (1, [("tap0", b"RS", True)])
+
+
+def test_any_other_frame_waits_for_the_successor_while_what_is_known_is_answered(links):
     def act():
-        links.guest.send(b"DISCOVER")
-        links.guest.send(b"SOLICIT")
+        for frame in (b"DISCOVER", b"RS", b"SOLICIT"):
+            links.guest.send(frame)
 
-    async def run():
-        woken = []
-        rest = Rest((notes(),), links.ports, lambda first: (woken.append(first), rest.end()))
-        act()
-        await asyncio.sleep(0.2)
-        return woken
+    woken, _, came = resting(links, notes(repeats=(known(b"RS", b"RA"),)), act)
+    assert heard(links.guest) == [b"RA"]
+    assert woken == 1
+    assert came == [
+        ("tap0", b"DISCOVER", False),
+        ("tap0", b"RS", True),
+        ("tap0", b"SOLICIT", False),
+    ]
 
-    ((frame,),) = asyncio.run(run())
-    assert (frame[0], frame[1].frame) == ("tap0", b"DISCOVER")
-    assert links.ports["tap0"].socket.recv(2000) == b"SOLICIT"
+
+def test_what_comes_in_on_the_nic_is_no_request_of_the_guest(links):
+    repeats = (known(b"RS", b"RA"),)
+    woken, _, came = resting(links, notes(repeats=repeats), lambda: links.network.send(b"RS"))
+    assert not heard(links.guest)
+    assert (woken, came) == (1, [("eth0-nic", b"RS", False)])
 
 
 def test_a_flood_of_repeats_is_for_serve_to_judge(links):
-    known = (Repeat(b"NS", (b"NA",), ()),)
-
-    async def run():
-        woken = []
-        rest = Rest(
-            (notes(repeats=known),), links.ports, lambda first: (woken.append(first), rest.end())
-        )
+    def act():
         for _ in range(50):
             links.guest.send(b"NS")
-        await asyncio.sleep(0.2)
-        return woken
 
-    assert len(asyncio.run(run())) == 1
+    woken, _, came = resting(links, notes(repeats=(known(b"NS", b"NA"),)), act)
     assert len(heard(links.guest)) <= 5
+    assert woken == 1
+    assert len(came) >= 45
+
+
+def test_a_flood_fills_no_memory_and_its_end_waits_in_the_socket(links):
+    def act():
+        for number in range(100):
+            links.guest.send(b"%d" % number)
+
+    links.guest.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    _, _, came = resting(links, notes(), act)
+    assert len(came) == 64
+    assert links.ports["tap0"].socket.recv(2000) == b"64"

@@ -1,11 +1,13 @@
 """A guest that has what it needs costs next to nothing, and is answered all the same."""
 
+import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.processes import family, threads, wakeups
 from tests.bed.wait import until
@@ -14,6 +16,7 @@ from tests.netns.guests import started
 pytestmark = pytest.mark.netns
 
 MIB = 1024
+ACK = bytes((53, 1, 5))
 
 
 def processes(side):
@@ -67,6 +70,32 @@ def test_a_request_wakes_a_successor_that_answers_it_without_privilege():
         until(lambda: "RENEWING" in last(), "the renewal is answered", 5)
         serve = processes(begun.sidecar)["serve"]["pid"]
         assert "CapPrm:\t0000000000000000" in Path(f"/proc/{serve}/status").read_text()
+
+
+def acks(frames):
+    return [frame for frame in frames if frame[23:24] == b"\x11" and frame[282:285] == ACK]
+
+
+def test_what_a_guest_asked_before_is_answered_once_and_at_rest():
+    """Its successor is woken all the same, counts it and says so in the log."""
+    with at_rest() as (begun, program), capture(begun.guest, "eth0") as tap:
+        program.renew()
+        until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+        counted = begun.sidecar.status()["guests"][0]["counters"]["REQUEST"]
+        before = len(acks(tap.read().received))
+        begun.sidecar.process.send_signal(signal.SIGSTOP)  # for the clock to start with its wake
+        program.renew()
+        time.sleep(0.2)
+        begun.sidecar.process.send_signal(signal.SIGCONT)
+        until(lambda: len(acks(tap.read().received)) > before, "ACK", 0.15)
+        until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
+
+        def counters():
+            return begun.sidecar.status()["guests"][0]["counters"]
+
+        until(lambda: counters()["REQUEST"] == counted + 1, "the request is counted", 3)
+        assert len(acks(tap.read().received)) == before + 1
 
 
 def test_rest_goes_on_after_every_request():

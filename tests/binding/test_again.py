@@ -1,0 +1,190 @@
+"""A repeated request gets the answer that would be built, and nothing else passes for one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from binding.again import repeat
+from binding.frame import checksum, parse
+from binding.responder import Responder
+from tests.binding.test_codec import GUEST
+from tests.ra.nd_wire import NEW_MAC, OLD_MAC, VIRTUAL, lladdr, na, nd, ns, rs, vector
+from tests.ra.nd_wire import guest as nd_guest
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+
+
+def stored(name):
+    lines = (VECTORS / name).read_text().splitlines()
+    return bytes.fromhex("".join(line for line in lines if line[0] != "#"))
+
+
+def whole(frame):
+    """Return the frame with its checksums filled in."""
+    made = bytearray(frame)
+    if made[12:14] == b"\x08\x00":
+        made[24:26] = bytes(2)
+        made[24:26] = checksum(bytes(made[14:34])).to_bytes(2, "big")
+        addresses, at, udp = bytes(made[26:34]), 34, 40
+    else:
+        addresses, at, udp = bytes(made[22:54]), 54, 60
+    made[udp : udp + 2] = bytes(2)
+    segment = bytes(made[at:])
+    pseudo = addresses + len(segment).to_bytes(4, "big") + (17).to_bytes(4, "big")
+    made[udp : udp + 2] = checksum(pseudo + segment).to_bytes(2, "big")
+    return bytes(made)
+
+
+DISCOVER = whole(stored("v4/dhclient-discover.hex"))
+SOLICIT = whole(stored("v6/dhclient-solicit.hex"))
+REQUESTS = pytest.mark.parametrize("first", [DISCOVER, SOLICIT], ids=["DHCPv4", "DHCPv6"])
+XID = {DISCOVER: slice(46, 50), SOLICIT: slice(63, 66)}
+
+
+def responder(frame):
+    packet = parse(frame)
+    return Responder(replace(GUEST, mac=packet.src_mac, provider="in-pod"), 0.0)
+
+
+def built(frame):
+    """Return the reply that a responder makes which has heard nothing before."""
+    return next(one.frame for one in responder(frame).from_guest(frame, 0.0).exchanges)
+
+
+def learned(frame):
+    answers = responder(frame).from_guest(frame, 0.0)
+    return repeat(frame, answers.exchanges, (), partial_checksum=False)
+
+
+def edited(frame, at, value):
+    return frame[:at] + value + frame[at + len(value) :]
+
+
+@REQUESTS
+@given(xid=st.binary(min_size=4, max_size=4))
+def test_another_transaction_gets_the_answer_that_would_be_built(first, xid):
+    place = XID[first]
+    again = whole(edited(first, place.start, xid[: place.stop - place.start]))
+    assert learned(first).reply(again, partial_checksum=False) == built(again)
+
+
+@pytest.mark.parametrize(
+    ("first", "at", "value"),
+    [
+        pytest.param(DISCOVER, 18, b"\xab\xcd", id="IPv4 identification"),
+        pytest.param(DISCOVER, 50, b"\x00\x09", id="seconds"),
+        pytest.param(SOLICIT, 15, b"\x0a\xbc\xde", id="flow label"),
+    ],
+)
+def test_what_no_answer_depends_on_makes_no_other_request(first, at, value):
+    again = whole(edited(first, at, value))
+    assert learned(first).reply(again, partial_checksum=False) == built(again)
+
+
+@REQUESTS
+def test_any_other_octet_makes_another_request(first):
+    kept = learned(first)
+    aside = {DISCOVER: {18, 19, 24, 25, 40, 41, *range(46, 52)}}.get(
+        first, {15, 16, 17, 60, 61, *range(63, 66)}
+    )
+    for at in set(range(len(first))) - aside:
+        other = whole(edited(first, at, bytes([first[at] ^ 0x55])))
+        assert kept.reply(other, partial_checksum=False) is None, at
+
+
+@REQUESTS
+def test_a_wrong_checksum_is_no_request(first):
+    udp = 40 if first is DISCOVER else 60
+    broken = edited(first, udp, bytes([first[udp] ^ 1]))
+    assert learned(first).reply(broken, partial_checksum=False) is None
+
+
+@REQUESTS
+def test_a_checksum_that_the_hardware_fills_in_is_another_kind_of_request(first):
+    assert learned(first).reply(first, partial_checksum=True) is None
+
+
+@REQUESTS
+@given(data=st.data())
+def test_no_octets_at_all_make_it_fail(first, data):
+    cut = data.draw(st.integers(0, len(first)))
+    noise = data.draw(st.binary(max_size=60))
+    learned(first).reply(first[:cut] + noise, partial_checksum=False)
+
+
+# --- router and neighbour solicitations ---------------------------------------------------
+
+RS = nd(rs(lladdr(1, nd_guest().mac)))
+NS = nd(ns(VIRTUAL, lladdr(1, nd_guest().mac)), dst=VIRTUAL, dst_mac=OLD_MAC)
+
+
+@pytest.fixture
+def settled():
+    """A responder whose gateway is known and whose first RAs are out."""
+    one = Responder(nd_guest(), 0.0)
+    one.from_guest(RS, 0.0)
+    one.from_network(vector("na-kernel-solicited"), 0.1)
+    one.from_network(vector("arp-kernel-reply"), 0.1)
+    now = 0.2
+    while (at := one.wake_at) is not None and at < 100:
+        now = max(now, at)
+        one.due(now)
+    return one
+
+
+def replies(one, frame, now):
+    return [(x.request, x.reply, x.frame) for x in one.from_guest(frame, now).exchanges]
+
+
+def test_the_second_rs_gets_the_same_ra_and_is_counted(settled):
+    first, second = (replies(settled, RS, now) for now in (100, 101))
+    assert first == second
+    assert first[0][:2] == ("RS", "RA")
+    assert settled.counters["RA"] >= 3
+    assert settled.counters["RS"] == 3
+
+
+def test_a_storm_of_the_same_rs_is_answered_within_bounds(settled):
+    answered = [replies(settled, RS, 100 + n / 1000) for n in range(1000)]
+    assert sum(1 for exchanges in answered if exchanges[0][1] == "RA") <= 9
+
+
+def test_an_rs_from_the_unspecified_address_is_not_remembered(settled):
+    frame = nd(rs(), src="::")
+    settled.from_guest(frame, 100)
+    notes = settled.notes(100)
+    assert notes is None or frame not in [one.request for one in notes.repeats]
+
+
+def test_a_gateway_that_moved_is_not_answered_for_with_its_former_mac(settled):
+    before = replies(settled, RS, 100), replies(settled, NS, 100)
+    settled.from_network(na("fd00:10:244:1::1", NEW_MAC, 0x20), 101)
+    now = 101.0
+    while (at := settled.wake_at) is not None and at < 160:
+        now = max(now, at)
+        settled.due(now)
+    notes = settled.notes(now + 1)
+    assert notes is not None
+    old = [one.request for one in notes.repeats if one.answer.reply in ("RA", "NA")]
+    assert not old
+    after = replies(settled, RS, 200), replies(settled, NS, 200)
+    assert [OLD_MAC in one[0][2][6:12].hex(":") for one in before] == [True, True]
+    assert [NEW_MAC in one[0][2][6:12].hex(":") for one in after] == [True, True]
+
+
+def test_notes_carry_what_was_asked_to_the_successor(settled):
+    settled.from_guest(RS, 100)
+    notes = settled.notes(110)
+    assert [one.request for one in notes.repeats] == [RS]
+    successor = Responder(nd_guest(), 111.0, None, settled._part.session, notes.repeats)
+    assert replies(successor, RS, 112) == replies(settled, RS, 112)
+
+
+def test_a_guest_of_many_words_fills_no_memory():
+    one = responder(DISCOVER)
+    for number in range(100):
+        one.from_guest(whole(edited(DISCOVER, len(DISCOVER) - 2, number.to_bytes(2, "big"))), 0.0)
+    assert len(one._repeats.all) <= 8
