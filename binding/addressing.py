@@ -33,21 +33,20 @@ def routes(link: Link, own: Collection[Interface], override: Override) -> tuple[
     """Return the guest's routes, one per destination, gateways outside its subnets first.
 
     `own` are the guest's addresses; a family without one has no routes of the pod's.
-    Connected subnets are left out.
+    Connected subnets are left out, also the pod's where the guest has other addresses.
     """
     subnets = {address.network for address in own}
     families = {address.version for address in own}
-    pod = [one for one in _wanted(link.routes, subnets) if one.destination.version in families]
+    connected = subnets | {address.network for address in link.addresses}
+    pod = [one for one in _wanted(link.routes, connected) if one.destination.version in families]
     kept = tuple(route for route in pod if _is_default(route))
     others = tuple(route for route in pod if not _is_default(route))
     # Of equal destinations the first counts: what is given here, then the pod's.
     found = (*_given(override), *(others if override.routes is None else ()), *kept)
     if override.default_route is False:
         found = tuple(route for route in found if not _is_default(route))
-    unique: dict[Network, Route] = {}
-    for route in (*_reaching(found, subnets), *found):
-        unique.setdefault(route.destination, route)
-    return tuple(unique.values())
+    found = _first_of_each(found)
+    return _first_of_each((*_reaching(found, subnets), *found))
 
 
 def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, str], ...]:
@@ -98,6 +97,13 @@ def _wanted(known: Iterable[Route], subnets: Iterable[Network]) -> tuple[Route, 
         if not (route.gateway is None and route.destination in connected)
         and not (route.destination.version == 6 and route.destination.is_link_local)
     )
+
+
+def _first_of_each(known: Iterable[Route]) -> tuple[Route, ...]:
+    unique: dict[Network, Route] = {}
+    for route in known:
+        unique.setdefault(route.destination, route)
+    return tuple(unique.values())
 
 
 def _is_default(route: Route) -> bool:

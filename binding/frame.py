@@ -92,6 +92,8 @@ def _ipv6(frame: bytes, *, partial_checksum: bool) -> Packet | None:
         return None
     ends = IPv6Address(packet[8:24]), IPv6Address(packet[24:40])
     segment = packet[40 : 40 + length]
+    if packet[6] == UDP and segment[6:8] == b"\0\0" and not partial_checksum:
+        return None  # RFC 8200 section 8.1
     return _upper(frame, segment, ends, packet[7], packet[6], unchecked=partial_checksum)
 
 

@@ -50,8 +50,9 @@ _FRAME_XID = {4: 14 + 20 + 8 + 4, 6: 14 + 40 + 8 + 1}
 def _key(packet: Packet) -> tuple[object, ...]:
     aside = _SET_ASIDE[packet.dst.version]
     rest = packet.payload[: aside.start], packet.payload[aside.stop :]
-    ends = packet.src_mac, packet.dst_mac, packet.src, packet.dst, packet.sport
-    return (*ends, *rest)
+    ports = packet.sport, packet.dport
+    ends = packet.src_mac, packet.dst_mac, packet.src, packet.dst, *ports
+    return (*ends, len(packet.payload), *rest)
 
 
 def renumbered(frame: bytes, now: bytes, version: int) -> bytes:

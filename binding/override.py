@@ -28,7 +28,7 @@ class Override:
     ipv4: Literal["dhcp", "off"] | None = None
     ipv6: Literal["dhcp", "slaac", "both", "off"] | None = None
     addresses: tuple[IPv4Interface | IPv6Interface, ...] | None = None
-    """Instead of the pod's, whose routes then count no more."""
+    """Instead of the pod's, whose connected subnets then count no more; its gateways stay."""
     gateways: tuple[Address, ...] | None = None
     """At most one per family, for the default route of that family."""
     dns: tuple[Address, ...] | None = None

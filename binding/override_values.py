@@ -89,6 +89,10 @@ def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:  # noqa
     built = _list(value, advice, lambda item: ip_interface(_slash(item)))
     for one in built:
         _unicast(one.ip, advice)
+        if not _is_host(one):
+            raise ValueError(f"no host can have {one}; {advice}")
+    if len({one.ip for one in built}) < len(built):
+        raise ValueError(f"an address is given twice; {advice}")
     return built
 
 
@@ -202,6 +206,18 @@ def _ascii(value: Any) -> str:  # noqa: ANN401  # JSON
 
 def _printable(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
+
+
+def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
+    """Say whether a host can have it: the likeliest mistake is to give the subnet."""
+    network = one.network
+    edges = [network.network_address]
+    if isinstance(one, IPv4Interface):
+        if one.ip.is_reserved or one.ip.packed[0] == 0:
+            return False
+        edges.append(network.broadcast_address)
+    # In /31 and /127 both ends are hosts' (RFC 3021, RFC 6164).
+    return network.prefixlen >= network.max_prefixlen - 1 or one.ip not in edges
 
 
 def _slash(value: Any) -> str:  # noqa: ANN401  # JSON

@@ -28,10 +28,11 @@ _WORDS = {_OFFER: "OFFER", _ACK: "ACK", _NAK: "NAK"}
 def server_identifier(guest: GuestNetwork) -> IPv4Address:
     """Return the address that the guest knows its server by (option 54).
 
-    The default gateway: the guest can reach it and never has it itself, and what it
-    sends there is answered at the tap. Without one, a fixed address.
+    The default gateway, or that of another route: the guest can reach it and never has it
+    itself, and what it sends there is answered at the tap. Without one, a fixed address.
     """
-    return default_gateway(guest) or DUMMY
+    others = (r.gateway for r in guest.routes if isinstance(r.gateway, IPv4Address))
+    return default_gateway(guest) or next(others, DUMMY)
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
@@ -64,10 +65,11 @@ def _refusal(packet: Packet, request: Request, guest: GuestNetwork) -> str:
 
 
 def _discover(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
-    first = guest.ipv4[0]
+    wanted = (address for address in guest.ipv4 if address.ip == request.requested)
+    address = next(wanted, guest.ipv4[0])
     if 80 in request.options:  # RFC 4039
-        return _give(_ACK, first, request, guest, "rapid commit")
-    return _give(_OFFER, first, request, guest, "")
+        return _give(_ACK, address, request, guest, "rapid commit")
+    return _give(_OFFER, address, request, guest, "")
 
 
 def _request(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
@@ -94,15 +96,18 @@ def _inform(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     if not _is_host(to):
         return Exchange("INFORM", note=f"no answer can go to {to}")
     address = next((a for a in guest.ipv4 if a.ip == to), None)
-    # Of an address that is not ours the prefix is not known, so the mask is left out.
-    mask = ((1, address.netmask.packed),) if address else ()
+    more = parameters(guest, address or guest.ipv4[0], request)
+    if address:
+        more = [(1, address.netmask.packed), *_echoed(request), *more]
+    else:  # its prefix is not known: neither mask nor broadcast address
+        more = [*_echoed(request), *(option for option in more if option[0] != 28)]
     reply = Reply(
         kind=_ACK,
         server=server_identifier(guest),
         to=to,
         ciaddr=request.ciaddr,
         boot=boot_fields(guest, request),
-        options=(*mask, *_echoed(request), *parameters(guest, address or guest.ipv4[0], request)),
+        options=tuple(more),
     )
     return _exchange(reply, request, guest, str(to))
 
@@ -127,14 +132,14 @@ def _release(_: Packet, request: Request, __: GuestNetwork) -> Exchange:
 def _give(
     kind: int, address: IPv4Interface, request: Request, guest: GuestNetwork, state: str
 ) -> Exchange:
-    renews = request.kind == "REQUEST" and request.ciaddr == address.ip
-    broadcast = not renews and request.flags & BROADCAST_FLAG
+    has_it = request.ciaddr == address.ip
+    broadcast = request.flags & BROADCAST_FLAG and not has_it
     committed = ((80, b""),) if state == "rapid commit" else ()
     reply = Reply(
         kind=kind,
         server=server_identifier(guest),
         to=EVERYBODY if broadcast else address.ip,
-        ciaddr=address.ip if renews else NOBODY,
+        ciaddr=address.ip if has_it and request.kind == "REQUEST" else NOBODY,
         yiaddr=address.ip,
         boot=boot_fields(guest, request),
         options=(

@@ -7,6 +7,7 @@ another process on another node.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv6Address
 from uuid import UUID, uuid5
 
@@ -22,7 +23,7 @@ from scapy.packet import Raw
 
 from binding.exchange import Exchange
 from binding.frame import Packet
-from binding.guest import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
+from binding.guest import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from dhcp import v6_associations as associations
 from dhcp.v6_message import (
     CLIENT_ID,
@@ -52,6 +53,7 @@ _NAMESPACE = UUID("b7d5b3f2-52f5-5c1c-9d68-2f1a5c1f0e5b")
 # The least MTU of an IPv6 link, less IPv6 and UDP header.
 _LEAST_MTU = 1280
 _HEADERS = 48
+_MOST_NAMED = 4
 
 
 def server_duid(guest: GuestNetwork) -> bytes:
@@ -83,7 +85,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
         "ADVERTISE" if kind == _ADVERTISE else "REPLY",
         _frame(payload, packet),
         note,
-        warning=message.kind == DECLINE,
+        warning=message.kind == DECLINE and bool(_ours(message, guest)),
     )
 
 
@@ -91,14 +93,19 @@ def _silence(message: Message, packet: Packet, guest: GuestNetwork) -> str:
     """Return why this message gets no answer (RFC 8415 section 16); empty when it gets one."""
     if packet.src_mac != guest.mac:
         return f"from {packet.src_mac}, which is not this guest's MAC"
-    if not packet.src.is_link_local:
-        return f"from {packet.src}, which is not a link-local address"
     if guest.ipv6_mode == "off":
         return "IPv6 is off for this network"
     unicast = not packet.dst.is_multicast and message.kind not in _MULTICAST_ONLY
+    if not packet.src.is_link_local and not (unicast and _is_host(packet.src)):
+        return f"from {packet.src}, which is not a link-local address"
     if packet.dst not in _SERVERS and not unicast:
         return f"sent to {packet.dst}, not to all DHCPv6 servers"
     return _misidentified(message, guest) or _aimless(message)
+
+
+def _is_host(source: Address) -> bool:
+    # udhcpc6 unicasts from its lease, which may be of before the pod moved: then it needs us most.
+    return not (source.is_multicast or source.is_unspecified or source.is_loopback)
 
 
 def _aimless(message: Message) -> str:
@@ -127,7 +134,10 @@ def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], st
     if message.kind in (RELEASE, DECLINE):
         # Sections 18.3.7 and 18.3.8: Success whatever was named.
         options = [bytes(associations.status(associations.SUCCESS))]
-        return _REPLY, options + associations.unbound(message, guest), _list(message.named)
+        note = _list(message.named)
+        if message.kind == DECLINE and (declined := _ours(message, guest)):
+            note = f"{_list(declined)} in use elsewhere, says the guest"
+        return _REPLY, options + associations.unbound(message, guest), note
     if message.kind == CONFIRM:
         strange = [address for address in message.named if address not in ours]
         code = associations.NOT_ON_LINK if strange else associations.SUCCESS
@@ -181,5 +191,14 @@ def _given(guest: GuestNetwork) -> str:
     return f"{_list(associations.offered(guest))}, lease {lease}"
 
 
-def _list(addresses: tuple[IPv6Address, ...] | list[IPv6Address]) -> str:
-    return " ".join(str(address) for address in addresses) or "no address"
+def _ours(message: Message, guest: GuestNetwork) -> list[IPv6Address]:
+    ours = associations.offered(guest)
+    return [address for address in message.named if address in ours]
+
+
+def _list(addresses: Sequence[IPv6Address]) -> str:
+    """Name addresses for the log: the guest says how many there are, we how long a line is."""
+    words = [str(address) for address in addresses[:_MOST_NAMED]]
+    if len(addresses) > _MOST_NAMED:
+        words.append(f"and {len(addresses) - _MOST_NAMED} more")
+    return " ".join(words) or "no address"

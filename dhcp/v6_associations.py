@@ -46,11 +46,14 @@ def offered(guest: GuestNetwork) -> tuple[IPv6Address, ...]:
 def given(message: Message, guest: GuestNetwork) -> Association | None:
     """Return the IA_NA that has the pod's addresses; None when no IA_NA can have them."""
     ours = offered(guest)
-    candidates = [ia for ia in message.associations if ia.code == IA_NA]
+    candidates = [
+        ia
+        for ia in message.associations
+        if ia.code == IA_NA and not _not_on_link(message, ia, guest)
+    ]
     if not ours or not candidates:
         return None
-    holder = next((ia for ia in candidates if set(ia.addresses) & set(ours)), candidates[0])
-    return None if _not_on_link(message, holder, guest) else holder
+    return next((ia for ia in candidates if set(ia.addresses) & set(ours)), candidates[0])
 
 
 def answers(message: Message, guest: GuestNetwork) -> list[bytes]:

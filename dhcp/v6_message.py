@@ -26,7 +26,7 @@ NAMES = {
 """The messages of clients; all others come from servers and relays, or are unknown."""
 
 CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDRESS, ORO = 1, 2, 3, 4, 5, 6
-RAPID_COMMIT, IA_PD, IA_PREFIX, FQDN = 14, 25, 26, 39
+RAPID_COMMIT, VENDOR_CLASS, IA_PD, IA_PREFIX, FQDN = 14, 16, 25, 26, 39
 
 # Shortest and longest data of the options whose size an RFC fixes. A DUID is a type
 # and 1 to 128 octets (RFC 8415 section 11.1).
@@ -43,7 +43,7 @@ _SIZES = {
     12: (16, 16),  # server unicast
     13: (2, _ANY),  # status code
     RAPID_COMMIT: (0, 0),
-    16: (4, _ANY),  # vendor class
+    VENDOR_CLASS: (4, _ANY),
     17: (4, _ANY),  # vendor-specific information
     19: (1, 1),  # reconfigure message
     20: (0, 0),  # reconfigure accept
@@ -85,6 +85,8 @@ class Message:
     rapid_commit: bool = False
     fqdn_flags: int | None = None
     """The flags octet of RFC 4704 section 4.1, when the client sent its name."""
+    vendor_class: bytes = b""
+    """Enterprise number and counted data of the first Vendor Class option."""
 
     @property
     def name(self) -> str:
@@ -122,6 +124,7 @@ def parse(payload: bytes) -> Message | None:
         ),
         rapid_commit=any(code == RAPID_COMMIT for code, _ in options),
         fqdn_flags=next((data[0] for code, data in options if code == FQDN), None),
+        vendor_class=next((data for code, data in options if code == VENDOR_CLASS), b""),
     )
 
 

@@ -19,7 +19,7 @@ from scapy.packet import Packet
 
 from binding.guest import Address, GuestNetwork
 from dhcp.v6_associations import offered
-from dhcp.v6_message import FQDN, INFORMATION_REQUEST, Message
+from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
 
 _DNS, _SEARCH, _SNTP, _REFRESH, _NTP = 23, 24, 31, 32, 56
 _BOOT_URL, _BOOT_PARAMETERS, _SOL_MAX_RT, _INF_MAX_RT, _PORTAL = 59, 60, 82, 83, 103
@@ -27,6 +27,7 @@ _BOOT_URL, _BOOT_PARAMETERS, _SOL_MAX_RT, _INF_MAX_RT, _PORTAL = 59, 60, 82, 83,
 _MAX_RT_DEFAULT = 3600  # RFC 8415 section 7.6
 _MAX_RT_RAISED = 86400  # the most that option 82 may say (section 21.24)
 _REFRESH_MINIMUM = 600  # IRT_MINIMUM
+_HTTP = b"HTTPClient"
 _FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4  # RFC 4704 section 4.1
 
 
@@ -52,7 +53,7 @@ def requested(message: Message, guest: GuestNetwork, room: int) -> bytes:
 
 
 def _dns(wish: _Wish) -> bytes:
-    servers = _ipv6(wish.guest.dns)[: wish.room // 16]
+    servers = _ipv6(wish.guest.dns)[: max(wish.room - 4, 0) // 16]
     return bytes(DHCP6OptDNSServers(dnsservers=servers)) if servers else b""
 
 
@@ -77,6 +78,14 @@ def _boot_parameters(wish: _Wish) -> bytes:
     # RFC 5970 section 3.2: each parameter behind its 16-bit length.
     counted = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
     return option(_BOOT_PARAMETERS, counted) if counted else b""
+
+
+def _http_class(wish: _Wish) -> bytes:
+    # UEFI HTTP boot takes a URL only from a server that calls itself one (UEFI 2.10, 24.7.3).
+    enterprise, data = wish.message.vendor_class[:4], wish.message.vendor_class[6:]
+    if not data.startswith(_HTTP) or not wish.guest.boot.url.startswith("http"):
+        return b""
+    return option(VENDOR_CLASS, enterprise + len(_HTTP).to_bytes(2, "big") + _HTTP)
 
 
 def _fqdn(wish: _Wish) -> bytes:
@@ -117,7 +126,7 @@ def _ntp_source(server: str) -> Packet:
 
 def _sntp(wish: _Wish) -> bytes:
     servers = [server for server in _ipv6(wish.guest.ntp) if not IPv6Address(server).is_multicast]
-    servers = servers[: wish.room // 16]
+    servers = servers[: max(wish.room - 4, 0) // 16]
     return bytes(DHCP6OptSNTPServers(sntpservers=servers)) if servers else b""
 
 
@@ -139,6 +148,7 @@ _MAKERS: dict[int, Callable[[_Wish], bytes]] = {
     _DNS: _dns,
     _SEARCH: _search,
     _BOOT_URL: _boot_url,
+    VENDOR_CLASS: _http_class,
     _BOOT_PARAMETERS: _boot_parameters,
     FQDN: _fqdn,
     _SOL_MAX_RT: _sol_max_rt,

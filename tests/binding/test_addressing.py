@@ -131,6 +131,16 @@ def test_addresses_of_the_override_replace_the_pods_and_keep_its_gateways():
     assert guest.routes == (route("0.0.0.0/0", "10.244.1.1"), route("::/0", "fd00:10:244:1::1"))
 
 
+def test_the_pods_subnet_is_not_on_link_for_a_guest_with_addresses_of_another():
+    guest = overridden(addresses=["10.9.9.5/24"], gateways=["10.9.9.1"])
+    assert guest.routes == (route("0.0.0.0/0", "10.9.9.1"),)
+
+
+@pytest.mark.parametrize("ends", [["10.0.0.0/31"], ["10.0.0.1/31"], ["10.0.0.0/32"]])
+def test_in_the_smallest_subnets_every_address_is_a_hosts(ends):
+    assert overridden(addresses=ends).ipv4 == tuple(map(ip_interface, ends))
+
+
 def test_a_family_whose_addresses_the_override_leaves_out_has_no_routes():
     guest = overridden(addresses=["10.244.1.77/24"])
     assert guest.ipv6 == ()

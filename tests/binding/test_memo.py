@@ -66,6 +66,7 @@ def test_seconds_since_the_start_make_no_other_request():
         pytest.param(replace(DISCOVER, src_mac="02:00:00:00:00:09"), id="source MAC"),
         pytest.param(changed(DISCOVER, 242, b"\x03"), id="message type"),
         pytest.param(SOLICIT, id="the other protocol"),
+        pytest.param(replace(DISCOVER, dport=68), id="destination port"),
     ],
 )
 def test_another_request_is_not_recalled(other):
@@ -86,3 +87,13 @@ def test_a_flood_of_different_requests_fills_no_memory():
         other = changed(DISCOVER, 243, number.to_bytes(2, "big"))
         memo.keep(other, v4.answer(DISCOVER, guest))
     assert len(memo._kept) <= 64
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_less_than_a_transaction_id_is_not_recalled(length):
+    """A bare INFORMATION-REQUEST has nothing else, so its beginning looked like it."""
+    bare = replace(SOLICIT, payload=b"\x0b\xab\xcd\xef")
+    memo = Memo()
+    memo.keep(bare, v6.answer(bare, guest_of(bare)))
+    assert memo.recall(bare) is not None
+    assert memo.recall(replace(bare, payload=bare.payload[:length])) is None

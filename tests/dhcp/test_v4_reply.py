@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.dhcp.v4_wire import (
     CALICO,
     DISCOVER,
     FLAT,
+    INFORM,
     MAC,
     REQUEST,
     SERVER,
@@ -135,9 +136,9 @@ IDENTIFIERS = {
     "the dummy address without default route": ((), "192.0.0.8"),
     "the dummy address for an on-link default": (via(None), "192.0.0.8"),
     "the dummy address for a default via IPv6": (via(IPv6Address("fe80::1")), "192.0.0.8"),
-    "the dummy address when only other routes have gateways": (
+    "the gateway of another route, which the guest can unicast to": (
         (Route(IPv4Network("10.0.0.0/8"), IPv4Address("10.244.1.1")),),
-        "192.0.0.8",
+        "10.244.1.1",
     ),
 }
 
@@ -148,3 +149,25 @@ def test_server_identifier_is(routes, expected):
     assert v4.server_identifier(guest) == IPv4Address(expected)
     reply = seen(ask(DISCOVER, guest=guest))
     assert (reply.options[54], reply.src) == (IPv4Address(expected).packed, IPv4Address(expected))
+
+
+# --- more than one address, and addresses that are not the pod's ---------------------------
+
+
+def test_discover_that_hints_at_the_guests_second_address_is_offered_that():
+    """RFC 2131 section 4.3.1: a requested address that is valid and the client's own."""
+    second = IPv4Interface("10.245.0.9/16")
+    guest = replace(CALICO, ipv4=(*CALICO.ipv4, second))
+    assert seen(ask(DISCOVER, (50, second.ip.packed), guest=guest)).yiaddr == second.ip
+
+
+@pytest.mark.parametrize("options", [(), ((80, b""),)], ids=["OFFER", "rapid commit"])
+def test_discover_from_the_guests_own_address_is_answered_there(options):
+    """ciaddr comes before the broadcast flag (RFC 2131 section 4.1); an ACK echoes it."""
+    reply = seen(ask(DISCOVER, *options, ciaddr=ADDRESS, flags=0x8000))
+    assert (reply.dst, reply.dst_mac, reply.ciaddr) == (ADDRESS, MAC, ANY)
+
+
+def test_inform_from_an_address_of_its_own_is_not_told_our_broadcast_address():
+    other = IPv4Address("192.168.7.7")
+    assert 28 not in seen(ask(INFORM, prl(28, 6), ciaddr=other, src=other, guest=FLAT)).options

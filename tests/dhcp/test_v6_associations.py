@@ -120,6 +120,14 @@ def test_request_from_elsewhere_is_not_on_link():
     assert ask(GUEST, *ASSIGNING["REQUEST"], ia_na(1, "2001:db8::1")).note == "no address"
 
 
+def test_request_from_elsewhere_in_one_ia_leaves_the_addresses_to_the_next():
+    """NotOnLink is each IA's own; what one cannot have, the other gets."""
+    assert ias(GUEST, "REQUEST", ia_na(1, "2001:db8::1"), ia_na(2)) == [
+        "IA_NA 0x1: NotOnLink",
+        given(2),
+    ]
+
+
 def test_request_for_a_neighbour_on_our_link_gets_our_addresses():
     """fd78::/64 is on-link, so the request is not misplaced, only outdated."""
     assert ias(TWO, "REQUEST", ia_na(1, "fd78::43")) == [

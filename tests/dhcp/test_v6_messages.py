@@ -7,6 +7,8 @@ from ipaddress import IPv6Address
 
 import pytest
 
+from binding.frame import parse
+from binding.guest import OUR_LINK_LOCAL
 from dhcp import v6
 from tests.dhcp.v6_wire import (
     CLIENT_ID,
@@ -57,7 +59,7 @@ HONEST = {
         ("RENEW", "REPLY", [GIVEN], "fd77::42, lease infinite"),
         ("REBIND", "REPLY", [GIVEN], "fd77::42, lease infinite"),
         ("RELEASE", "REPLY", ["Success"], "fd77::42"),
-        ("DECLINE", "REPLY", ["Success"], "fd77::42"),
+        ("DECLINE", "REPLY", ["Success"], "fd77::42 in use elsewhere, says the guest"),
         ("INFORMATION-REQUEST", "REPLY", [], "options only"),
     ],
 )
@@ -241,3 +243,38 @@ def test_same_request_same_answer():
     """No state: nothing that came before changes what comes next."""
     first = [ask(GUEST, *parts) for parts in HONEST.values()]
     assert [ask(GUEST, *parts) for parts in HONEST.values()] == first
+
+
+NAMING = ("REQUEST", "RENEW", "RELEASE", "DECLINE")
+
+
+@pytest.mark.parametrize("request_", NAMING)
+def test_unicast_from_the_leased_address_is_answered_to_it(request_):
+    """BusyBox's udhcpc6 renews and releases so."""
+    ends = {"src": IPv6Address("fd77::42"), "dst": OUR_LINK_LOCAL}
+    exchange = ask(GUEST, *HONEST[request_], **ends)
+    assert exchange.reply == "REPLY"
+    assert parse(exchange.frame).dst == ends["src"]
+    assert told(GUEST, *HONEST[request_], **ends) == told(GUEST, *HONEST[request_])
+
+
+@pytest.mark.parametrize("source", ["::", "::1", "ff02::1"])
+@pytest.mark.parametrize("request_", NAMING)
+def test_unicast_from_what_is_no_hosts_address_gets_silence(request_, source):
+    exchange = ask(GUEST, *HONEST[request_], src=IPv6Address(source), dst=OUR_LINK_LOCAL)
+    assert (exchange.reply, exchange.frame) == ("", b"")
+
+
+@pytest.mark.parametrize("association", [ia_na(1, "2001:db8::1"), ia_na(1)])
+def test_decline_of_what_is_not_the_guests_is_no_warning(association):
+    exchange = ask(GUEST, DECLINE, CLIENT_ID, SERVER_ID, association)
+    assert (exchange.reply, exchange.warning) == ("REPLY", False)
+
+
+@pytest.mark.parametrize("kind", [CONFIRM, RELEASE, DECLINE])
+def test_the_length_of_a_log_line_is_not_the_guests_to_choose(kind):
+    crowd = [f"2001:db8::{number:x}" for number in range(1, 101)]
+    server = () if kind == CONFIRM else (SERVER_ID,)
+    exchange = ask(GUEST, kind, CLIENT_ID, *server, ia_na(1, *crowd))
+    assert len(exchange.note) < 200
+    assert "2001:db8::1 2001:db8::2 2001:db8::3 2001:db8::4 and 96 more" in exchange.note

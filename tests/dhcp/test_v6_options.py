@@ -195,6 +195,13 @@ def test_boot_parameters_go_only_with_a_boot_url():
     assert informed(replace(RICH, boot=Boot(parameters=("quiet",))), oro(59, 60)) == []
 
 
+@pytest.mark.parametrize("count", range(1, 90))
+def test_a_crowd_of_servers_loses_its_tail_and_not_everything(count):
+    crowd = tuple(IPv6Address(f"fd77::{number:x}") for number in range(1, count + 1))
+    lines = informed(replace(RICH, mtu=1280, dns=crowd, ntp=crowd), oro(23))
+    assert len(lines[0].split()[1]) == 32 * min(count, (1280 - 48 - 4 - 14 - 22 - 4) // 16)
+
+
 @pytest.mark.parametrize("mtu", [1280, 1500])
 def test_answer_never_exceeds_the_mtu(mtu):
     """The least worthy options stay away; addresses and identifiers never do."""
