@@ -10,12 +10,11 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from binding import caps, cloudinit, discover, domain, guard, links, override, vmi
 from binding.channel import Message
 from binding.child import PlumbError
-from binding.enforce import Enforcer
+from binding.enforce import Enforcer, Guard
 from binding.guest import GuestNetwork
 from binding.ledger import Ledger
 from binding.snapshot import Snapshot
@@ -61,7 +60,7 @@ class Binder:
         self.supervisor = Supervisor(self._reported)
 
     @property
-    def guard(self) -> Literal["on", "off"]:
+    def guard(self) -> Guard:
         """Whether the kernel keeps other servers from the guests."""
         return self._enforcer.guard
 

@@ -33,8 +33,9 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
     if source is None:
         return data
     wanted = dict(source)
-    served = [guest for guest in guests if _dhcp4(guest) or _ipv6(guest)]
-    if served and not any(source.get(key) for key in _GIVEN) and _all_ours(vmi, served):
+    ours = tuple(guests)
+    served = [guest for guest in ours if _dhcp4(guest) or _ipv6(guest)]
+    if served and not any(source.get(key) for key in _GIVEN) and _all_ours(vmi, ours):
         # The file is network-config for NoCloud, OpenStack's network_data.json else.
         config = _openstack(served) if source.get("DataSource") == "configDrive" else _v2(served)
         wanted["NetworkData" if "DataSource" in source else "networkData"] = json.dumps(config)
@@ -57,11 +58,11 @@ def _object(data: bytes) -> dict[str, Any] | None:
     return source
 
 
-def _all_ours(vmi: Vmi | None, served: list[GuestNetwork]) -> bool:
+def _all_ours(vmi: Vmi | None, ours: Iterable[GuestNetwork]) -> bool:
     if vmi is None:
         return True
     present = {interface.name for interface in vmi.interfaces if interface.state != "absent"}
-    return present <= {guest.network for guest in served}
+    return present <= {guest.network for guest in ours}
 
 
 def _dhcp4(guest: GuestNetwork) -> bool:

@@ -20,6 +20,13 @@ class Finding:
     well: bool = False
 
 
+# By family and mode: what a guest has had that has all it needs.
+_WANTED: dict[str, dict[str, tuple[str, ...]]] = {
+    "ipv4": {"dhcp": ("ACK",), "off": ()},
+    "ipv6": {"dhcp": ("REPLY", "RA"), "both": ("REPLY", "RA"), "slaac": ("RA",), "off": ()},
+}
+
+
 def _well(text: str) -> Finding:
     return Finding(text, well=True)
 
@@ -34,22 +41,32 @@ def _sidecar(status: Status, permitted: AbstractSet[str]) -> Iterator[Finding]:
         yield _well("the container is granted NET_RAW: guests can be answered")
     else:
         yield Finding("the container lacks NET_RAW: no guest can be answered", _POLICY)
-    guarded = status["guard"] != "off"
-    if guarded:
-        yield _well("the guard is on: no other server reaches the guests")
-    else:
-        yield Finding(
-            "the guard is off: requests leave the pod, and other servers may answer", _POLICY
-        )
+    yield _guard(status)
     serve = next(process for process in status["processes"] if process["name"] == "serve")
     if serve["restarts"]:
         text = f"the serving process was replaced {serve['restarts']} times"
         yield Finding(text, "its log tells why; please report it")
+    for warning in status["warnings"]:
+        yield Finding(warning)
     if not status["guests"]:
         yield Finding(
             "no guest is served",
             f"is an interface of the VMI bound to {status['plugin']}? has the VM been started?",
         )
+
+
+def _guard(status: Status) -> Finding:
+    guests = status["guests"]
+    if status["guard"] == "off":
+        return Finding(
+            "the guard is off: requests leave the pod, and other servers may answer", _POLICY
+        )
+    if status["guard"] == "not needed":
+        return _well("no guard is needed: nothing is served here")
+    ours = any("in-pod" in (guest["provider"], *guest["serves"].values()) for guest in guests)
+    if not ours:
+        return _well("the guard is on: no guest is a server or router for others")
+    return _well("the guard is on: no other server reaches the guests")
 
 
 def _guest(guest: dict[str, Any]) -> Iterator[Finding]:
@@ -64,9 +81,9 @@ def _guest(guest: dict[str, Any]) -> Iterator[Finding]:
 
 def _served(guest: dict[str, Any], counters: dict[str, int]) -> Iterator[Finding]:
     name = guest["network"]
-    wanted = {"ipv4": ("DHCPv4", ("ACK",)), "ipv6": ("IPv6", ("REPLY", "RA"))}
-    for family, (protocol, replies) in wanted.items():
-        if not guest[family]:
+    for family, protocol in (("ipv4", "DHCPv4"), ("ipv6", "IPv6")):
+        replies = _WANTED[family][guest["modes"][family]]
+        if not guest[family] or not replies:
             continue
         addresses = ", ".join(guest[family])
         if all(counters.get(reply) for reply in replies):

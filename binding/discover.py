@@ -12,7 +12,7 @@ from binding.guest import Boot, GuestNetwork
 from binding.nic import Interface
 from binding.override import Override
 from binding.snapshot import Snapshot
-from binding.vmi import Vmi
+from binding.vmi import Vmi, VmiError
 from binding.wiring import Wiring
 
 __all__ = ["Attachment", "Discovery", "MissingLink", "guests"]
@@ -58,9 +58,21 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
         if nic.shape == "own":
             wirings.append(_wiring(vmi, nic))
         warnings += [f"network {interface.name}: {note}" for note in notes]
+    _check_taps(found)
     if not ours:
         warnings.append(f"no interface of VMI {vmi.name} has binding {plugin or DEFAULT_PLUGIN}")
     return Discovery(tuple(found), tuple(wirings), tuple(warnings))
+
+
+def _check_taps(guests: Iterable[GuestNetwork]) -> None:
+    taps: dict[str, str] = {}
+    for guest in guests:
+        other = taps.setdefault(guest.tap, guest.network)
+        if other != guest.network:
+            raise VmiError(
+                f"networks {other} and {guest.network} both lead to {guest.tap}; "
+                "only one network of a VMI can be the pod's, the others need multus"
+            )
 
 
 def _ours(vmi: Vmi, plugin: str | None) -> tuple[tuple[Interface, ...], bool]:
@@ -132,9 +144,28 @@ def _guest(
             "another MAC sends; leave macAddress out of the VMI, or give the pod the same one in "
             "annotation ovn.kubernetes.io/mac_address"
         )
-    if own and not guest.dns:
+    if own and not guest.dns and change.dns is None:
         notes.append("the guest gets no DNS server: the pod's resolv.conf names none; give dns")
+    notes += _untold(guest)
     return guest
+
+
+def _untold(guest: GuestNetwork) -> Iterable[str]:
+    """Say what no router advertisement can say, so that it does not fail in silence."""
+    if not guest.ipv6 or guest.ipv6_mode == "off":
+        return
+    if guest.ipv6_mode == "slaac" and not any(a.network.prefixlen == 64 for a in guest.ipv6):
+        had = ", ".join(map(str, guest.ipv6))
+        yield f"ipv6 slaac: there is no /64 in {had}, so the guest makes no address; use dhcp"
+    if guest.default6 is not None and guest.default6.gateway is None:
+        yield "the IPv6 default route has no gateway, so the guest is told no router; give gateways"
+    for route in guest.routes:
+        via = route.gateway
+        if via is not None and via.version == 6 and via != guest.gateway6:
+            yield (
+                f"the guest is not told the route to {route.destination}: it leads through {via}, "
+                "and an advertisement only tells of its own router"
+            )
 
 
 def _search(snapshot: Snapshot, vmi: Vmi, change: Override, notes: list[str]) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from binding.codec import encode
 from binding.guard import Filter
 from binding.wiring import Wiring
 
+Guard = Literal["on", "off", "not needed"]
+
 
 class Enforcer:
     """What the kernel has been told."""
@@ -19,7 +21,7 @@ class Enforcer:
         self._one_at_a_time = asyncio.Lock()
         self._filters: tuple[Filter, ...] | None = None
         self.wired: tuple[Wiring, ...] = ()
-        self.guard: Literal["on", "off"] = "off"
+        self.guard: Guard = "off"
 
     async def wire(self, wirings: tuple[Wiring, ...], filters: tuple[Filter, ...]) -> str:
         """Wire the NICs, then make the filters the whole guard.
@@ -43,22 +45,26 @@ class Enforcer:
                 self.wired = wirings
                 return str(error)
             self.wired, self._filters = wirings, filters
-            self.guard = "on" if filters else "off"
+            self.guard = "on" if filters else "not needed"
             return ""
 
     async def enforce(self, filters: tuple[Filter, ...]) -> str:
         """Make these the whole guard; return why that cannot be, or an empty string."""
         async with self._one_at_a_time:
-            if filters == self._filters or not (filters or self._filters):
+            if not (filters or self._filters):
+                self.guard = "not needed"
+                return ""
+            if filters == self._filters:
                 return ""
             if "NET_ADMIN" not in caps.permitted():
+                self.guard = "off"
                 return "the sidecar lacks NET_ADMIN"
             try:
                 await plumb({"guard": encode(filters)})
             except PlumbError as error:
                 self._filters, self.guard = None, "off"
                 return str(error)
-            self._filters, self.guard = filters, "on"
+            self._filters, self.guard = filters, "on" if filters else "not needed"
             return ""
 
 

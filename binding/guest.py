@@ -120,6 +120,14 @@ class GuestNetwork:
         return _default(self.routes, 6)
 
     @property
+    def gateway6(self) -> IPv6Address | None:
+        """The IPv6 gateway: the default one, else that of the first route with one."""
+        default = self.default6
+        routes = self.routes if default is None else (default, *self.routes)
+        gateways = (route.gateway for route in routes)
+        return next((gateway for gateway in gateways if isinstance(gateway, IPv6Address)), None)
+
+    @property
     def fqdn(self) -> str:
         """Host name with domain, without a trailing dot; empty when there is no host name."""
         if not self.hostname or not self.domain or "." in self.hostname:

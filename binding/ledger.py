@@ -35,6 +35,8 @@ class Ledger:
 
     def __init__(self) -> None:
         self._pages: dict[str, _Page] = {}
+        self.warnings: tuple[str, ...] = ()
+        """About no guest, such as that there is none."""
 
     def serve(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
         """Open a page for each guest; equal guests keep theirs. Log what is new."""
@@ -46,10 +48,16 @@ class Ledger:
                 _log.info("%s", _summary(guest), extra=_about(guest))
             pages[guest.network] = page
         self._pages = pages
+        of_none = []
         for warning in warnings:
             network = warning.partition(":")[0].removeprefix("network ")
-            for page in [pages[network]] if network in pages else pages.values():
-                self._warn(page, warning)
+            if network in pages:
+                self._warn(pages[network], warning)
+                continue
+            of_none.append(warning)
+            if warning not in self.warnings:
+                _log.warning("%s", warning)
+        self.warnings = tuple(of_none)
 
     def take(self, message: Message) -> None:
         """Add one report of `serve`; a guest that is no longer served is passed over."""
@@ -72,6 +80,7 @@ class Ledger:
                 "shape": page.guest.shape,
                 "provider": page.guest.provider,
                 "serves": _serves(page.serves),
+                "modes": {"ipv4": page.guest.ipv4_mode, "ipv6": page.guest.ipv6_mode},
                 "tap": page.guest.tap,
                 "mac": page.guest.mac,
                 "mtu": page.guest.mtu,

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 # RFC 6052 section 2.2.
 _PREF64_LENGTHS = (32, 40, 48, 56, 64, 96)
+_MOST = 256  # entries of a list; no message to a guest has room for more
 _LEASE = 'write seconds from 20 to 4294967294, or "infinite"'
 _BOOT = "write an object with file, server, url, parameters, byArch"
 _BOOT_KEYS = {"file", "server", "url", "parameters", "byArch"}
@@ -184,6 +185,8 @@ def _architecture(key: str) -> int:
 def _list(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]:  # noqa: ANN401  # JSON
     if not isinstance(value, list):
         raise ValueError(advice)  # noqa: TRY004  # one error for what is not allowed
+    if len(value) > _MOST:
+        raise ValueError(f"{advice}, of {_MOST} at most")
     try:
         return tuple(build(item) for item in value)
     except ValueError:
@@ -210,6 +213,8 @@ def _printable(text: str) -> bool:
 
 def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
     """Say whether a host can have it: the likeliest mistake is to give the subnet."""
+    if isinstance(one, IPv6Interface) and one.is_link_local:
+        return False  # the guest makes that one itself
     network = one.network
     edges = [network.network_address]
     if isinstance(one, IPv4Interface):
@@ -222,8 +227,8 @@ def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
 
 def _slash(value: Any) -> str:  # noqa: ANN401  # JSON
     text = _text(value)
-    if "/" not in text:
-        raise ValueError("write the prefix length, too")
+    if "/" not in text or "%" in text:
+        raise ValueError("write the prefix length, too, and no zone")
     return text
 
 

@@ -11,6 +11,7 @@ Status = dict[str, Any]
 def text(status: Status) -> str:
     """Return a few lines for each guest."""
     lines = [f"dsbridge {status['version']}, plugin {status['plugin']}, guard {status['guard']}"]
+    lines += [f"warning: {warning}" for warning in status["warnings"]]
     for guest in status["guests"]:
         lines += ["", *_guest(guest)]
     return "\n".join(lines)

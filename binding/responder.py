@@ -96,6 +96,11 @@ class Responder:
         return session.router(self._part.session) if self._part and 6 in self._ours else None
 
     @property
+    def state(self) -> session.State | None:
+        """What a successor goes on from; None while it is not known what we serve."""
+        return self._part.session if self._part else None
+
+    @property
     def here(self) -> bool:
         """Whether the guest has been heard."""
         return self._here

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from binding import bpf
+from binding.codec import encode
 from binding.exchange import Exchange
 from binding.frame import mac_bytes
 from binding.port import Port, Received
@@ -77,6 +78,7 @@ class Served:
             "counters": dict(self.responder.counters),
             "serves": None if serves is None else sorted(serves),
             "findings": dict(self.responder.findings),
+            "session": encode(self.responder.state),
             "router": router and {k: v and str(v) for k, v in asdict(router).items()},
             "events": [
                 {

@@ -104,6 +104,7 @@ def _status(binder: Binder, plugin: str) -> dict[str, Any]:
         "version": VERSION,
         "plugin": plugin,
         "guard": binder.guard,
+        "warnings": list(binder.ledger.warnings),
         "guests": binder.ledger.status(),
         "processes": [
             {"name": "hooks", "pid": os.getpid()},

@@ -50,6 +50,7 @@ class Supervisor:
         self._on_report = on_report
         self._guests: tuple[GuestNetwork, ...] = ()
         self._decided: dict[str, list[int]] = {}
+        self._sessions: dict[str, str] = {}
         self._notes: tuple[Notes, ...] = ()
         self._changed: tuple[str, ...] = ()
         self._ports: dict[str, Port] = {}
@@ -61,6 +62,7 @@ class Supervisor:
         self._started = 0.0
         self._quick_ends = 0
         self._used = False
+        self._handed = False
         self._closing = False
         self.restarts = 0
 
@@ -98,6 +100,8 @@ class Supervisor:
 
         Raises ServeError and goes on serving the former guests.
         """
+        if not guests:
+            self._serve_nobody()
         if guests == self._guests:
             return
         self._stop_resting()
@@ -109,6 +113,7 @@ class Supervisor:
         self._guests = guests
         same = {guest.network for guest in guests if guest in former}
         self._decided = {name: ours for name, ours in self._decided.items() if name in same}
+        self._sessions = {name: left for name, left in self._sessions.items() if name in same}
         # Their sessions only say whether the guest is there: what it is told is another.
         self._changed = tuple(n.network for n in self._notes if n.network not in same)
         self._serving = asyncio.get_running_loop().create_future()
@@ -126,12 +131,17 @@ class Supervisor:
         finally:
             self._serving = None
 
-    def close(self) -> None:
-        """End the child for good."""
-        self._closing = True
+    def _serve_nobody(self) -> None:
+        """Let the child go that was prepared for nothing."""
+        self._guests, self._notes, self._sessions, self._decided = (), (), {}, {}
         self._end()
         self._stop_resting()
         self._keep({})
+
+    def close(self) -> None:
+        """End the child for good."""
+        self._closing = True
+        self._serve_nobody()
 
     def _tell(self, heard: tuple[Heard, ...] = ()) -> None:
         known = [port for link, port in self._ports.items() if link in self._links()]
@@ -147,6 +157,7 @@ class Supervisor:
             "sockets": [port.link for port in known],
         }
         # A child that dies of its notes must not find them again.
+        self._handed = bool(self._notes)
         self._notes, self._changed = (), ()
         self._used = True
         if self._control is not None:
@@ -183,6 +194,7 @@ class Supervisor:
                 for one in message["guests"]:
                     if one["serves"] is not None:
                         self._decided[one["network"]] = one["serves"]
+                    self._sessions[one["network"]] = one["session"]
                 self._on_report(message)
 
     def _settle(self, number: int, error: ServeError | None = None) -> bool:
@@ -211,6 +223,13 @@ class Supervisor:
             return
         lived = time.monotonic() - self._started
         self._quick_ends = 0 if lived > _LONG_LIVED else self._quick_ends + 1
+        if not (self._handed and self._quick_ends):  # it may have died of them
+            self._notes = tuple(
+                Notes(guest.network, guest.tap, guest.nic, self._sessions[guest.network])
+                for guest in self._guests
+                if guest.network in self._sessions
+            )
+        self._sessions = {}
         pause = min(0.05 * 2**self._quick_ends, _SLOWEST_RESTART) if self._quick_ends > 1 else 0.0
         self.restarts += 1
         _log.error("serve ended with status %s, next one in %.1f s", status, pause)

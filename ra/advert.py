@@ -24,7 +24,7 @@ from scapy.layers.inet6 import (
 )
 
 from binding.guest import OUR_MAC, GuestNetwork
-from ra.gateway import Router, gateway_of
+from ra.gateway import Router
 from ra.message import frame
 
 LIFETIME = 65535
@@ -33,6 +33,7 @@ lifetime can say, and far more than three times the longest interval between two
 INFINITE = 0xFFFFFFFF
 _PREF64_LIFETIME = 8191  # units of 8 seconds: the most that 13 bits can say
 _PREF64_LENGTHS = {96: 0, 64: 1, 56: 2, 48: 3, 40: 4, 32: 5}  # RFC 8781 section 4
+_MOST_SERVERS = 32  # more than any resolver asks; half of the room that the least MTU has
 _LARGEST = 2040  # 255 units of 8 octets, of one option
 _MEDIUM = 0  # scapy's default is High
 
@@ -59,15 +60,14 @@ def advertisement(
     """
     lifetime = LIFETIME if guest.default6 and guest.default6.gateway else 0
     candidates = [*_link(guest, router), *_prefixes(guest, deprecate=deprecate)]
-    candidates += [*_routes(guest, LIFETIME), *_resolver(guest), *_rarer(guest)]
+    candidates += [*_resolver(guest), *_routes(guest, LIFETIME), *_rarer(guest)]
     # ND messages are never fragmented (RFC 6980): what does not fit is left out.
     room = max(guest.mtu, 1280) - 40 - 16
     fitting = []
     for option in candidates:
-        room -= len(option)
-        if room < 0:
-            break
-        fitting.append(option)
+        if len(option) <= room:
+            room -= len(option)
+            fitting.append(option)
     return _frame(guest, router, to, lifetime, b"".join(fitting))
 
 
@@ -153,7 +153,7 @@ def _pio(prefix: Prefix) -> bytes:
 
 def _routes(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
     """Return the RIO (RFC 4191) of each route that leads through the router announced."""
-    gateway = gateway_of(guest)
+    gateway = guest.gateway6
     for route in guest.routes:
         network = route.destination
         if not isinstance(network, IPv6Network) or gateway is None or route.gateway != gateway:
@@ -174,7 +174,7 @@ def _routes(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
 def _resolver(guest: GuestNetwork) -> Iterator[bytes]:
     servers = [str(server) for server in guest.dns if isinstance(server, IPv6Address)]
     if servers:
-        yield bytes(ICMPv6NDOptRDNSS(res=0, lifetime=LIFETIME, dns=servers[:127]))
+        yield bytes(ICMPv6NDOptRDNSS(res=0, lifetime=LIFETIME, dns=servers[:_MOST_SERVERS]))
     names, size = [], 8
     for name in guest.search:
         size += len(name) + 2

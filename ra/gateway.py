@@ -25,14 +25,6 @@ class Router:
     source: Literal["pod", "eui64", "virtual"]
 
 
-def gateway_of(guest: GuestNetwork) -> IPv6Address | None:
-    """Return the IPv6 gateway: the default one, else that of the first route with one."""
-    default = guest.default6
-    routes = guest.routes if default is None else (default, *guest.routes)
-    gateways = (route.gateway for route in routes)
-    return next((gateway for gateway in gateways if isinstance(gateway, IPv6Address)), None)
-
-
 def gateway4_of(guest: GuestNetwork) -> IPv4Address | None:
     """Return the IPv4 default gateway, if the guest is told one."""
     if guest.default4 is None or not guest.ipv4 or guest.ipv4_mode == "off":
@@ -65,7 +57,7 @@ def eui64(mac: str) -> IPv6Address:
 
 def may_be_eui64(guest: GuestNetwork) -> bool:
     """Say whether the gateway is worth asking for its EUI-64 address."""
-    gateway = gateway_of(guest)
+    gateway = guest.gateway6
     return has_default(guest) and gateway is not None and not gateway.is_link_local
 
 

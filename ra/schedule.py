@@ -10,8 +10,11 @@ import math
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
-LONGEST, SHORTEST = 1800.0, 1350.0
-"""MaxRtrAdvInterval and MinRtrAdvInterval (section 6.2.1)."""
+LONGEST = 1800.0
+"""MaxRtrAdvInterval (section 6.2.1) where no lifetime asks for less."""
+_LEAST = 4.0
+_SHORTEST = 0.75
+"""MinRtrAdvInterval, of the longest."""
 BETWEEN_MULTICASTS = 3.0
 """MIN_DELAY_BETWEEN_RAS (section 10)."""
 INITIAL = 3
@@ -28,6 +31,8 @@ class Schedule:
 
     seed: str
     """Spreads the guests of a node over time, equally on every run."""
+    longest: float
+    """MaxRtrAdvInterval of this guest."""
     at: float | None
     """When the next multicast RA is due."""
     reason: str = "periodic"
@@ -52,7 +57,8 @@ class Schedule:
     def multicast(self, now: float) -> Schedule:
         """Record a multicast RA and set the time of the next."""
         left = max(self.initial - 1, 0)
-        shortest, longest = (INITIAL_SHORTEST, INITIAL_LONGEST) if left else (SHORTEST, LONGEST)
+        longest = min(INITIAL_LONGEST, self.longest) if left else self.longest
+        shortest = INITIAL_SHORTEST if left else self.longest * _SHORTEST
         wait = shortest + (longest - shortest) * _fraction(self.seed, self.sent)
         return replace(
             self,
@@ -70,11 +76,16 @@ class Schedule:
         return replace(self, tokens=tokens - 1, counted=now) if tokens >= 1 else None
 
 
-def begin(seed: str, now: float | None) -> Schedule:
-    """Return the schedule of a guest that has not been heard; None waits for it for ever."""
+def begin(seed: str, now: float | None, lease: int | None = None) -> Schedule:
+    """Return the schedule of a guest that has not been heard; None waits for it for ever.
+
+    With a lease, which prefixes have too, the guest hears of them thrice before they end.
+    """
+    longest = LONGEST if lease is None else max(min(LONGEST, lease / 3), _LEAST)
     if now is None:
-        return Schedule(seed, None)
-    return Schedule(seed, now + SHORTEST + (LONGEST - SHORTEST) * _fraction(seed, -1))
+        return Schedule(seed, longest, None)
+    wait = longest * (_SHORTEST + (1 - _SHORTEST) * _fraction(seed, -1))
+    return Schedule(seed, longest, now + wait)
 
 
 def _fraction(seed: str, count: int) -> float:

@@ -15,7 +15,6 @@ from ra import neighbor
 from ra.gateway import (
     Router,
     gateway4_of,
-    gateway_of,
     has_default,
     may_be_eui64,
     speaks,
@@ -42,10 +41,10 @@ def start(guest: GuestNetwork, now: float) -> State:
     One that is not arriving by migration counts as there after one RA interval: after a
     restart of ours it may run for days without a request, on a route that ends after 18 h.
     """
-    gateway4, gateway6 = gateway4_of(guest), gateway_of(guest) if speaks(guest) else None
+    gateway4, gateway6 = gateway4_of(guest), guest.gateway6 if speaks(guest) else None
     unheard = now if speaks(guest) and not guest.migration_target else None
     return State(
-        begin(f"{guest.mac} {guest.network}", unheard),
+        begin(f"{guest.mac} {guest.network}", unheard, guest.lease),
         gateway4=None if gateway4 is None else Neighbor(gateway4, guest.lladdr(gateway4)),
         gateway6=None if gateway6 is None else Neighbor(gateway6, guest.lladdr(gateway6)),
         has_default=has_default(guest),

@@ -86,6 +86,15 @@ def test_families_are_those_that_the_guest_is_served(change, wanted):
     assert (nic["dhcp4"], nic["dhcp6"], nic.get("accept-ra")) == wanted
 
 
+@pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
+def test_a_nic_of_ours_that_gets_nothing_is_left_out_and_hinders_no_other(change):
+    instance = samples.vmi("03-two-iface-multus")
+    names = [interface.name for interface in instance.interfaces]
+    guests = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1], **change)]
+    found = json.loads(complete(json.dumps(DATA).encode(), guests, instance))
+    assert list(json.loads(found["NetworkData"])["ethernets"]) == names[:1]
+
+
 def test_a_config_drive_gets_openstacks_network_data():
     config = json.loads(completed(DATA | {"DataSource": "configDrive"})["NetworkData"])
     assert config["links"] == [{"id": "default", "type": "phy", "ethernet_mac_address": MAC}]

@@ -11,10 +11,13 @@ import pytest
 from binding.discover import guests
 from binding.guest import Boot
 from binding.override import Override, OverrideError
+from binding.vmi import VmiError
 from tests import samples
 from tests.samples import (
+    CALICO,
     FLAT,
     FLAT_LINK,
+    KINDNET,
     ONE,
     discovered,
     overridden,
@@ -148,3 +151,40 @@ def test_any_mac_will_do_where_ovn_is_not_said_to_serve(provider):
 
 def annotated(**settings):
     return {"dsbridge.io/default": json.dumps(settings)}
+
+
+# What an advertisement cannot say
+
+
+@pytest.mark.parametrize(
+    ("pod", "keys", "said"),
+    [
+        (CALICO, {"ipv6": "slaac"}, "there is no /64 in fd00:10:244:1::5/128"),
+        (FLAT, {"routes": [{"to": "fd00:9::/64", "via": "fd00:10:244:1::9"}]}, "fd00:10:244:1::9"),
+        (FLAT, {"gateways": [], "routes": [{"to": "::/0"}]}, "has no gateway"),
+    ],
+    ids=["SLAAC without a /64", "another gateway", "on-link default"],
+)
+def test_what_no_advertisement_can_say_is_said_to_the_operator(pod, keys, said):
+    instance = samples.vmi("01-single-binding", {"dsbridge.io/default": json.dumps(keys)})
+    assert [said in warning for warning in discovered(instance, pod).warnings] == [True]
+
+
+@pytest.mark.parametrize("pod", [FLAT, CALICO, KINDNET], ids=["flat", "Calico", "kindnet"])
+def test_there_is_nothing_to_say_of_a_pod_as_cnis_make_it(pod):
+    assert not discovered(ONE, pod).warnings
+
+
+def test_no_resolver_by_choice_is_no_warning():
+    instance = samples.vmi("01-single-binding", {"dsbridge.io/default": '{"dns": []}'})
+    assert not discovered(instance).warnings
+
+
+def test_two_networks_on_one_tap_are_refused():
+    twice = replace(
+        ONE,
+        interfaces=(ONE.interfaces[0], replace(ONE.interfaces[0], name="blue")),
+        networks=(ONE.networks[0], replace(ONE.networks[0], name="blue")),
+    )
+    with pytest.raises(VmiError, match="networks default and blue both lead to tap0"):
+        discovered(twice)

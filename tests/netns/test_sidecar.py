@@ -11,10 +11,12 @@ import pytest
 
 from tests.bed import handler
 from tests.bed.cable import cable
+from tests.bed.clients import client
 from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.netns.guests import started
 
 pytestmark = pytest.mark.netns
 
@@ -79,6 +81,52 @@ def test_a_killed_serve_is_back_within_a_second_and_answers_the_same_guest():
             assert leased(guest)
             assert serve_of(side)["restarts"] == 1
             until(lambda: acks(side) == 2, "counters that add up over both", 2)
+
+
+def test_a_killed_serve_leaves_what_it_had_learned_to_its_successor():
+    """The snapshot's MAC of the gateway may be long out of date by then."""
+    moved = "02:00:00:00:00:77"
+
+    def router():
+        return begun.sidecar.status()["guests"][0]["router"]["lladdr"]
+
+    with (
+        started("cilium", "managed") as begun,
+        client("networkd", begun.guest, begun.pod.workdir) as program,
+    ):
+        program.lease(timeout=20)
+        begun.pod.gateway.ip(f"link set pod0 address {moved}")
+        until(lambda: begun.guest.reaches("2001:db8:2::10") and router() == moved, "the move", 10)
+        before = serve_of(begun.sidecar)
+        os.kill(before["pid"], signal.SIGKILL)
+        until(lambda: serve_of(begun.sidecar)["pid"] not in (None, before["pid"]), "successor", 1)
+        program.renew()
+        until(lambda: begun.sidecar.status()["guests"][0]["counters"].get("REQUEST", 0) > 1, "ACK")
+        assert router() == moved
+
+
+@pytest.mark.parametrize("override", ['{"provider": "off"}', '{"addresses": []}'])
+def test_where_nothing_is_served_no_process_waits_for_a_guest(override):
+    annotation = json.dumps(override)
+    vmi = VMI.replace('"annotations": {', f'"annotations": {{"dsbridge.io/default": {annotation},')
+    with running() as (_, side, hook):
+        until(lambda: serve_of(side)["pid"], "the prepared process", 3)
+        hook.define(NO_NIC, vmi)
+        assert serve_of(side)["pid"] is None
+        assert serve_of(side)["restarts"] == 0
+        assert side.status()["guard"] == "not needed"
+        hook.define(NO_NIC, VMI)
+        assert serve_of(side)["pid"]
+
+
+def test_a_vm_without_a_nic_of_ours_is_said_to_be_one():
+    with running(NETWORK_BINDING_PLUGIN_NAME="other") as (_, side, hook):
+        hook.on_define_domain(NO_NIC, VMI)
+        (warning,) = side.status()["warnings"]
+        assert "has binding other" in warning
+        assert side.log.count(warning) == 1
+        hook.on_define_domain(NO_NIC, VMI)
+        assert side.log.count(warning) == 1
 
 
 def test_an_equal_call_changes_nothing():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from ra import session
-from ra.schedule import LONGEST, SHORTEST
+from ra.schedule import LONGEST
 from tests.ra.nd_wire import (
     GATEWAY6,
     GUEST_LL,
@@ -58,7 +60,7 @@ def test_periodic_ras_keep_to_the_interval_and_jitter():
     one.run(2 * DAY)
     times = multicasts(one)
     gaps = [after - before for before, after in pairwise(times)]
-    assert min(gaps) >= SHORTEST
+    assert min(gaps) >= 0.75 * LONGEST
     assert max(gaps) <= LONGEST
     assert len({round(gap) for gap in gaps}) > len(gaps) / 2
 
@@ -75,11 +77,22 @@ def test_the_route_never_runs_out_while_we_live():
     assert ra(Clocked(guest(**CALICO)).stirs()[-1].frame).lifetime > 3 * LONGEST
 
 
+@pytest.mark.parametrize("lease", [20, 60, 600, 1200, 3600, 7200])
+def test_a_prefix_with_a_lease_is_announced_thrice_before_it_ends(lease):
+    one = Clocked(guest(lease=lease, **CALICO))
+    one.stirs()
+    one.run(DAY / 4)
+    times = multicasts(one)
+    assert max(after - before for before, after in pairwise(times)) <= min(lease / 3, LONGEST)
+    assert min(after - before for before, after in pairwise(times)) >= 3
+    assert one.now - times[-1] <= lease / 3
+
+
 def test_the_interval_runs_without_a_request_after_a_restart_of_ours():
     one = Clocked(guest(**CALICO))
-    one.run(SHORTEST - 1)
+    one.run(0.75 * LONGEST - 1)
     assert one.log == []
-    one.run(LONGEST - SHORTEST + 1)
+    one.run(0.25 * LONGEST + 1)
     assert multicasts(one)
 
 
