@@ -31,7 +31,7 @@ QUICK: dict[str, Callable[[], Section]] = {
     "start": partial(start.measure, 1),
     "flood": partial(flood.measure, 3),
     "time_to_address": partial(time_to_address.measure, 1, 1),
-    "datapath": partial(datapath.measure, 1, 1),
+    "datapath": partial(datapath.measure, 3),
     "density": partial(density.measure, (1, 3)),
 }
 

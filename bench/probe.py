@@ -14,7 +14,6 @@ from tests.bed.pod import Pod
 from tests.bed.wait import until
 
 CACHE = Path(__file__).parents[1] / ".cache" / "bench"
-_SOURCE = Path(__file__).with_name("prober.c")
 TIMEOUT_MS = 5000
 
 
@@ -50,7 +49,7 @@ def prober(pod: Pod, tap: str = "tap0", *, cpu: int | None = None) -> Iterator[P
     """Plug a prober into a tap of the pod; it has the pod's MAC, as the guest has."""
     pinned = () if cpu is None else ("taskset", "-c", str(cpu))
     process = pod.netns.popen(
-        *(*pinned, str(_built()), tap, pod.layout.mac),
+        *(*pinned, str(built("prober")), tap, pod.layout.mac),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -69,9 +68,10 @@ def _is_up(pod: Pod, tap: str) -> bool:
     return pod.netns.query("link", "show", "dev", tap)[0]["operstate"] == "UP"
 
 
-def _built() -> Path:
-    program = CACHE / "prober"
-    if not program.exists() or program.stat().st_mtime < _SOURCE.stat().st_mtime:
+def built(name: str) -> Path:
+    """Return the program of a C file beside this one, compiled if that is newer."""
+    program, source = CACHE / name, Path(__file__).with_name(f"{name}.c")
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cc", "-O2", "-o", program, _SOURCE], check=True)
+        subprocess.run(["cc", "-O2", "-o", program, source], check=True)
     return program
