@@ -22,12 +22,15 @@ from binding.exchange import Exchange
 from binding.guest import GuestNetwork
 from binding.notes import Notes
 from binding.port import Heard, Port, Received
+from binding.rehearsal import rehearse
 from binding.responder import Responder
 from binding.served import Served
 from ra.session import State
 
 _BETWEEN_REPORTS = 0.2
 """Seconds; what a killed process has not reported is not counted."""
+_PAUSE, _LATEST = 0.02, 1.0
+"""Seconds: a report waits for a pause in what the guest asks, but not for ever."""
 _QUIET = 8.0
 """Seconds without a frame after which this process leaves its guests to the parent."""
 
@@ -41,15 +44,19 @@ class Server:
         self._selector.register(control, selectors.EVENT_READ, None)
         self._ports: dict[str, Port] = {}
         self._served: dict[str, Served] = {}
-        self._dirty = False
+        self._news: float | None = None
         self._reported = 0.0
         self._heard = 0.0
+        self._unrehearsed: list[GuestNetwork] = []
 
     def run(self) -> None:
         """Serve until the parent closes its end, or until there is nothing to do."""
         channel.send(self._control, {"op": "ready"})
         while True:
-            for key, _ in self._selector.select(self._timeout()):
+            events = self._selector.select(0 if self._unrehearsed else self._timeout())
+            if not events and self._unrehearsed:
+                rehearse(self._unrehearsed.pop())
+            for key, _ in events:
                 if key.data is None:
                     if not self._command():
                         return
@@ -64,8 +71,8 @@ class Server:
     def _timeout(self) -> float | None:
         now = time.monotonic()
         wakes = [at for one in self._served.values() if (at := one.responder.wake_at) is not None]
-        if self._dirty:
-            wakes.append(self._reported + _BETWEEN_REPORTS)
+        if self._news is not None:
+            wakes.append(self._report_at(self._news))
         if self._served and now < self._heard + _QUIET:
             wakes.append(self._heard + _QUIET)
         return max(0.0, min(wakes) - now) if wakes else None
@@ -91,6 +98,8 @@ class Server:
         reply = {"op": "serving", "number": message["number"], "sockets": names}
         channel.send(self._control, reply, sockets)
         self._heard_before(decode(tuple[Heard, ...], message["heard"]))
+        if not message["notes"]:  # else the guest has been answered before
+            self._unrehearsed = [one.responder.guest for one in self._served.values()]
         return True
 
     def _heard_before(self, frames: tuple[Heard, ...]) -> None:
@@ -109,8 +118,8 @@ class Server:
         finally:
             self._watch(self._served)
         caps.drop()
-        self._dirty = True
         self._heard = time.monotonic()
+        self._news = self._news or self._heard
 
     def _one(self, guest: GuestNetwork, handed: dict[str, int], message: channel.Message) -> Served:
         rules = bpf.EVERYTHING if guest.migration_target else bpf.program(bpf.GUEST_RULES)
@@ -164,27 +173,34 @@ class Server:
         for each in received:
             self._heard = time.monotonic()
             one.receive(port, each, self._heard)
-            self._dirty = True
+            self._news = self._news or self._heard
 
     def _timers(self, now: float) -> None:
         for one in self._served.values():
             if one.due(now):
-                self._dirty = True
-        if self._dirty and now >= self._reported + _BETWEEN_REPORTS:
+                self._news = self._news or now
+        if self._news is not None and now >= self._report_at(self._news):
             self._report(now)
+
+    def _report_at(self, news: float) -> float:
+        """Return when to tell of what is news since then: in a pause, if there is one."""
+        paused = max(self._reported + _BETWEEN_REPORTS, self._heard + _PAUSE)
+        return min(paused, news + _LATEST)
 
     def _report(self, now: float) -> None:
         self._reported = now
         guests = [one.report() for one in self._served.values()]
         if channel.send(self._control, {"op": "report", "guests": guests}):
-            self._dirty = False
+            self._news = None
             for one in self._served.values():
                 one.reported()
 
     def _leave(self, now: float) -> bool:
         """Leave the guests to the parent, with notes, if all of them are quiet."""
         served = self._served.values()
-        if self._dirty or any(one.quiet or one.responder.notes(now) is None for one in served):
+        if self._news is not None or any(
+            one.quiet or one.responder.notes(now) is None for one in served
+        ):
             return False
         for one in served:
             one.listen(now, at_rest=True)

@@ -11,6 +11,7 @@ from scapy.layers.l2 import Ether
 
 from binding.frame import BROADCAST
 from binding.guest import OUR_MAC, GuestNetwork
+from binding.layers import built
 from dhcp.options import pack
 from dhcp.v4_options import NOT_BOOTING, BootFields
 from dhcp.v4_request import COOKIE, Request
@@ -58,14 +59,14 @@ def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes,
     )
     used = _FIXED + sum(2 + len(value) for _, value in packed.options) + 1
     dhcp = DHCP(options=[*packed.options, "end", bytes(max(0, _SHORTEST - used))])
-    frame = (
-        Ether(src=OUR_MAC, dst=BROADCAST if reply.to == EVERYBODY else guest.mac)
-        / IP(src=str(reply.server), dst=str(reply.to), ttl=64)
-        / UDP(sport=SERVER_PORT, dport=CLIENT_PORT)
-        / bootp
-        / dhcp
+    frame = built(
+        Ether(src=OUR_MAC, dst=BROADCAST if reply.to == EVERYBODY else guest.mac),
+        IP(src=str(reply.server), dst=str(reply.to), ttl=64),
+        UDP(sport=SERVER_PORT, dport=CLIENT_PORT),
+        bootp,
+        dhcp,
     )
-    return bytes(frame), packed.dropped
+    return frame, packed.dropped
 
 
 def _room(request: Request, guest: GuestNetwork) -> int:

@@ -24,6 +24,7 @@ from scapy.packet import Raw
 from binding.exchange import Exchange
 from binding.frame import Packet
 from binding.guest import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
+from binding.layers import built
 from dhcp import v6_associations as associations
 from dhcp.v6_message import (
     CLIENT_ID,
@@ -59,7 +60,7 @@ _MOST_NAMED = 4
 def server_duid(guest: GuestNetwork) -> bytes:
     """Return our DUID-UUID (RFC 6355) for this NIC: equal over restart and migration."""
     identity = f"{guest.uid or guest.mac}/{guest.network}"
-    return bytes(DUID_UUID(uuid=uuid5(_NAMESPACE, identity)))
+    return built(DUID_UUID(uuid=uuid5(_NAMESPACE, identity)))
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
@@ -133,7 +134,7 @@ def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], st
     ours = associations.offered(guest)
     if message.kind in (RELEASE, DECLINE):
         # Sections 18.3.7 and 18.3.8: Success whatever was named.
-        options = [bytes(associations.status(associations.SUCCESS))]
+        options = [built(associations.status(associations.SUCCESS))]
         note = _list(message.named)
         if message.kind == DECLINE and (declined := _ours(message, guest)):
             note = f"{_list(declined)} in use elsewhere, says the guest"
@@ -142,7 +143,7 @@ def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], st
         strange = [address for address in message.named if address not in ours]
         code = associations.NOT_ON_LINK if strange else associations.SUCCESS
         note = f"NotOnLink: {_list(strange)}" if strange else _list(message.named)
-        return _REPLY, [bytes(associations.status(code))], note
+        return _REPLY, [built(associations.status(code))], note
     if message.kind == INFORMATION_REQUEST:
         return _REPLY, [], "options only"
     return _assign(message, guest)
@@ -155,10 +156,10 @@ def _assign(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], st
     if message.kind != SOLICIT:
         return _REPLY, options, note
     if message.rapid_commit and holder:
-        return _REPLY, [bytes(DHCP6OptRapidCommit()), *options], note
+        return _REPLY, [built(DHCP6OptRapidCommit()), *options], note
     if holder:
         # 255: the client need not wait for other servers (section 18.2.1).
-        options = [bytes(DHCP6OptPref(prefval=255)), *options]
+        options = [built(DHCP6OptPref(prefval=255)), *options]
     return _ADVERTISE, options, note
 
 
@@ -178,11 +179,11 @@ def _message(kind: int, message: Message, guest: GuestNetwork, must: list[bytes]
 
 
 def _frame(payload: bytes, packet: Packet) -> bytes:
-    return bytes(
-        Ether(dst=packet.src_mac, src=OUR_MAC)
-        / IPv6(src=str(OUR_LINK_LOCAL), dst=str(packet.src), hlim=64)
-        / UDP(sport=SERVER_PORT, dport=CLIENT_PORT)
-        / Raw(payload)
+    return built(
+        Ether(dst=packet.src_mac, src=OUR_MAC),
+        IPv6(src=str(OUR_LINK_LOCAL), dst=str(packet.src), hlim=64),
+        UDP(sport=SERVER_PORT, dport=CLIENT_PORT),
+        Raw(payload),
     )
 
 

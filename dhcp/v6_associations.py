@@ -19,6 +19,7 @@ from scapy.layers.dhcp6 import (
 from scapy.packet import Packet
 
 from binding.guest import GuestNetwork
+from binding.layers import built
 from dhcp.v6_message import IA_NA, IA_PD, IA_TA, REBIND, RENEW, REQUEST, Association, Message
 
 SUCCESS, NO_ADDRS_AVAIL, NO_BINDING, NOT_ON_LINK, NO_PREFIX_AVAIL = 0, 2, 3, 4, 6
@@ -59,14 +60,14 @@ def given(message: Message, guest: GuestNetwork) -> Association | None:
 def answers(message: Message, guest: GuestNetwork) -> list[bytes]:
     """Answer every IA of a SOLICIT, REQUEST, RENEW or REBIND, in the client's order."""
     holder = given(message, guest)
-    return [bytes(_answer(message, ia, guest, held=ia is holder)) for ia in message.associations]
+    return [built(_answer(message, ia, guest, held=ia is holder)) for ia in message.associations]
 
 
 def unbound(message: Message, guest: GuestNetwork) -> list[bytes]:
     """Answer NoBinding to each IA of a RELEASE or DECLINE without an address of ours."""
     ours = set(offered(guest))
     return [
-        bytes(_refusal(ia, NO_BINDING))
+        built(_refusal(ia, NO_BINDING))
         for ia in message.associations
         if ia.code != IA_NA or not ours & set(ia.addresses)
     ]

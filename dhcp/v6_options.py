@@ -18,6 +18,7 @@ from scapy.layers.dhcp6 import (
 from scapy.packet import Packet
 
 from binding.guest import Address, GuestNetwork
+from binding.layers import built
 from dhcp.v6_associations import offered
 from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
 
@@ -54,7 +55,7 @@ def requested(message: Message, guest: GuestNetwork, room: int) -> bytes:
 
 def _dns(wish: _Wish) -> bytes:
     servers = _ipv6(wish.guest.dns)[: max(wish.room - 4, 0) // 16]
-    return bytes(DHCP6OptDNSServers(dnsservers=servers)) if servers else b""
+    return built(DHCP6OptDNSServers(dnsservers=servers)) if servers else b""
 
 
 def _search(wish: _Wish) -> bytes:
@@ -116,7 +117,7 @@ def _inf_max_rt(_wish: _Wish) -> bytes:
 def _ntp(wish: _Wish) -> bytes:
     # RFC 5908 section 4: one time source per option, the option as often as needed.
     sources = map(_ntp_source, _ipv6(wish.guest.ntp)[: wish.room // 24])
-    return b"".join(bytes(DHCP6OptNTPServer(ntpserver=[source])) for source in sources)
+    return b"".join(built(DHCP6OptNTPServer(ntpserver=[source])) for source in sources)
 
 
 def _ntp_source(server: str) -> Packet:
@@ -127,7 +128,7 @@ def _ntp_source(server: str) -> Packet:
 def _sntp(wish: _Wish) -> bytes:
     servers = [server for server in _ipv6(wish.guest.ntp) if not IPv6Address(server).is_multicast]
     servers = servers[: max(wish.room - 4, 0) // 16]
-    return bytes(DHCP6OptSNTPServers(sntpservers=servers)) if servers else b""
+    return built(DHCP6OptSNTPServers(sntpservers=servers)) if servers else b""
 
 
 def _portal(wish: _Wish) -> bytes:
@@ -141,7 +142,7 @@ def _refresh(wish: _Wish) -> bytes:
     if wish.message.kind != INFORMATION_REQUEST or wish.guest.lease is None:
         return b""
     seconds = min(max(wish.guest.lease, _REFRESH_MINIMUM), 0xFFFFFFFF)
-    return bytes(DHCP6OptInfoRefreshTime(reftime=seconds))
+    return built(DHCP6OptInfoRefreshTime(reftime=seconds))
 
 
 _MAKERS: dict[int, Callable[[_Wish], bytes]] = {
@@ -182,4 +183,4 @@ def _text(code: int, text: str) -> bytes:
 
 def option(code: int, data: bytes) -> bytes:
     """Return a whole option; nothing when the data is longer than an option can be."""
-    return b"" if len(data) > 0xFFFF else bytes(DHCP6OptUnknown(optcode=code, data=data))
+    return b"" if len(data) > 0xFFFF else built(DHCP6OptUnknown(optcode=code, data=data))

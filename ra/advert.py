@@ -22,8 +22,10 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptRouteInfo,
     ICMPv6NDOptSrcLLAddr,
 )
+from scapy.packet import Raw
 
 from binding.guest import OUR_MAC, GuestNetwork
+from binding.layers import built
 from ra.gateway import Router
 from ra.message import frame
 
@@ -116,14 +118,14 @@ def _frame(
         prf=_MEDIUM,
         routerlifetime=lifetime,
     )
-    return frame(router.lladdr or OUR_MAC, to[1], router.address, to[0], message / options)
+    return frame(router.lladdr or OUR_MAC, to[1], router.address, to[0], message, Raw(options))
 
 
 def _link(guest: GuestNetwork, router: Router) -> Iterator[bytes]:
     if router.lladdr is not None:
-        yield bytes(ICMPv6NDOptSrcLLAddr(lladdr=router.lladdr))
+        yield built(ICMPv6NDOptSrcLLAddr(lladdr=router.lladdr))
     if guest.mtu >= 1280:
-        yield bytes(ICMPv6NDOptMTU(mtu=guest.mtu))
+        yield built(ICMPv6NDOptMTU(mtu=guest.mtu))
 
 
 def _prefixes(guest: GuestNetwork, *, deprecate: bool) -> Iterator[bytes]:
@@ -139,7 +141,7 @@ def _prefixes(guest: GuestNetwork, *, deprecate: bool) -> Iterator[bytes]:
 
 
 def _pio(prefix: Prefix) -> bytes:
-    return bytes(
+    return built(
         ICMPv6NDOptPrefixInfo(
             prefix=str(prefix.network.network_address),
             prefixlen=prefix.network.prefixlen,
@@ -159,7 +161,7 @@ def _routes(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
         if not isinstance(network, IPv6Network) or gateway is None or route.gateway != gateway:
             continue
         if network.prefixlen and _usable(network):
-            yield bytes(
+            yield built(
                 ICMPv6NDOptRouteInfo(
                     # 8, 16 or 24 octets by prefix length (section 2.3); scapy trims by zeros.
                     len=3 if network.prefixlen > 64 else 2,
@@ -174,7 +176,7 @@ def _routes(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
 def _resolver(guest: GuestNetwork) -> Iterator[bytes]:
     servers = [str(server) for server in guest.dns if isinstance(server, IPv6Address)]
     if servers:
-        yield bytes(ICMPv6NDOptRDNSS(res=0, lifetime=LIFETIME, dns=servers[:_MOST_SERVERS]))
+        yield built(ICMPv6NDOptRDNSS(res=0, lifetime=LIFETIME, dns=servers[:_MOST_SERVERS]))
     names, size = [], 8
     for name in guest.search:
         size += len(name) + 2
@@ -182,12 +184,12 @@ def _resolver(guest: GuestNetwork) -> Iterator[bytes]:
             break
         names.append(name)
     if names:
-        yield bytes(ICMPv6NDOptDNSSL(res=0, lifetime=LIFETIME, searchlist=names))
+        yield built(ICMPv6NDOptDNSSL(res=0, lifetime=LIFETIME, searchlist=names))
 
 
 def _rarer(guest: GuestNetwork) -> Iterator[bytes]:
     if guest.pref64 is not None and guest.pref64.prefixlen in _PREF64_LENGTHS:
-        yield bytes(
+        yield built(
             ICMPv6NDOptPREF64(
                 scaledlifetime=_PREF64_LIFETIME,
                 plc=_PREF64_LENGTHS[guest.pref64.prefixlen],
@@ -197,4 +199,4 @@ def _rarer(guest: GuestNetwork) -> Iterator[bytes]:
     uri = guest.captive_portal.encode()
     if uri and len(uri) <= _LARGEST - 2:
         padded = uri + bytes(-(len(uri) + 2) % 8)
-        yield bytes(ICMPv6NDOptCaptivePortal(URI=padded))
+        yield built(ICMPv6NDOptCaptivePortal(URI=padded))

@@ -9,6 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet as Message
 
 from binding.frame import ETH_IPV6, ICMPV6, Packet, mac_bytes
+from binding.layers import built
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
 NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT = 135, 136
@@ -63,12 +64,11 @@ def group_mac(group: IPv6Address) -> str:
 
 
 def frame(
-    src_mac: str, dst_mac: str, src: IPv6Address, dst: IPv6Address, message: Message
+    src_mac: str, dst_mac: str, src: IPv6Address, dst: IPv6Address, *message: Message
 ) -> bytes:
-    """Put an ICMPv6 message of scapy's into a frame, checksum and hop limit 255 included."""
-    whole = (
-        Ether(src=src_mac, dst=dst_mac, type=ETH_IPV6)
-        / IPv6(src=str(src), dst=str(dst), hlim=255, nh=ICMPV6)
-        / message
+    """Put an ICMPv6 message and its options, scapy's, into a frame with checksum and hop limit."""
+    return built(
+        Ether(src=src_mac, dst=dst_mac, type=ETH_IPV6),
+        IPv6(src=str(src), dst=str(dst), hlim=255, nh=ICMPV6),
+        *message,
     )
-    return bytes(whole)

@@ -99,12 +99,12 @@ def advertise(
     """
     dst, dst_mac = to or (ALL_NODES, group_mac(ALL_NODES))
     message = ICMPv6ND_NA(R=1, S=int(to is not None), O=1, tgt=str(address))
-    return frame(lladdr, dst_mac, address, dst, message / ICMPv6NDOptDstLLAddr(lladdr=lladdr))
+    return frame(lladdr, dst_mac, address, dst, message, ICMPv6NDOptDstLLAddr(lladdr=lladdr))
 
 
 @lru_cache(maxsize=8)
 def solicit(mac: str, source: IPv6Address, target: IPv6Address) -> bytes:
     """Return the NS that the guest itself would send to resolve the target."""
     group = solicited_node(target)
-    message = ICMPv6ND_NS(tgt=str(target)) / ICMPv6NDOptSrcLLAddr(lladdr=mac)
-    return frame(mac, group_mac(group), source, group, message)
+    message, option = ICMPv6ND_NS(tgt=str(target)), ICMPv6NDOptSrcLLAddr(lladdr=mac)
+    return frame(mac, group_mac(group), source, group, message, option)
