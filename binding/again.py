@@ -8,6 +8,7 @@ transaction id goes into the answer. A request is compared here, and not taken a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from binding.exchange import Exchange
 from binding.frame import ETH_IPV4, ETH_IPV6, UDP, parse
@@ -23,8 +24,9 @@ _ASIDE = {
 _XID = {ETH_IPV4: slice(46, 50), ETH_IPV6: slice(63, 66)}
 _VERSION = {ETH_IPV4: 4, ETH_IPV6: 6}
 _LONGEST = 1_500
-_MOST = 8
-_ND = ("RA", "NA")
+_MOST = 16
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Repeats:
     """What one guest has asked of late: a few requests of DHCP, and as many solicitations."""
 
     def __init__(self) -> None:
-        self._requests: dict[bytes, Repeat] = {}
+        self._requests: dict[tuple[bytes, ...], Repeat] = {}
         self._solicitations: dict[bytes, Repeat] = {}
 
     @property
@@ -85,18 +87,26 @@ class Repeats:
         found = self._solicitations.get(frame)
         return found if found and found.partial_checksum == partial_checksum else None
 
-    def keep(self, repeat: Repeat) -> None:
-        """Remember it, and forget the oldest."""
-        solicits = repeat.answer.reply in _ND
-        kept = self._solicitations if solicits else self._requests
-        kept.pop(repeat.request, None)
-        if len(kept) >= _MOST:
-            del kept[next(iter(kept))]
-        kept[repeat.request] = repeat
+    def keep(self, repeat: Repeat | None) -> None:
+        """Remember it, and forget the oldest. The same request again takes no place of its own."""
+        if repeat is None:
+            return
+        kind = _dhcp(repeat.request)
+        if kind is None:
+            _put(self._solicitations, repeat.request, repeat)
+        else:
+            _put(self._requests, _kept(repeat.request, kind), repeat)
 
     def forget_solicitations(self) -> None:
         """Do so when what they are answered with has changed."""
         self._solicitations.clear()
+
+
+def _put(kept: dict[K, Repeat], key: K, repeat: Repeat) -> None:
+    kept.pop(key, None)
+    if len(kept) >= _MOST:
+        del kept[next(iter(kept))]
+    kept[key] = repeat
 
 
 def _dhcp(request: bytes) -> int | None:

@@ -17,6 +17,7 @@ from binding.child import PlumbError
 from binding.enforce import Enforcer, Guard
 from binding.guest import GuestNetwork
 from binding.ledger import Ledger
+from binding.refusal import FailedPrecondition, InvalidInput
 from binding.snapshot import Snapshot
 from binding.supervisor import ServeError, Supervisor
 
@@ -24,14 +25,6 @@ _log = logging.getLogger(__name__)
 
 _INVALID = (vmi.VmiError, domain.DomainError, override.OverrideError)
 _POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
-
-
-class InvalidInput(Exception):  # noqa: N818  # named as its gRPC status
-    """The VMI, the domain or an annotation cannot be understood; the text says which."""
-
-
-class FailedPrecondition(Exception):  # noqa: N818  # named as its gRPC status
-    """A link or a privilege is missing; the text says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
-from binding.supervisor import APPLICATION
-
+APPLICATION = Path(__file__).parents[1]
+"""Where `python -m binding…` finds our packages."""
 _WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20."""
 

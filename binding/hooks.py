@@ -9,12 +9,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 
-from binding.binder import Binder, FailedPrecondition, InvalidInput
 from binding.listener import IDLE
+from binding.refusal import FailedPrecondition, InvalidInput
 from proto import (
     info_pb2,
     info_pb2_grpc,
@@ -28,7 +28,12 @@ from proto import (
 
 _log = logging.getLogger(__name__)
 
+if TYPE_CHECKING:
+    from binding.binder import Binder
+
 T = TypeVar("T")
+Binders = Callable[[], "Binder"]
+"""Returns the one binder; the first call imports what Info does without."""
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _SOON = 0.1
@@ -58,13 +63,13 @@ class Info(info_pb2_grpc.InfoServicer):
 class _Callbacks:
     """The same for every version of the service; each has message classes of its own."""
 
-    def __init__(self, messages: ModuleType, binder: Binder, stop: asyncio.Event) -> None:
+    def __init__(self, messages: ModuleType, binder: Binders, stop: asyncio.Event) -> None:
         self._messages = messages
         self._binder = binder
         self._stop = stop
 
     async def OnDefineDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
-        xml = await or_status(context, self._binder.define(request.domainXML, request.vmi))
+        xml = await or_status(context, self._binder().define(request.domainXML, request.vmi))
         return self._messages.OnDefineDomainResult(domainXML=xml)
 
     async def PreCloudInitIso(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
@@ -80,8 +85,8 @@ class _Callbacks:
 
     async def _cloud_init(self, request: Any) -> tuple[bytes, bytes]:  # noqa: ANN401
         return (
-            self._binder.cloud_init(request.cloudInitData, request.vmi),
-            self._binder.cloud_init(request.cloudInitNoCloudSource, request.vmi),
+            self._binder().cloud_init(request.cloudInitData, request.vmi),
+            self._binder().cloud_init(request.cloudInitNoCloudSource, request.vmi),
         )
 
 
@@ -113,10 +118,14 @@ async def or_status(context: Context, work: Awaitable[T]) -> T:
     raise AssertionError("abort() raises")
 
 
-def server(binder: Binder, name: str, stop: asyncio.Event, *, cloud_init: bool) -> grpc.aio.Server:
+def server(binder: Binders, name: str, stop: asyncio.Event, *, cloud_init: bool) -> grpc.aio.Server:
     """Return a gRPC server of every hook service, not yet bound or started."""
+
+    def prepare() -> None:
+        binder().supervisor.prepare()
+
     grpc_server = grpc.aio.server(options=IDLE)
-    info = Info(name, binder.supervisor.prepare, cloud_init=cloud_init)
+    info = Info(name, prepare, cloud_init=cloud_init)
     info_pb2_grpc.add_InfoServicer_to_server(info, grpc_server)
     v1alpha1_pb2_grpc.add_CallbacksServicer_to_server(
         _V1Alpha1(v1alpha1_pb2, binder, stop), grpc_server

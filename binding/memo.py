@@ -21,6 +21,11 @@ class Memo:
     def __init__(self) -> None:
         self._kept: dict[tuple[object, ...], Exchange] = {}
 
+    @property
+    def size(self) -> int:
+        """How many answers are remembered; another number after each that is new."""
+        return len(self._kept)
+
     def recall(self, packet: Packet) -> Exchange | None:
         """Return the answer, with this packet's transaction id, if it is known."""
         found = self._kept.get(_key(packet))

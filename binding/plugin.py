@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import grpc
 
-from binding.binder import Binder
-from binding.hooks import Context, or_status
+from binding.hooks import Binders, Context, or_status
 from proto import plugins_v1alpha1_pb2, plugins_v1alpha1_pb2_grpc
 
 _LIBVIRT = "libvirt"
@@ -18,7 +17,7 @@ _LIBVIRT = "libvirt"
 class DomainHooks(plugins_v1alpha1_pb2_grpc.DomainHookServiceServicer):
     """kubevirt.hooks.plugins.v1alpha1."""
 
-    def __init__(self, binder: Binder) -> None:
+    def __init__(self, binder: Binders) -> None:
         self._binder = binder
 
     async def MutateDomain(  # noqa: N802
@@ -27,10 +26,10 @@ class DomainHooks(plugins_v1alpha1_pb2_grpc.DomainHookServiceServicer):
         if request.domain_type != _LIBVIRT:
             text = f"domain_type {request.domain_type[:60]!r} is unknown; send {_LIBVIRT}"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
-        domain = await or_status(context, self._binder.define(request.domain, request.vmi))
+        domain = await or_status(context, self._binder().define(request.domain, request.vmi))
         return plugins_v1alpha1_pb2.MutateDomainResponse(domain=domain)
 
 
-def add(binder: Binder, server: grpc.aio.Server) -> None:
+def add(binder: Binders, server: grpc.aio.Server) -> None:
     """Let a server answer the plugin's calls, too."""
     plugins_v1alpha1_pb2_grpc.add_DomainHookServiceServicer_to_server(DomainHooks(binder), server)

@@ -140,11 +140,12 @@ class Responder:
         if self._part is None:
             self._held.append(packet)
             return settled
+        size = self._part.memo.size
         answer = self._answer(self._part, packet, now)
-        learned = again.repeat(
-            frame, answer.exchanges, answer.nic, partial_checksum=partial_checksum
-        )
-        if learned is not None and packet.src != UNSPECIFIED:
+        is_new = packet.protocol == ICMPV6 or self._part.memo.size != size
+        if is_new and packet.src != UNSPECIFIED:
+            heard = answer.exchanges, answer.nic
+            learned = again.repeat(frame, *heard, partial_checksum=partial_checksum)
             self._repeats.keep(learned)
         return settled + answer
 

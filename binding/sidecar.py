@@ -11,19 +11,22 @@ import json
 import logging
 import os
 import signal
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from binding import caps, hooks, statefile
 from binding import plugin as plugin_hooks
-from binding.binder import Binder, Settings
 from binding.child import PlumbError, plumb
 from binding.codec import decode
 from binding.listener import Listener
 from binding.snapshot import Snapshot, merged
 from binding.version import VERSION
+
+if TYPE_CHECKING:
+    from binding.binder import Binder
 
 _log = logging.getLogger(__name__)
 
@@ -54,11 +57,18 @@ async def _run(directory: Path, *, structured: bool) -> None:
     state = directory / "state"
     state.mkdir(parents=True, exist_ok=True)
     plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
-    settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
-    binder = Binder(await _snapshot(state / "snapshot.json"), settings)
+    snapshot = await _snapshot(state / "snapshot.json")
+
+    @cache
+    def binder() -> Binder:
+        # Info has a second, all that this imports is for later.
+        from binding.binder import Binder, Settings  # noqa: PLC0415
+
+        settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
+        return Binder(snapshot, settings)
 
     def status() -> dict[str, Any]:
-        return _status(binder, plugin or "dsbridge")
+        return _status(binder(), plugin or "dsbridge")
 
     # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
     short = Path(f"/proc/self/fd/{os.open(state, os.O_PATH | os.O_DIRECTORY)}")
@@ -83,7 +93,7 @@ async def _run(directory: Path, *, structured: bool) -> None:
     try:
         await stop.wait()
     finally:
-        binder.supervisor.close()
+        binder().supervisor.close()
         status_server.close()
         await listener.close(_GRACE)
         socket.unlink(missing_ok=True)

@@ -15,9 +15,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from binding import channel
+from binding.child import APPLICATION
 from binding.codec import decode, encode
 from binding.guest import GuestNetwork
 from binding.notes import Notes
@@ -26,8 +26,6 @@ from binding.rest import Rest
 
 _log = logging.getLogger(__name__)
 
-APPLICATION = Path(__file__).parents[1]
-"""Where `python -m binding…` finds our packages."""
 _ANSWER_WITHIN = 10.0
 _SLOWEST_RESTART = 5.0
 _LONG_LIVED = 10.0

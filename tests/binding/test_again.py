@@ -186,5 +186,16 @@ def test_notes_carry_what_was_asked_to_the_successor(settled):
 def test_a_guest_of_many_words_fills_no_memory():
     one = responder(DISCOVER)
     for number in range(100):
-        one.from_guest(whole(edited(DISCOVER, len(DISCOVER) - 2, number.to_bytes(2, "big"))), 0.0)
-    assert len(one._repeats.all) <= 8
+        one.from_guest(whole(edited(DISCOVER, 28 + 14, bytes((1, 1, 6, number)))), 0.0)
+        one.from_guest(whole(edited(DISCOVER, 56, number.to_bytes(2, "big"))), 0.0)
+    assert len(one._repeats.all) <= 16
+
+
+def test_the_same_request_again_and_again_leaves_room_for_others():
+    one = responder(DISCOVER)
+    broadcast = whole(edited(DISCOVER, 52, b"\x80"))  # the flag
+    one.from_guest(broadcast, 0.0)
+    for number in range(100):
+        one.from_guest(whole(edited(DISCOVER, 46, number.to_bytes(4, "big"))), 0.0)
+    assert next(kept.request for kept in one._repeats.all) == broadcast
+    assert len(one._repeats.all) == 2
