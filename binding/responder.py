@@ -26,6 +26,7 @@ _IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
 """Messages of DHCPv4 too; a log and a counter must tell them apart."""
 _QUIET = 1.0
 """Seconds to the next thing to do that are worth a rest."""
+_BETWEEN_REPEATS = 1.0
 _MOST_STEPS = 8
 _MOST_HELD = 8
 """Requests that wait until it is known who serves the guest; its client repeats the others."""
@@ -83,6 +84,7 @@ class Responder:
         self._held: deque[Packet] = deque(maxlen=_MOST_HELD)
         self._here = False
         self._repeats = again.Repeats()
+        self._again_at = now
         self._settle(now)
         if resumed is not None and self._part is not None:
             self._part.session = resumed
@@ -253,13 +255,12 @@ class Responder:
         return answer
 
     def _again(self, known: again.Repeat, now: float) -> Output | None:
-        """Answer an RS as before: its client waits, and a session has little to add."""
-        if self._part is None or known.answer.reply != "RA":
+        """Answer an RS as before, once a second; the session judges what comes besides."""
+        if self._part is None or known.answer.reply != "RA" or now < self._again_at:
             return None
-        state = session.again(self._part.session, now)
-        if state is None:
+        if not session.settled(self._part.session):
             return None
-        self._part.session = state
+        self._again_at = now + _BETWEEN_REPEATS
         self._count(known.answer)
         return Output((known.answer.frame,), (), (known.answer,))
 

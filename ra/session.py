@@ -31,7 +31,8 @@ from ra.watch import from_network
 
 __all__ = [
     "Action", "Router", "Solicit", "State", "Step",
-    "again", "due", "from_guest", "from_network", "gateways", "router", "start", "told", "wake_at",
+    "due", "from_guest", "from_network", "gateways", "router", "settled", "start", "told",
+    "wake_at",
 ]  # fmt: skip
 
 
@@ -101,16 +102,10 @@ def told(state: State) -> tuple[object, ...]:
     return state.router, gateway and gateway.lladdr, deprecates
 
 
-def again(state: State, now: float) -> State | None:
-    """Return the state after one more RS that is answered as before, while `told` is equal.
-
-    None where that cannot be said without looking closer.
-    """
+def settled(state: State) -> bool:
+    """Say whether one more RS can be answered as the last one was, while `told` is equal."""
     waits = state.rs is not None or state.ns is not None
-    if waits or not state.active or _seek(state) is not state:
-        return None
-    schedule = state.schedule.unicast(now)
-    return None if schedule is None else replace(state, schedule=schedule)
+    return state.active and not waits and _seek(state) is state
 
 
 def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:
