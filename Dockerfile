@@ -49,7 +49,7 @@ WORKDIR /app
 # scapy would otherwise load its table of 11,000 hardware vendors: 23 MiB of the 61 there are.
 # The official Python image ships its standard library without bytecode: what we import gets it.
 RUN mkdir -p /usr/share/wireshark && : > /usr/share/wireshark/manuf \
- && .venv/bin/python -c "import binding.sidecar, binding.cli, binding.netlink_snapshot, binding.wire, binding.serve"
+ && .venv/bin/python -c "import binding.sidecar, binding.binder, binding.cli, binding.netlink_snapshot, binding.wire, binding.serve"
 ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 107:107
 ENTRYPOINT ["/app/.venv/bin/python", "-m", "binding"]

@@ -103,5 +103,5 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(_CHUNK):
             writer.write(data)
             await writer.drain()
-    except ConnectionError:
+    except OSError:
         pass  # the end, too

@@ -73,12 +73,13 @@ class Served:
     def report(self) -> dict[str, Any]:
         """Return what is new since `reported`: counters as increments, so that restarts add up."""
         router, serves = self.responder.router, self.responder.serves
+        state = self.responder.state
         return {
             "network": self.responder.guest.network,
             "counters": dict(self.responder.counters),
             "serves": None if serves is None else sorted(serves),
             "findings": dict(self.responder.findings),
-            "session": encode(self.responder.state),
+            "session": None if state is None else encode(state),
             "router": router and {k: v and str(v) for k, v in asdict(router).items()},
             "events": [
                 {

@@ -192,7 +192,8 @@ class Supervisor:
                 for one in message["guests"]:
                     if one["serves"] is not None:
                         self._decided[one["network"]] = one["serves"]
-                    self._sessions[one["network"]] = one["session"]
+                    if one["session"] is not None:
+                        self._sessions[one["network"]] = one["session"]
                 self._on_report(message)
 
     def _settle(self, number: int, error: ServeError | None = None) -> bool:
@@ -215,13 +216,14 @@ class Supervisor:
         status = self._end(patience=1.0)
         if self._closing:
             return
-        if self._notes:
+        if self._notes and self._rest is None:
             self._rest = Rest(self._notes, self._ports, self._start)
             self._notes = ()
             return
         lived = time.monotonic() - self._started
         self._quick_ends = 0 if lived > _LONG_LIVED else self._quick_ends + 1
-        if not (self._handed and self._quick_ends):  # it may have died of them
+        # It may have died of them; and who stands in knows better than its last report.
+        if self._rest is None and not (self._handed and self._quick_ends):
             self._notes = tuple(
                 Notes(guest.network, guest.tap, guest.nic, self._sessions[guest.network])
                 for guest in self._guests

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from binding.codec import decode
 from binding.frame import mac_bytes
 from binding.port import Port, Received
 from binding.responder import Responder
 from binding.served import Served
+from ra.session import State
 from tests.binding.test_codec import GUEST
 
 ARRIVING = replace(GUEST, provider="in-pod", migration_target=True, gateway_lladdrs=())
@@ -51,3 +53,14 @@ def test_a_frame_longer_than_any_link_of_ours_is_cut():
         far.send(bytes(60_000))
         (received,) = Port("tap0", near).receive()
     assert len(received.frame) == 9_216
+
+
+def test_as_long_as_nobody_knows_who_serves_there_is_nothing_to_hand_on():
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+    far, near = socket.socketpair(socket.AF_UNIX, kind)
+    with far, near:
+        undecided = Responder(replace(GUEST, provider="auto", nic="eth0-nic"), 0.0)
+        assert Served(undecided, Port("tap0", near), None, quiet=False).report()["session"] is None
+        decided = Responder(replace(GUEST, provider="in-pod"), 0.0)
+        session = Served(decided, Port("tap0", near), None, quiet=False).report()["session"]
+        assert decode(State, session) == decided.state

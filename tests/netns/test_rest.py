@@ -1,5 +1,6 @@
 """A guest that has what it needs costs next to nothing, and is answered all the same."""
 
+import os
 import signal
 import time
 from contextlib import contextmanager
@@ -96,6 +97,28 @@ def test_what_a_guest_asked_before_is_answered_once_and_at_rest():
 
         until(lambda: counters()["REQUEST"] == counted + 1, "the request is counted", 3)
         assert len(acks(tap.read().received)) == before + 1
+
+
+def test_a_successor_that_dies_as_it_starts_takes_no_request_with_it():
+    with at_rest() as (begun, program):
+        hooks = begun.sidecar.process.pid
+        died = {hooks}
+
+        def successor():
+            return next((pid for pid in family(hooks) if pid not in died), 0)
+
+        program.renew()
+        for _ in range(2):
+            pid = until(successor, "a successor begins to start", 3)
+            os.kill(pid, signal.SIGKILL)
+            died.add(pid)
+
+        def last():
+            return begun.sidecar.status()["guests"][0]["last"]["REQUEST"]["note"]
+
+        until(lambda: "RENEWING" in last(), "the renewal is answered", 5)
+        assert processes(begun.sidecar)["serve"]["restarts"] == 2
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
 
 
 def test_rest_goes_on_after_every_request():
