@@ -7,6 +7,8 @@ UV := $(or $(shell command -v uv),.cache/uv/bin/uv)
 PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 PROTO_OUT := .
+# Its client logs that a sidecar asks one who says nothing to call again.
+QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
 .PHONY: help setup lint test soak demo image test-image proto bench clean
 
@@ -39,7 +41,7 @@ soak: setup  ## ten minutes of what `make test` shows in seconds: the virtual ro
 
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo
-	tests/as_root.sh $(PY) -m tests.demo
+	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.demo
 
 image:  ## build the container image without a registry or a daemon, print its size
 	.ci/image
@@ -52,7 +54,7 @@ bench: setup  ## side by side with dnsmasq, Kea + radvd, OVN; ARGS="[NAME...] [-
 	tests/packages.sh test
 	tests/packages.sh gcc libc6-dev kea-dhcp4-server kea-dhcp6-server iperf3
 	$(UV) sync --quiet --frozen --group dev --group bench
-	$(PY) -m bench $(ARGS)
+	$(QUIET_GRPC) $(PY) -m bench $(ARGS)
 
 proto: setup  ## regenerate proto/*_pb2* from proto/*.proto
 	$(RUN) python -m grpc_tools.protoc -I . --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) \
