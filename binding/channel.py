@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,6 +58,9 @@ def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
         return None
     if data == _IN_FILE:
         with open(descriptors.pop(0), "rb") as file:  # noqa: PTH123  # a descriptor
+            # Who reads a guest's bytes may have been taken over, and must not hold us up.
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError("a message in no regular file")
             file.seek(0)
             data = file.read()
     return json.loads(data), descriptors

@@ -62,9 +62,10 @@ class Listener:
         try:
             async with self._changing:
                 if self._server is None:
-                    self._server = self._new_server()
-                    self._server.add_insecure_port(f"unix:{self._inner}")
-                    await self._server.start()
+                    server = self._new_server()
+                    server.add_insecure_port(f"unix:{self._inner}")
+                    await server.start()
+                    self._server = server  # one that does not start is tried again
             inner_reader, inner_writer = await asyncio.open_unix_connection(self._inner)
         except (OSError, RuntimeError):
             _log.exception("gRPC does not start; the caller is hung up on")

@@ -104,9 +104,12 @@ class Server:
 
     def _heard_before(self, frames: tuple[Heard, ...]) -> None:
         """Take the frames that came while we started."""
+        watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
+        by_link = {port.link: (one, port) for one, port in watched}
         for each in frames:
-            one, port = self._selector.get_key(self._ports[each.link].socket).data
-            one.receive(port, each.received, self._heard, answered=each.answered)
+            if each.link in by_link:  # it may have gone meanwhile
+                one, port = by_link[each.link]
+                one.receive(port, each.received, self._heard, answered=each.answered)
 
     def _serve(
         self, guests: tuple[GuestNetwork, ...], handed: dict[str, int], message: channel.Message

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -29,11 +30,25 @@ def test_a_message_of_any_size_arrives_whole_with_its_descriptors(ends, size):
 
 def test_a_large_message_leaves_no_descriptor_open(ends):
     ours, theirs = ends
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    def opened():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = opened()
     for _ in range(3):
         channel.send(ours, {"text": "x" * 300_000})
         channel.receive(theirs)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert opened() == before
+
+
+def test_a_pipe_in_the_place_of_a_large_message_is_not_waited_for(ends):
+    ours, theirs = ends
+    reading, writing = os.pipe()
+    socket.send_fds(ours, [b"\0"], [reading])
+    with pytest.raises(ValueError, match="no regular file"):
+        channel.receive(theirs)
+    os.close(reading)
+    os.close(writing)
 
 
 def test_a_peer_that_does_not_keep_up_or_is_gone_is_said_so(ends):
