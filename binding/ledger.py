@@ -36,7 +36,7 @@ class Ledger:
     def __init__(self) -> None:
         self._pages: dict[str, _Page] = {}
         self.warnings: tuple[str, ...] = ()
-        """About no guest, such as that there is none."""
+        """Of a VMI without a guest of ours, such as that there is none."""
 
     def serve(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
         """Open a page for each guest; equal guests keep theirs. Log what is new."""
@@ -48,16 +48,13 @@ class Ledger:
                 _log.info("%s", _summary(guest), extra=_about(guest))
             pages[guest.network] = page
         self._pages = pages
-        of_none = []
         for warning in warnings:
             network = warning.partition(":")[0].removeprefix("network ")
-            if network in pages:
-                self._warn(pages[network], warning)
-                continue
-            of_none.append(warning)
-            if warning not in self.warnings:
+            for page in [pages[network]] if network in pages else pages.values():
+                self._warn(page, warning)
+            if not pages and warning not in self.warnings:
                 _log.warning("%s", warning)
-        self.warnings = tuple(of_none)
+        self.warnings = () if pages else warnings
 
     def take(self, message: Message) -> None:
         """Add one report of `serve`; a guest that is no longer served is passed over."""
