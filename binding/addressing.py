@@ -86,7 +86,7 @@ def _narrowed(address: Interface, known: Iterable[Route]) -> Interface:
 
 def _covers(outer: Network, inner: Network) -> bool:
     # subnet_of() refuses to compare families, in its types as in its values.
-    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]
+    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # of one family, by the first half
 
 
 def _wanted(known: Iterable[Route], subnets: Iterable[Network]) -> tuple[Route, ...]:

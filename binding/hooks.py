@@ -54,7 +54,7 @@ class Info(info_pb2_grpc.InfoServicer):
             hookPoints=[info_pb2.HookPoint(name=point, priority=0) for point in points],
         )
 
-    async def Info(self, request: info_pb2.InfoParams, context: Context) -> info_pb2.InfoResult:  # noqa: N802, ARG002
+    async def Info(self, request: info_pb2.InfoParams, context: Context) -> info_pb2.InfoResult:  # noqa: N802, ARG002  # the protocol's name and arguments
         # The answer goes first: it has a second, and OnDefineDomain comes seconds later.
         asyncio.get_running_loop().call_later(_SOON, self._prepare)
         return self._answer
@@ -68,22 +68,22 @@ class _Callbacks:
         self._binder = binder
         self._stop = stop
 
-    async def OnDefineDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
+    async def OnDefineDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401  # the protocol's name; messages of any version
         xml = await or_status(context, self._binder().define(request.domainXML, request.vmi))
         return self._messages.OnDefineDomainResult(domainXML=xml)
 
-    async def PreCloudInitIso(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401
+    async def PreCloudInitIso(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401  # the protocol's name; messages of any version
         data, legacy = await or_status(context, self._cloud_init(request))
         return self._messages.PreCloudInitIsoResult(
             cloudInitData=data, cloudInitNoCloudSource=legacy
         )
 
-    async def Shutdown(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401, ARG002
+    async def Shutdown(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401, ARG002  # the protocol's name and arguments
         _log.info("virt-launcher says that the VM has ended")
         self._stop.set()
         return self._messages.ShutdownResult()
 
-    async def _cloud_init(self, request: Any) -> tuple[bytes, bytes]:  # noqa: ANN401
+    async def _cloud_init(self, request: Any) -> tuple[bytes, bytes]:  # noqa: ANN401  # messages of any version
         return (
             self._binder().cloud_init(request.cloudInitData, request.vmi),
             self._binder().cloud_init(request.cloudInitNoCloudSource, request.vmi),

@@ -6,7 +6,7 @@ import os
 import sys
 from types import ModuleType
 
-from binding import no_openssl  # noqa: F401
+from binding import no_openssl  # noqa: F401  # imported for what it keeps out
 
 # scapy keeps a cache where it finds a place; a read-only root has none to offer, and
 # KubeVirt points XDG_CACHE_HOME at a directory that the sidecar does not have.

@@ -29,8 +29,7 @@ class _Absent(ModuleType):
         return self
 
 
-# With the real modules, as far as it wants them.
-import asyncio  # noqa: E402, F401
+import asyncio  # noqa: E402, F401  # before the stand-ins, for its own imports
 
 _stand_ins: dict[str, ModuleType] = {}
 if "pyroute2" not in sys.modules:
@@ -41,17 +40,19 @@ if "pyroute2" not in sys.modules:
 for _name in ("multiprocessing", "ssl", "unittest"):
     if sys.modules.get(_name) is None:
         _stand_ins[_name] = _Absent(_name)
+_former = {_name: sys.modules[_name] for _name in _stand_ins if _name in sys.modules}
 sys.modules.update(_stand_ins)
 
 from pyroute2.iproute.linux import IPRoute  # noqa: E402  # after the stand-in
-from pyroute2.netlink import nlmsg  # noqa: E402
-from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError  # noqa: E402
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg  # noqa: E402
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg  # noqa: E402
-from pyroute2.netlink.rtnl.rtmsg import rtmsg  # noqa: E402
+from pyroute2.netlink import nlmsg  # noqa: E402  # after the stand-ins
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError  # noqa: E402  # after the stand-ins
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg  # noqa: E402  # after the stand-ins
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg  # noqa: E402  # after the stand-ins
+from pyroute2.netlink.rtnl.rtmsg import rtmsg  # noqa: E402  # after the stand-ins
 
 for _name in _stand_ins:
     del sys.modules[_name]
+sys.modules.update(_former)  # what no_openssl forbids stays forbidden
 
 __all__ = [
     "IPRoute",

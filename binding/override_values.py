@@ -157,7 +157,7 @@ def boot(value: Any) -> Boot:  # noqa: ANN401  # JSON
         raise ValueError(_BOOT)
     by_arch = value.get("byArch", {})
     if not isinstance(by_arch, dict):
-        raise ValueError('byArch: write an object such as {"7": "x.efi"}')  # noqa: TRY004
+        raise ValueError('byArch: write an object such as {"7": "x.efi"}')  # noqa: TRY004  # one error for what is not allowed
     return Boot(
         file=_boot_text(value, "file"),
         server=_boot_text(value, "server"),

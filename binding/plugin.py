@@ -20,7 +20,7 @@ class DomainHooks(plugins_v1alpha1_pb2_grpc.DomainHookServiceServicer):
     def __init__(self, binder: Binders) -> None:
         self._binder = binder
 
-    async def MutateDomain(  # noqa: N802
+    async def MutateDomain(  # noqa: N802  # the protocol's name
         self, request: plugins_v1alpha1_pb2.MutateDomainRequest, context: Context
     ) -> plugins_v1alpha1_pb2.MutateDomainResponse:
         if request.domain_type != _LIBVIRT:

@@ -51,9 +51,9 @@ def _snapshot(resolv_conf: Path) -> int:
 
 def _wire(wirings: tuple[Wiring, ...]) -> int:
     stop = _Stop()
-    from binding import wire  # noqa: PLC0415
-    from binding.netlink import connect  # noqa: PLC0415
-    from binding.steps import StepError  # noqa: PLC0415
+    from binding import wire  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
 
     try:
         with connect() as ipr:
@@ -68,7 +68,7 @@ def _wire(wirings: tuple[Wiring, ...]) -> int:
 
 
 def _guard(filters: tuple[Filter, ...]) -> int:
-    from binding import nfnetlink, nftables  # noqa: PLC0415
+    from binding import nfnetlink, nftables  # noqa: PLC0415  # not needed for a snapshot
 
     try:
         nftables.replace(filters)

@@ -62,7 +62,7 @@ async def _run(directory: Path, *, structured: bool) -> None:
     @cache
     def binder() -> Binder:
         # Info has a second, all that this imports is for later.
-        from binding.binder import Binder, Settings  # noqa: PLC0415
+        from binding.binder import Binder, Settings  # noqa: PLC0415  # see above
 
         settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
         return Binder(snapshot, settings)

@@ -100,7 +100,7 @@ def prefixes(guest: GuestNetwork) -> tuple[Prefix, ...]:
     for route in guest.routes:
         network = route.destination
         if isinstance(network, IPv6Network) and route.gateway is None:
-            found.setdefault(network, Prefix(network, True, False, INFINITE))  # noqa: FBT003
+            found.setdefault(network, Prefix(network, True, False, INFINITE))  # noqa: FBT003  # flags L and A, in their order
     return tuple(p for p in found.values() if 0 < p.network.prefixlen < 128 and _usable(p.network))
 
 
@@ -137,7 +137,7 @@ def _prefixes(guest: GuestNetwork, *, deprecate: bool) -> Iterator[bytes]:
         for network in guest.deprecated:
             if network not in current:
                 # Both flags: an option without A says nothing to SLAAC (RFC 4862, 5.5.3).
-                yield _pio(Prefix(network, True, True, 0))  # noqa: FBT003
+                yield _pio(Prefix(network, True, True, 0))  # noqa: FBT003  # flags L and A, in their order
 
 
 def _pio(prefix: Prefix) -> bytes:

@@ -43,7 +43,7 @@ def partial(ends, payload):
     return udp(ends, payload, check=~sum16(pseudo) & 0xFFFF)
 
 
-def ipv4(segment, *, total=None, fragment=0, protocol=UDP, options=b"", first=None, check=None):  # noqa: PLR0913
+def ipv4(segment, *, total=None, fragment=0, protocol=UDP, options=b"", first=None, check=None):  # noqa: PLR0913  # one header field each
     size = 20 + len(options)
     first = 0x40 | size // 4 if first is None else first
     total = size + len(segment) if total is None else total

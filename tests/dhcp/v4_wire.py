@@ -95,8 +95,8 @@ def ask(
 ) -> Exchange:
     """Send one request and return what came of it; options after 53."""
     outer = {k: fields.pop(k) for k in ("src", "dst", "src_mac", "dst_mac") if k in fields}
-    payload = bootp((53, bytes([kind])), *options, **fields)  # type: ignore[arg-type]
-    exchange = v4.answer(packet(payload, **outer), guest)  # type: ignore[arg-type]
+    payload = bootp((53, bytes([kind])), *options, **fields)  # type: ignore[arg-type]  # fields of either half
+    exchange = v4.answer(packet(payload, **outer), guest)  # type: ignore[arg-type]  # fields of either half
     assert exchange is not None
     return exchange
 

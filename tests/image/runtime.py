@@ -136,7 +136,7 @@ def started(
             subprocess.run([*_RUNC, "delete", "--force", name], check=False, capture_output=True)
 
 
-def _spec(  # noqa: PLR0913
+def _spec(  # noqa: PLR0913  # what the kubelet decides
     root: Root, pod: Pod, name: str, hooks_dir: Path, capabilities: Collection[str], *, tun: bool
 ) -> dict[str, Any]:
     granted = [f"CAP_{one}" for one in capabilities]

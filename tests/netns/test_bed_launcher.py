@@ -20,10 +20,10 @@ class Recorder(info_pb2_grpc.InfoServicer, v1alpha3_pb2_grpc.CallbacksServicer):
     def __init__(self) -> None:
         self.domains: list[etree._Element] = []
 
-    def Info(self, request, context):  # noqa: ARG002, N802
+    def Info(self, request, context):  # noqa: ARG002, N802  # the protocol's name and arguments
         return info_pb2.InfoResult(name="recorder", versions=["v1alpha2", "v1alpha3"])
 
-    def OnDefineDomain(self, request, context):  # noqa: ARG002, N802
+    def OnDefineDomain(self, request, context):  # noqa: ARG002, N802  # the protocol's name and arguments
         domain = etree.fromstring(request.domainXML)
         self.domains.append(etree.fromstring(request.domainXML))
         etree.SubElement(domain.find("devices"), "interface").set("call", str(len(self.domains)))

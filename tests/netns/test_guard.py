@@ -99,7 +99,7 @@ def wired() -> Iterator[Bed]:
 def bed(wired: Bed) -> Bed:
     wired.guard()
     for one in (wired.guest, wired.tap, wired.network):
-        one.setblocking(False)  # noqa: FBT003
+        one.setblocking(False)  # noqa: FBT003  # its only argument
         try:
             while one.recv(65_536):
                 pass

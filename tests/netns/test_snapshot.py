@@ -74,7 +74,7 @@ def test_a_pod_is_read_as_its_cni_made_it(cni, expected):
     with veth() as (inside, _):
         inside.ip(cni)
         loopback = Link("lo", 1, "00:00:00:00:00:00", 65536, up=True)
-        eth0 = Link("eth0", link(inside, "eth0")["ifindex"], MAC, 1450, "veth", True, "", *expected)  # noqa: FBT003
+        eth0 = Link("eth0", link(inside, "eth0")["ifindex"], MAC, 1450, "veth", True, "", *expected)  # noqa: FBT003  # in the order of the fields
         assert read(inside) == Snapshot(inside.path.stat().st_ino, (loopback, eth0))
 
 

@@ -74,7 +74,7 @@ def test_an_na_that_is_believed_names_a_station(packet: Packet):
     st.none() | st.integers(0, 2**40),
     st.sampled_from(["dhcp", "slaac", "both"]),
 )
-def test_every_configuration_makes_a_well_formed_ra(  # noqa: PLR0913, PLR0917
+def test_every_configuration_makes_a_well_formed_ra(  # noqa: PLR0913, PLR0917  # one setting each
     addresses, destinations, mtu, portal, lease, mode
 ):
     gateway = "fd00::1"

@@ -45,7 +45,7 @@ CLIENTS = (*_BOTH, *_ONE)
 
 
 @contextmanager
-def client(  # noqa: PLR0913
+def client(  # noqa: PLR0913  # what differs from guest to guest
     name: str,
     netns: Netns,
     workdir: Path,
