@@ -52,9 +52,12 @@ def plug(pod: Netns, guest: Netns, network: Netns) -> None:
 def set_guard(pod: Netns, *guests: GuestNetwork) -> None:
     subprocess.run(
         pod.command(sys.executable, "-m", "binding.plumb", "guard"),
-        input=codec.encode(guard.filters(guests)), text=True, cwd=ROOT, check=True,
+        input=codec.encode(guard.Table("dsbridge", guard.filters(guests))),
+        text=True,
+        cwd=ROOT,
+        check=True,
         stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    )
 
 
 def rate(guest: Netns, load: list[str]) -> float:

@@ -47,7 +47,7 @@ class Binder:
         self._settings = settings
         self._one_at_a_time = asyncio.Lock()
         self._guests: tuple[GuestNetwork, ...] = ()
-        self._enforcer = Enforcer()
+        self._enforcer = Enforcer(guard.table_name(settings.plugin))
         self._tasks: set[asyncio.Task[None]] = set()
         self.ledger = Ledger()
         self.supervisor = Supervisor(self._reported)
@@ -110,7 +110,7 @@ class Binder:
 
     def _check_privileges(self, found: discover.Discovery) -> None:
         needed = {"NET_ADMIN"} if found.wirings else set()
-        if any(_answers(guest) for guest in found.guests):
+        if any(guard.is_heard(guest) for guest in found.guests):
             needed.add("NET_RAW")
         if missing := sorted(needed - caps.permitted()):
             raise FailedPrecondition(
@@ -167,7 +167,7 @@ class Binder:
 
     async def _serve(self, guests: tuple[GuestNetwork, ...]) -> None:
         try:
-            await self.supervisor.serve(tuple(guest for guest in guests if _answers(guest)))
+            await self.supervisor.serve(tuple(guest for guest in guests if guard.is_heard(guest)))
         except ServeError as error:
             remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
             raise FailedPrecondition("; ".join(filter(None, [str(error), remedy]))) from error
@@ -175,9 +175,3 @@ class Binder:
 
 def _of_plugin(guest: GuestNetwork) -> GuestNetwork:
     return replace(guest, shape="plugin") if guest.shape == "managed" else guest
-
-
-def _answers(guest: GuestNetwork) -> bool:
-    """Whether this guest's frames are read at all; a NIC without IPAM is left alone."""
-    has_address = bool(guest.ipv4 or guest.ipv6)
-    return guest.provider == "kube-ovn" or (guest.provider != "off" and has_address)

@@ -24,12 +24,13 @@ def capture(tap: str) -> int:
     """Write frames until interrupted or the reader goes; return the exit status."""
     caps.hold({"NET_RAW"})
     try:
-        port = Port.open(tap, bpf.program(bpf.CAPTURE_RULES), outgoing=True)
+        port = Port.open(tap, bpf.program(bpf.CAPTURE_RULES))
     except OSError as error:
         remedy = "; the container lacks NET_RAW" if isinstance(error, PermissionError) else ""
         sys.stderr.write(f"cannot capture on {tap}: {error.strerror}{remedy}\n")
         return 1
     caps.drop()
+    port.hear_outgoing(wanted=True)
     port.socket.setblocking(True)  # noqa: FBT003  # its only argument
     with suppress(KeyboardInterrupt, BrokenPipeError):
         _copy(port.socket)

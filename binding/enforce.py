@@ -8,7 +8,7 @@ from typing import Literal
 from binding import caps, links
 from binding.child import PlumbError, plumb
 from binding.codec import encode
-from binding.guard import Filter
+from binding.guard import Filter, Table
 from binding.wiring import Wiring
 
 Guard = Literal["on", "off", "not needed"]
@@ -17,9 +17,10 @@ Guard = Literal["on", "off", "not needed"]
 class Enforcer:
     """What the kernel has been told."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: str) -> None:
+        self._table = table
         self._one_at_a_time = asyncio.Lock()
-        self._filters: tuple[Filter, ...] | None = None
+        self._set: _Set | None = None
         self.wired: tuple[Wiring, ...] = ()
         self.guard: Guard = "off"
 
@@ -33,10 +34,10 @@ class Enforcer:
             self.wired = wirings
             return await self.enforce(filters)
         async with self._one_at_a_time:
-            self._filters, self.guard = None, "off"  # filters go with their links
+            self._set, self.guard = None, "off"  # filters go with their links
             actions = {"wire": encode(wirings)}
             if filters:
-                actions["guard"] = encode(filters)
+                actions["guard"] = encode(Table(self._table, filters))
             try:
                 await plumb(actions)
             except PlumbError as error:
@@ -44,29 +45,44 @@ class Enforcer:
                     raise
                 self.wired = wirings
                 return str(error)
-            self.wired, self._filters = wirings, filters
-            self.guard = "on" if filters else "not needed"
+            self.wired = wirings
+            self._note(filters)
             return ""
 
     async def enforce(self, filters: tuple[Filter, ...]) -> str:
         """Make these the whole guard; return why that cannot be, or an empty string."""
         async with self._one_at_a_time:
-            if not (filters or self._filters):
-                self.guard = "not needed"
-                return ""
-            if filters == self._filters:
+            if _as_set(filters) == (self._set or ()):
+                self._note(filters)
                 return ""
             if "NET_ADMIN" not in caps.permitted():
-                self.guard = "off"
-                return "the sidecar lacks NET_ADMIN"
+                self.guard = "off" if _is_needed(filters) else "not needed"
+                return "the sidecar lacks NET_ADMIN" if _is_needed(filters) else ""
             try:
-                await plumb({"guard": encode(filters)})
+                await plumb({"guard": encode(Table(self._table, filters))})
             except PlumbError as error:
-                self._filters, self.guard = None, "off"
+                self._set, self.guard = None, "off"
                 return str(error)
-            self._filters, self.guard = filters, "on" if filters else "not needed"
+            self._note(filters)
             return ""
+
+    def _note(self, filters: tuple[Filter, ...]) -> None:
+        self._set = _as_set(filters)
+        self.guard = "on" if _is_needed(filters) else "not needed"
+
+
+_Set = tuple[tuple[Filter, int | None], ...]
+"""Filters, and the number of the link that each is at: they go with it."""
+
+
+def _as_set(filters: tuple[Filter, ...]) -> _Set:
+    return tuple((one, links.index(one.link)) for one in filters)
+
+
+def _is_needed(filters: tuple[Filter, ...]) -> bool:
+    """Whether anything is to be kept out; hearing does without a guard."""
+    return any(one.drop for one in filters)
 
 
 def _stands(wiring: Wiring) -> bool:
-    return links.mtu(wiring.names.tap) is not None
+    return links.index(wiring.names.tap) is not None

@@ -1,7 +1,8 @@
 """Exactly one DHCP server and router per guest: what must not pass which link. Pure.
 
 The parent decides here, `binding.plumb guard` makes the kernel do it, at the ingress
-hook of each link: after our packet sockets have seen the frame, before the bridge has.
+hook of each link, before the bridge sees the frame. What is of interest to us is picked
+out there, too: a packet socket on a port would cost each packet of the guest.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ Kind = Literal[
     "ra",
     "ns-for-us",
     "na-for-us",
+    "na",
+    "arp",
 ]
 
 # What the guest asks of us, who have seen it already; and what only we may answer.
@@ -34,6 +37,9 @@ _ANSWERS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-client",),
     6: ("dhcp6-to-client", "ra", "na-for-us"),
 }
+# What is listened for, whoever serves: requests, and who gateways and other servers are.
+_HEARD_AT_TAP: tuple[Kind, ...] = (*_REQUESTS[4], *_REQUESTS[6])
+_HEARD_AT_NIC: tuple[Kind, ...] = ("arp", "na", "ra", "dhcp4-to-client", "dhcp6-to-client")
 # RA guard (RFC 6105) and DHCP shield (RFC 7610). Servers also talk to relays, hence the source.
 _SERVER: tuple[Kind, ...] = (
     "dhcp4-to-client",
@@ -46,10 +52,31 @@ _SERVER: tuple[Kind, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is dropped where it comes in from this link."""
+    """What is dropped where it comes in from this link, and what is listened for."""
 
     link: str
-    drop: tuple[Kind, ...]
+    drop: tuple[Kind, ...] = ()
+    hear: tuple[Kind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The whole guard of one sidecar; a pod may have several, one for each registration."""
+
+    name: str
+    filters: tuple[Filter, ...] = ()
+
+
+def table_name(plugin: str | None) -> str:
+    """Return the name that `nft list tables` shows, for the registered name of the plugin."""
+    name = plugin or "dsbridge"
+    return name if name.startswith("dsbridge") else f"dsbridge-{name}"
+
+
+def is_heard(guest: GuestNetwork) -> bool:
+    """Whether this guest's frames are read at all; a NIC without IPAM is left alone."""
+    has_address = bool(guest.ipv4 or guest.ipv6)
+    return guest.provider == "kube-ovn" or (guest.provider != "off" and has_address)
 
 
 def served_by_us(guest: GuestNetwork) -> frozenset[Family]:
@@ -68,15 +95,18 @@ def filters(
 ) -> tuple[Filter, ...]:
     """Return the whole guard of a pod, the same for the same guests.
 
-    `served` are the families that we serve by network, where `auto` has decided.
+    `served` are the families that we serve by network, where `auto` has decided. What is
+    heard of a guest is the same as long as it is there: sockets rely on it.
     """
-    found: dict[str, set[Kind]] = {}
+    dropped: dict[str, set[Kind]] = {}
+    heard: dict[str, tuple[Kind, ...]] = {}
 
     def drop(link: str, *kinds: Kind) -> None:
-        if link:
-            found.setdefault(link, set()).update(kinds)
+        dropped.setdefault(link, set()).update(kinds)
 
     for guest in guests:
+        if is_heard(guest):
+            heard |= {guest.tap: _HEARD_AT_TAP, guest.nic: _HEARD_AT_NIC}
         for family in (served or {}).get(guest.network, served_by_us(guest)):
             drop(guest.tap, *_REQUESTS[family])
             drop(guest.nic, *_ANSWERS[family])
@@ -85,7 +115,11 @@ def filters(
         if guest.shape == "takeover":
             # KubeVirt's own server listens on the bridge and must stay mute in any mode.
             drop(guest.bridge, "dhcp4-to-server")
-    return tuple(Filter(link, tuple(sorted(kinds))) for link, kinds in sorted(found.items()))
+    return tuple(
+        Filter(link, tuple(sorted(dropped.get(link, ()))), heard.get(link, ()))
+        for link in sorted(dropped.keys() | heard.keys())
+        if link
+    )
 
 
 def _somebody_serves(guest: GuestNetwork) -> bool:

@@ -7,17 +7,44 @@ import socket
 import struct
 
 _SIOCGIFMTU = 0x8921
+_SIOCGIFINDEX = 0x8933
 _IFREQ = struct.Struct("16si20x")
 
 
 def mtu(link: str) -> int | None:
     """Return the MTU of a link in bytes, None when there is no such link."""
+    try:
+        return _ask(_SIOCGIFMTU, link)
+    except OSError:
+        return None
+
+
+def index(link: str) -> int | None:
+    """Return the number of a link, which a successor of the same name does not have."""
+    try:
+        return _ask(_SIOCGIFINDEX, link)
+    except OSError:
+        return None
+
+
+def ear(link: str) -> str:
+    """Return the name of what a guard at this link hands to our packet sockets by.
+
+    Bound to the link as it is: if it is made anew, nothing comes by its former ear.
+    """
+    return f"dsb-ear{index(link)}"
+
+
+def place(link: str) -> str:
+    """Return where to listen for what comes in by a link: at its ear, if it has one."""
+    name = ear(link)
+    return link if index(name) is None else name
+
+
+def _ask(what: int, link: str) -> int:
     request = _IFREQ.pack(link.encode()[:15], 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, request)
-        except OSError:
-            return None
+        answer = fcntl.ioctl(any_socket, what, request)
     return int(_IFREQ.unpack(answer)[1])
 
 

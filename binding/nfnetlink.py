@@ -13,8 +13,8 @@ NETDEV = 5
 _NETLINK_NETFILTER = 12
 _NFTABLES = 10  # NFNL_SUBSYS_NFTABLES
 _BEGIN, _END = 0x10, 0x11
-_REQUEST, _ACK = 0x01, 0x04
-CREATE, APPEND = 0x400, 0x800
+REQUEST, ACK = 0x01, 0x04
+EXCLUSIVE, CREATE, APPEND = 0x200, 0x400, 0x800
 NEWTABLE, DELTABLE, NEWCHAIN, NEWRULE = (_NFTABLES << 8 | one for one in (0, 2, 3, 6))
 _NESTED = 0x8000
 _BATCH = struct.pack("!BBH", 0, 0, _NFTABLES)
@@ -65,19 +65,19 @@ def u32(kind: int, value: int) -> bytes:
 def commit(messages: Sequence[Message]) -> None:
     """Carry out a transaction. Raises RefusedError naming the first message refused."""
     last = len(messages)
-    batch = [_packed(0, _BEGIN, 0, _BATCH)]
+    batch = [packed(0, _BEGIN, 0, _BATCH)]
     for number, message in enumerate(messages, 1):
         # Errors always come back, and before the one acknowledgement that is asked for.
-        flags = message.flags | (_ACK if number == last else 0)
+        flags = message.flags | (ACK if number == last else 0)
         head = struct.pack("!BBH", NETDEV, 0, 0)
-        batch.append(_packed(number, message.kind, flags, head + message.body))
-    batch.append(_packed(last + 1, _END, 0, _BATCH))
+        batch.append(packed(number, message.kind, flags, head + message.body))
+    batch.append(packed(last + 1, _END, 0, _BATCH))
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
         netlink.settimeout(_TIMEOUT)
         netlink.bind((0, 0))
         netlink.send(b"".join(batch))
         while True:
-            for number, code in _answers(netlink.recv(1 << 17)):
+            for number, code in answers(netlink.recv(1 << 17)):
                 if code:
                     about = messages[number - 1].about if 1 <= number <= last else "set the guard"
                     raise RefusedError(about, code)
@@ -85,11 +85,12 @@ def commit(messages: Sequence[Message]) -> None:
                     return
 
 
-def _packed(number: int, kind: int, flags: int, body: bytes) -> bytes:
-    return struct.pack("=IHHII", 16 + len(body), kind, flags | _REQUEST, number, 0) + body
+def packed(number: int, kind: int, flags: int, body: bytes) -> bytes:
+    """Return a netlink message; the kernel repeats its number."""
+    return struct.pack("=IHHII", 16 + len(body), kind, flags | REQUEST, number, 0) + body
 
 
-def _answers(data: bytes) -> Iterator[tuple[int, int]]:
+def answers(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield (sequence number, errno) of each acknowledgement."""
     offset = 0
     while offset + 20 <= len(data):

@@ -1,4 +1,4 @@
-"""What the guard drops, as nf_tables expressions for a netdev ingress chain. Pure.
+"""What the guard drops and hands on, as nf_tables expressions for a netdev ingress chain. Pure.
 
 `meta l4proto` is the protocol behind all IPv6 extension headers, which matches on the
 next header or by a fixed offset are not. Numbers are those of linux/netfilter/nf_tables.h.
@@ -7,9 +7,10 @@ next header or by a fixed offset are not. Numbers are those of linux/netfilter/n
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
-from binding.guard import Kind
+from binding.guard import Filter, Kind
 from binding.guest import OUR_LINK_LOCAL
 from binding.nfnetlink import attribute, nest, text, u32
 
@@ -24,12 +25,29 @@ _TCP, _UDP, _ICMPV6 = b"\x06", b"\x11", b"\x3a"
 _FRAGMENT_HEADER = b"\x2c"
 
 
-def rules(kinds: Iterable[Kind]) -> Iterator[tuple[str, list[Expression]]]:
-    """Yield the rules of one link in order: what each is about, and its expressions."""
-    for comment, matches in _HARMLESS:
+def rules(one: Filter, ear: int | None) -> Iterator[tuple[str, list[Expression]]]:
+    """Yield the rules of one link in order: what each is about, and its expressions.
+
+    `ear` is the number of the link that takes what is to be heard; None: nothing is handed on.
+    """
+    heard = {} if ear is None else {kind: _number(ear) for kind in one.hear}
+    yield "bulk traffic", [*_l4(_TCP), _verdict(_ACCEPT)]
+    yield "bulk traffic", [*_other_udp({*one.drop, *heard}), _verdict(_ACCEPT)]
+    for comment, matches in _LATER_FRAGMENTS:
         yield comment, [*matches, _verdict(_ACCEPT)]
-    for kind in kinds:
+    for kind, link in heard.items():
+        if kind in one.drop:
+            yield kind, [*_MATCHES[kind], _COUNTER, link, _HAND_OVER]
+        else:
+            yield f"{kind}, for us, too", [*_MATCHES[kind], link, _COPY]
+    for kind in (kind for kind in one.drop if kind not in heard):
         yield kind, [*_MATCHES[kind], _COUNTER, _verdict(_DROP)]
+    if one.drop:
+        yield from _strict()
+
+
+def _strict() -> Iterator[tuple[str, list[Expression]]]:
+    """Yield what drops a message that no rule could recognise."""
     for comment, matches in _DISGUISES:
         yield comment, [*matches, _COUNTER, _verdict(_DROP)]
     for comment, matches in _UNDERSTOOD:
@@ -68,6 +86,10 @@ def _verdict(code: int) -> Expression:
     return _expression("immediate", u32(1, 0) + nest(2, nest(2, u32(1, code))))
 
 
+def _number(link: int) -> Expression:
+    return _expression("immediate", u32(1, 1) + _value(2, struct.pack("=I", link)))
+
+
 def _l4(protocol: bytes) -> Matches:
     return [_meta(_META_L4PROTO), _compare(protocol)]
 
@@ -77,13 +99,25 @@ def _protocol(ethertype: int) -> Matches:
     return [_meta(_META_PROTOCOL), _compare(struct.pack("!H", ethertype))]
 
 
-def _udp(*, source: int = 0, destination: int = 0) -> Matches:
-    port = struct.pack("!H", source or destination)
-    return [*_l4(_UDP), _load(_TRANSPORT, 0 if source else 2, 2), _compare(port)]
+def _udp(kind: Kind) -> Matches:
+    source, destination = _PORTS[kind]
+    at = _SOURCE_PORT if source else _DESTINATION_PORT
+    return [*_l4(_UDP), at, _compare(_port(source or destination))]
 
 
-def _none_of(*ports: int) -> Matches:
-    return [_compare(struct.pack("!H", port), _NOT) for port in ports]
+def _other_udp(kinds: AbstractSet[Kind]) -> Matches:
+    """Match UDP of none of these kinds."""
+    ports = [_PORTS[kind] for kind in kinds if kind in _PORTS]
+    matches = _l4(_UDP)
+    for at, which in ((_DESTINATION_PORT, 1), (_SOURCE_PORT, 0)):
+        found = sorted({pair[which] for pair in ports} - {0})
+        if found:
+            matches += [at, *(_compare(_port(port), _NOT) for port in found)]
+    return matches
+
+
+def _port(number: int) -> bytes:
+    return struct.pack("!H", number)
 
 
 def _icmpv6(kind: int) -> Matches:
@@ -91,29 +125,30 @@ def _icmpv6(kind: int) -> Matches:
 
 
 _COUNTER = _expression("counter", b"")
+# Both to the link whose number is in register 1.
+_HAND_OVER = _expression("fwd", u32(1, 1))
+_COPY = _expression("dup", u32(2, 1))
 _FOR_US = [_load(_TRANSPORT, 8, 16), _compare(OUR_LINK_LOCAL.packed)]
-_MATCHES: dict[Kind, Matches] = {
-    "dhcp4-to-server": _udp(destination=67),
-    "dhcp4-to-client": _udp(destination=68),
-    "dhcp4-from-server": _udp(source=67),
-    "dhcp6-to-server": _udp(destination=547),
-    "dhcp6-to-client": _udp(destination=546),
-    "dhcp6-from-server": _udp(source=547),
+_DESTINATION_PORT, _SOURCE_PORT = _load(_TRANSPORT, 2, 2), _load(_TRANSPORT, 0, 2)
+# Source, destination; 0: any.
+_PORTS: dict[Kind, tuple[int, int]] = {
+    "dhcp4-to-server": (0, 67),
+    "dhcp4-to-client": (0, 68),
+    "dhcp4-from-server": (67, 0),
+    "dhcp6-to-server": (0, 547),
+    "dhcp6-to-client": (0, 546),
+    "dhcp6-from-server": (547, 0),
+}
+_MATCHES: dict[Kind, Matches] = {kind: _udp(kind) for kind in _PORTS} | {
     "rs": _icmpv6(133),
     "ra": _icmpv6(134),
     "ns-for-us": [*_icmpv6(135), *_FOR_US],
     "na-for-us": [*_icmpv6(136), *_FOR_US],
+    "na": _icmpv6(136),
+    "arp": _protocol(0x0806),
 }
 # A later fragment has no ports, yet kernels compare what is in their place.
-_HARMLESS: tuple[tuple[str, Matches], ...] = (
-    ("bulk traffic", _l4(_TCP)),
-    (
-        "bulk traffic",
-        [
-            *(*_l4(_UDP), _load(_TRANSPORT, 2, 2), *_none_of(67, 68, 546, 547)),
-            *(_load(_TRANSPORT, 0, 2), *_none_of(67, 547)),
-        ],
-    ),
+_LATER_FRAGMENTS: tuple[tuple[str, Matches], ...] = (
     (
         "a later IPv4 fragment",
         [*_protocol(0x0800), _load(_NETWORK, 6, 2), _mask(b"\x1f\xff"), _compare(b"\0\0", _NOT)],

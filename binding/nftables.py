@@ -1,4 +1,4 @@
-"""The guard in the kernel: one table of ours, replaced as a whole or not at all.
+"""The guard in the kernel: one table, replaced as a whole or not at all.
 
 nf_tables is spoken directly, in one transaction: pyroute2's API for it knows no ingress
 hook and does not read the kernel's answer, cls_bpf cannot follow IPv6 extension headers,
@@ -7,12 +7,12 @@ and the nft program would have to be in the image and be given capabilities.
 
 from __future__ import annotations
 
-import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from errno import ENODEV
 
-from binding.guard import Filter
+from binding import links
+from binding.guard import Filter, Table
 from binding.nfnetlink import (
     APPEND,
     CREATE,
@@ -30,36 +30,31 @@ from binding.nfnetlink import (
 )
 from binding.nft_rules import rules
 
-TABLE = "dsbridge"
-
 _INGRESS = 0
 _PRIORITY = -500  # before anybody else's
 _POLICY_ACCEPT = 1
 
 
-def replace(filters: Sequence[Filter], table: str = TABLE) -> None:
-    """Make `filters` all that the table holds; none removes it.
+def replace(table: Table) -> None:
+    """Make its filters all that the table holds; none removes it.
+
+    What is to be heard is handed to the ears of the links, where they have one.
 
     Raises RefusedError, with what was before still in force, and OSError where the
     kernel has no nf_tables at all.
     """
-    for one in filters:
-        _exists(one.link)
+    for one in table.filters:
+        # Kernels from 6.16 on take a chain for a link that is not there, older ones do not.
+        if one.drop and links.index(one.link) is None:
+            raise RefusedError(f"filter at link {one.link}", ENODEV)
+    filters = [one for one in table.filters if links.index(one.link) is not None]
     # Adding first makes deleting it succeed whether it was there or not.
-    messages = [_table(NEWTABLE, table), _table(DELTABLE, table)]
+    messages = [_table(NEWTABLE, table.name), _table(DELTABLE, table.name)]
     if filters:
-        messages.append(_table(NEWTABLE, table))
+        messages.append(_table(NEWTABLE, table.name))
     for one in filters:
-        messages += _chain(table, one)
+        messages += _chain(table.name, one)
     commit(messages)
-
-
-def _exists(link: str) -> None:
-    # Kernels from 6.16 on take a chain for a link that is not there, older ones do not.
-    try:
-        socket.if_nametoindex(link)
-    except OSError:
-        raise RefusedError(f"filter at link {link}", ENODEV) from None
 
 
 def _table(kind: int, table: str) -> Message:
@@ -72,7 +67,7 @@ def _chain(table: str, one: Filter) -> Iterator[Message]:
     hook = u32(1, _INGRESS) + attribute(2, struct.pack("!i", _PRIORITY)) + text(3, one.link)
     body = text(1, table) + text(3, one.link) + nest(4, hook) + u32(5, _POLICY_ACCEPT)
     yield Message(NEWCHAIN, CREATE, body + text(7, "filter"), about)
-    for comment, expressions in rules(one.drop):
+    for comment, expressions in rules(one, links.index(links.ear(one.link))):
         elements = b"".join(nest(1, expression) for expression in expressions)
         # nft(8) shows the comment: type 0, length, text.
         note = comment.encode() + b"\0"

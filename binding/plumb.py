@@ -1,10 +1,11 @@
 """The short-lived child that talks to the kernel: `python -m binding.plumb ACTION`.
 
 `snapshot` prints the pod's links (a Snapshot) and needs no privilege. `wire` wires the
-NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Filters on stdin (a
-tuple) the pod's whole guard. `wire guard` does both, a line of stdin for each, and stops
-at the first that fails. An answer is one line of JSON on stdout. It exits before anybody
-parses a guest's bytes, so NET_ADMIN and the memory of pyroute2 are held for a moment only.
+NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Table on stdin all that
+the kernel filters for this sidecar. `wire guard` does both, a line of stdin for each, and
+stops at the first that fails. An answer is one line of JSON on stdout. It exits before
+anybody parses a guest's bytes, so NET_ADMIN and the memory of pyroute2 are held for a
+moment only.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
 from binding import caps, codec, no_openssl  # noqa: F401  # imported for what it keeps out
-from binding.guard import Filter
+from binding.guard import Table
 from binding.wiring import Wiring
 
 _ACTIONS = (["wire"], ["guard"], ["wire", "guard"])
@@ -35,7 +37,7 @@ def main(argv: list[str]) -> int:
         if action == "wire":
             failed = _wire(codec.decode(tuple[Wiring, ...], asked))
         else:
-            failed = _guard(codec.decode(tuple[Filter, ...], asked))
+            failed = _guard(codec.decode(Table, asked))
         if failed:
             return failed
     return 0
@@ -67,19 +69,35 @@ def _wire(wirings: tuple[Wiring, ...]) -> int:
     return 0
 
 
-def _guard(filters: tuple[Filter, ...]) -> int:
-    from binding import nfnetlink, nftables  # noqa: PLC0415  # not needed for a snapshot
+def _guard(table: Table) -> int:
+    from binding import nfnetlink  # noqa: PLC0415  # not needed for a snapshot
 
     try:
-        nftables.replace(filters)
+        _set_guard(table)
     except nfnetlink.RefusedError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
         return _fail(
             "set the guard", f"{error.strerror or error}: does this kernel have nf_tables?"
         )
-    sys.stdout.write(json.dumps({"links": [one.link for one in filters]}) + "\n")
+    sys.stdout.write(json.dumps({"links": [one.link for one in table.filters]}) + "\n")
     return 0
+
+
+def _set_guard(table: Table) -> None:
+    """Set it with ears where the kernel can have them: it may lack nf_tables' fwd and dup."""
+    from binding import ears, links, nfnetlink, nftables  # noqa: PLC0415  # not needed for a snapshot
+
+    made: tuple[str, ...] = ()
+    with suppress(OSError):
+        made = ears.make(one.link for one in table.filters if one.hear and links.index(one.link))
+    try:
+        nftables.replace(table)
+    except nfnetlink.RefusedError:
+        if not made:
+            raise
+        ears.remove(made)
+        nftables.replace(table)
 
 
 class _Stop:

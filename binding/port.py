@@ -7,9 +7,10 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
-from binding import bpf
+from binding import bpf, links
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
@@ -51,19 +52,18 @@ class Port:
         self.socket = sock
 
     @classmethod
-    def open(cls, link: str, rules: tuple[bpf.Instruction, ...], *, outgoing: bool = False) -> Port:
-        """Open and bind; PermissionError without NET_RAW, OSError without the link.
+    def open(cls, link: str, rules: tuple[bpf.Instruction, ...], place: str | None = None) -> Port:
+        """Open it and listen at `place`, by default at the link itself.
 
-        With `outgoing` the socket also hears what others send out at the link.
+        Raises PermissionError without NET_RAW, OSError without the link.
         """
         # Protocol 0 queues nothing until bind, when the filter is already in place.
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             port = cls(link, sock)
             port.restrict(rules)
-            sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, not outgoing)
             sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            sock.bind((link, _ETH_P_ALL))
+            port.listen(place or link)
         except OSError:
             sock.close()
             raise
@@ -71,8 +71,31 @@ class Port:
 
     @property
     def is_bound(self) -> bool:
-        """Whether the link that the socket was bound to is still there, under its name."""
-        return bool(self.socket.getsockname()[0] == self.link)
+        """Whether it still hears its link: not so when that was removed, or made anew."""
+        return self._place in (self.link, links.ear(self.link))
+
+    @property
+    def _place(self) -> str:
+        return str(self.socket.getsockname()[0])
+
+    def listen(self, place: str) -> None:
+        """Listen at the link itself or at its ear, where all frames are outgoing.
+
+        Takes no privilege, but milliseconds in which nothing is heard.
+        """
+        self.hear_outgoing(wanted=place != self.link)
+        self.socket.bind((place, _ETH_P_ALL))
+
+    def settle(self) -> None:
+        """Listen where that costs the guest's own traffic least, as long as there is a link."""
+        place = links.place(self.link)
+        if place != self._place:
+            with suppress(OSError):
+                self.listen(place)
+
+    def hear_outgoing(self, *, wanted: bool) -> None:
+        """Hear what is sent out by the link, too."""
+        self.socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, not wanted)
 
     def restrict(self, rules: tuple[bpf.Instruction, ...]) -> None:
         """Replace the filter in one step."""
@@ -100,7 +123,7 @@ class Port:
     def send(self, frame: bytes) -> bool:
         """Put a frame on the link; False when the link is down, gone or full."""
         try:
-            self.socket.send(frame)
+            self.socket.sendto(frame, (self.link, 0))
         except OSError:
             return False
         return True

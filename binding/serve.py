@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-from binding import bpf, caps, channel, lean  # noqa: F401  # lean before what imports scapy
+from binding import bpf, caps, channel, lean, links  # noqa: F401  # lean before what imports scapy
 from binding.codec import decode, encode
 from binding.exchange import Exchange
 from binding.guest import GuestNetwork
@@ -125,40 +125,52 @@ class Server:
         self._news = self._news or self._heard
 
     def _one(self, guest: GuestNetwork, handed: dict[str, int], message: channel.Message) -> Served:
-        rules = bpf.EVERYTHING if guest.migration_target else bpf.program(bpf.GUEST_RULES)
-        tap = self._port(guest.tap, rules, handed)
+        before = self._served.get(guest.network)
+        events: list[Exchange] = []
+        is_new = before is None or before.responder.guest != guest
+        if before is not None and not is_new:
+            responder, here, events = before.responder, False, before.events
+        else:
+            responder, resumed, left = _responder(guest, message)
+            here = before is not None and before.responder.here
+            here = here or (left is not None and left.active and not resumed)
+        quiet = guest.migration_target and not (here or responder.here)
+        rules = bpf.EVERYTHING if quiet else bpf.program(bpf.GUEST_RULES)
+        tap = self._port(guest.tap, rules, handed, guest.tap if quiet else None)
         nic = None
-        missing: list[Exchange] = []
         if guest.nic:
             try:
                 nic = self._port(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
             except FileNotFoundError:
                 note = f"no link {guest.nic} in the pod: gateways cannot be resolved"
-                missing.append(Exchange("", note=note, warning=True))
-        before = self._served.get(guest.network)
-        if before is not None and before.responder.guest == guest:
-            return Served(before.responder, tap, nic, before.quiet, before.events)
-        responder, resumed, left = _responder(guest, message)
-        here = before is not None and before.responder.here
-        here = here or (left is not None and left.active and not resumed)
-        quiet = guest.migration_target and not here and left is None
-        served = Served(responder, tap, nic, quiet, missing)
+                if is_new:
+                    events.append(Exchange("", note=note, warning=True))
+        served = Served(responder, tap, nic, quiet, events)
         if here:
             served.tell(time.monotonic())
         return served
 
-    def _port(self, link: str, rules: tuple[bpf.Instruction, ...], handed: dict[str, int]) -> Port:
+    def _port(
+        self,
+        link: str,
+        rules: tuple[bpf.Instruction, ...],
+        handed: dict[str, int],
+        place: str | None = None,
+    ) -> Port:
+        """Return the port of a link, listening at `place`, or where that is cheapest."""
         port = self._ports.pop(link, None)
         if port is None and link in handed:
             port = Port(link, socket.socket(fileno=handed[link]))
-        if port is not None and port.is_bound:
-            port.restrict(rules)
-        else:
-            try:
-                port = Port.open(link, rules)
-            except OSError as error:
-                kind = FileNotFoundError if error.errno == errno.ENODEV else type(error)
-                raise kind(error.errno, error.strerror, link) from error
+        try:
+            if port is None:
+                port = Port.open(link, rules, place or links.place(link))
+            else:
+                port.restrict(rules)
+                if place or not port.is_bound:
+                    port.listen(place or links.place(link))
+        except OSError as error:
+            kind = FileNotFoundError if error.errno == errno.ENODEV else type(error)
+            raise kind(error.errno, error.strerror, link) from error
         self._ports[link] = port
         return port
 

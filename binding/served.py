@@ -8,10 +8,12 @@ from typing import Any
 from binding import bpf
 from binding.codec import encode
 from binding.exchange import Exchange
-from binding.frame import mac_bytes
+from binding.frame import mac_bytes, parse
 from binding.port import Port, Received
 from binding.responder import Output, Responder
 
+_ASKED = (0, 67, 547)
+"""Ports of requests; ICMPv6 has none."""
 _MOST_EVENTS = 20
 """Between two reports: a flooding guest fills its counters, not the node's disk."""
 
@@ -36,15 +38,24 @@ class Served:
             self._put(self.responder.from_network(frame, now, partial_checksum=partial))
             return
         if self.quiet:
-            if frame[6:12] != mac_bytes(self.responder.guest.mac):
-                return  # of somebody behind the guest: it says nothing of its own yet
-            self.quiet = False
-            port.restrict(bpf.program(bpf.GUEST_RULES))
-            self._put(self.responder.arrived(frame, now))
+            self._first(received, now)
+            return
         output = self.responder.from_guest(frame, now, partial_checksum=partial)
         if answered:
             output = output.without_replies()
         self._put(output)
+
+    def _first(self, received: Received, now: float) -> None:
+        """Take a frame of any kind, maybe the guest's first."""
+        if received.frame[6:12] != mac_bytes(self.responder.guest.mac):
+            return  # of somebody behind the guest: it says nothing of its own yet
+        self.quiet = False
+        self.tap.restrict(bpf.program(bpf.GUEST_RULES))
+        self._put(self.responder.arrived(received.frame, now))
+        for each in (received, *self.tap.receive()):  # those came under the former filter
+            packet = parse(each.frame, partial_checksum=each.partial_checksum)
+            if packet is not None and packet.dport in _ASKED:
+                self.receive(self.tap, each, now)
 
     def tell(self, now: float) -> None:
         """Tell a guest that is there already what is new."""
@@ -60,6 +71,8 @@ class Served:
 
     def listen(self, now: float, *, at_rest: bool) -> None:
         """Hear on the pod NIC all that is of interest, or at rest what cannot wait."""
+        if at_rest:
+            self.tap.settle()  # a guest that arrived was first heard at the tap itself
         if self.nic is None:
             return
         rules = bpf.NETWORK_RULES

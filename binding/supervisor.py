@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from binding import channel
+from binding import channel, links
 from binding.child import APPLICATION
 from binding.codec import decode, encode
 from binding.guest import GuestNetwork
@@ -47,6 +47,7 @@ class Supervisor:
     def __init__(self, on_report: Callable[[channel.Message], None]) -> None:
         self._on_report = on_report
         self._guests: tuple[GuestNetwork, ...] = ()
+        self._there: tuple[int | None, ...] = ()
         self._decided: dict[str, list[int]] = {}
         self._sessions: dict[str, str] = {}
         self._notes: tuple[Notes, ...] = ()
@@ -100,7 +101,8 @@ class Supervisor:
         """
         if not guests:
             self._serve_nobody()
-        if guests == self._guests:
+        there = tuple(links.index(link) for guest in guests for link in (guest.tap, guest.nic))
+        if (guests, there) == (self._guests, self._there):
             return
         self._stop_resting()
         if self._used and not {guest.tap for guest in guests} <= self._ports.keys():
@@ -128,6 +130,7 @@ class Supervisor:
             raise
         finally:
             self._serving = None
+        self._there = there
 
     def _serve_nobody(self) -> None:
         """Let the child go that was prepared for nothing."""

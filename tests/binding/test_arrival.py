@@ -11,7 +11,11 @@ from binding.port import Port, Received
 from binding.responder import Responder
 from binding.served import Served
 from ra.session import State
+from tests.bed.netns import netns
 from tests.binding.test_codec import GUEST
+from tests.netns.wires import packet_socket
+
+pytestmark = pytest.mark.netns
 
 ARRIVING = replace(GUEST, provider="in-pod", migration_target=True, gateway_lladdrs=())
 REST = bytes.fromhex("0806") + bytes(46)
@@ -19,13 +23,12 @@ REST = bytes.fromhex("0806") + bytes(46)
 
 @pytest.fixture
 def served():
-    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
-    ends = [socket.socketpair(socket.AF_UNIX, kind) for _ in ("tap", "nic")]
-    ports = [Port(name, near) for name, (near, _) in zip(("tap0", "nic"), ends, strict=True)]
-    yield Served(Responder(ARRIVING, 0.0), *ports, quiet=True)
-    for pair in ends:
-        for end in pair:
-            end.close()
+    with netns("arrival") as space:
+        space.ip("link add tap0 type veth peer name nic\nlink set tap0 up\nlink set nic up")
+        with packet_socket(space, "tap0") as tap, packet_socket(space, "nic") as nic:
+            tap.settimeout(0)
+            ports = Port("tap0", tap), Port("nic", nic)
+            yield Served(Responder(ARRIVING, 0.0), *ports, quiet=True)
 
 
 def first_frame(served, mac):

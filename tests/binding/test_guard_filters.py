@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 
-from binding.guard import Filter, filters
+from binding.guard import filters
 from binding.guest import GuestNetwork
 
 GUEST = GuestNetwork(
@@ -17,7 +17,11 @@ ANSWERS = {"dhcp4-to-client", "dhcp6-to-client", "ra", "na-for-us"}
 
 
 def dropped(*guests: GuestNetwork, **options) -> dict[str, set[str]]:
-    return {one.link: set(one.drop) for one in filters(guests, **options)}
+    return {one.link: set(one.drop) for one in filters(guests, **options) if one.drop}
+
+
+def heard(*guests: GuestNetwork, **options) -> dict[str, set[str]]:
+    return {one.link: set(one.hear) for one in filters(guests, **options) if one.hear}
 
 
 def test_where_we_serve_requests_stop_at_the_tap_and_answers_at_the_nic():
@@ -58,4 +62,21 @@ def test_a_guest_without_a_nic_of_its_own_is_guarded_at_the_tap():
 def test_equal_guests_make_equal_filters_in_any_order():
     second = replace(GUEST, network="blue", tap="tap1", nic="1-nic")
     assert filters((GUEST, second)) == filters((second, GUEST))
-    assert Filter("eth0-nic", tuple(sorted(ANSWERS))) in filters((GUEST,))
+    assert set(filters((GUEST,))) < set(filters((GUEST, second)))
+
+
+def test_what_is_heard_of_a_guest_is_the_same_whoever_serves_it():
+    everything = {
+        "tap0": REQUESTS,
+        "eth0-nic": {"arp", "na", "ra", "dhcp4-to-client", "dhcp6-to-client"},
+    }
+    auto = replace(GUEST, provider="auto", shield=False)
+    kube_ovn = replace(GUEST, provider="kube-ovn", shield=False, ipv4=(), ipv6=())
+    assert heard(GUEST) == heard(auto) == heard(kube_ovn) == everything
+    assert heard(auto, served={"default": frozenset({4})}) == everything
+    assert dropped(auto, kube_ovn) == {}
+
+
+def test_nobody_listens_to_a_guest_that_is_not_served():
+    assert heard(replace(GUEST, provider="off"), replace(GUEST, ipv4=(), ipv6=())) == {}
+    assert heard(replace(GUEST, nic="")) == {"tap0": REQUESTS}

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface
 
@@ -27,8 +27,8 @@ from tests.netns.evasions import (
     REQUESTS,
     TO_A_RELAY,
 )
-from tests.netns.pods import FLAT, MAC, NET_ADMIN_ONLY, UNPRIVILEGED, plumb, veth
-from tests.netns.wires import carried, packet_socket
+from tests.netns.pods import FLAT, MAC, NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb, veth
+from tests.netns.wires import carried, ear, packet_socket
 
 pytestmark = pytest.mark.netns
 
@@ -49,8 +49,11 @@ class Bed:
     def guard(self, *guests: GuestNetwork) -> dict[str, object]:
         return self.install(guard.filters(guests))
 
-    def install(self, filters: tuple[guard.Filter, ...], prefix=()) -> dict[str, object]:
-        done = plumb(self.pod, "guard", stdin=codec.encode(filters), prefix=prefix)
+    def install(
+        self, filters: tuple[guard.Filter, ...], name="dsbridge", prefix=()
+    ) -> dict[str, object]:
+        table = codec.encode(guard.Table(name, filters))
+        done = plumb(self.pod, "guard", stdin=table, prefix=prefix)
         answer = json.loads(done.stdout)
         assert (done.returncode == 0) is ("links" in answer), done
         return answer
@@ -147,6 +150,75 @@ def test_all_other_traffic_passes_both_ways(bed):
 def test_our_packet_socket_at_the_tap_still_sees_the_requests(bed):
     bed.guard(GUEST)
     assert carried(bed.guest, bed.tap, REQUESTS) == {*REQUESTS}
+
+
+@contextmanager
+def overhearing(bed: Bed, link: str, frames: dict[str, bytes]) -> Iterator[set[str]]:
+    """Collect the names of those frames that are handed to our ear at the link meanwhile."""
+    names: set[str] = set()
+    with packet_socket(bed.pod, ear(bed.pod, link)) as ours:
+        yield names
+        ours.settimeout(0)
+        with suppress(BlockingIOError):
+            while frame := ours.recv(65_536):
+                names.add(list(frames)[frame[11]])
+
+
+def test_what_we_are_asked_is_handed_to_our_ear_and_nothing_else_is(bed):
+    bed.guard(GUEST)
+    frames = PLAIN_REQUESTS | TO_A_RELAY | INNOCENT
+    with overhearing(bed, "tap0", frames) as handed:
+        assert bed.out(frames) == {*INNOCENT}
+    assert handed == {*PLAIN_REQUESTS, *TO_A_RELAY}
+
+
+def test_what_others_answer_is_handed_to_our_ear_whether_it_passes_or_not(bed):
+    neighbours = {name: INNOCENT[name] for name in ("ARP", "NA of the real gateway")}
+    frames = PLAIN_ANSWERS | neighbours
+    for guest, passes in ((GUEST, {*neighbours}), (KUBE_OVN, {*frames})):
+        bed.guard(guest)
+        with overhearing(bed, "eth0-nic", frames) as handed:
+            assert bed.into(frames) == passes
+        assert handed == {*frames}
+
+
+def test_the_guests_own_traffic_passes_no_ear(bed):
+    bed.guard(GUEST)
+    with overhearing(bed, "tap0", INNOCENT) as out, overhearing(bed, "eth0-nic", INNOCENT) as into:
+        bed.out(INNOCENT)
+        bed.into(INNOCENT)
+    assert out == set()
+    assert into == {"ARP", "NA of the real gateway"}
+
+
+WITHOUT_FWD = """
+import sys
+from binding import nft_rules, plumb
+nft_rules._HAND_OVER = nft_rules._expression("unknown", b"")
+sys.exit(plumb.main(["guard"]))
+"""
+
+
+def test_a_kernel_that_cannot_hand_over_guards_all_the_same_and_has_no_ear(bed):
+    """Then our sockets find no ear and listen at the links themselves."""
+    bed.guard()
+    for link in ("tap0", "eth0-nic"):
+        bed.pod.ip(f"link del {ear(bed.pod, link)}")
+    subprocess.run(
+        bed.pod.command(sys.executable, "-c", WITHOUT_FWD),
+        input=codec.encode(guard.Table("dsbridge", guard.filters((GUEST,)))),
+        text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    assert not bed.pod.has(ear(bed.pod, "tap0"))
+    assert bed.out(REQUESTS) == set()
+    assert bed.into(ANSWERS) == set()
+
+
+def test_the_guards_of_two_sidecars_in_a_pod_do_not_know_each_other(bed):
+    bed.guard(GUEST)
+    bed.install((guard.Filter("k6t-eth0", ("ra",)),), name="dsbridge-own")
+    assert bed.out(REQUESTS) == set()
+    bed.install((), name="dsbridge-own")
 
 
 def test_our_answers_at_the_tap_reach_the_guest(bed):

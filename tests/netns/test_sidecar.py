@@ -11,12 +11,14 @@ import pytest
 
 from tests.bed import handler
 from tests.bed.cable import cable
+from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.netns.guests import started
+from tests.netns.wires import ear, listening
 
 pytestmark = pytest.mark.netns
 
@@ -144,6 +146,36 @@ def test_a_missing_tap_is_named_and_the_retry_succeeds():
         assert "tap0" in text
         handler.managed_tap(made.netns)
         assert hook.define(MANAGED, VMI)
+
+
+def test_a_tap_that_was_made_anew_is_guarded_and_served_after_the_next_call():
+    with running() as (made, _, hook):
+        handler.managed_tap(made.netns)
+        hook.define(MANAGED, VMI)
+        mtu = made.layout.mtu
+        made.netns.ip(f"""
+            link del tap0
+            tuntap add dev tap0 mode tap user 107 group 107
+            link set tap0 mtu {mtu} master k6t-eth0 up""")
+        hook.define(MANAGED, VMI)
+        with (
+            cable(made.netns, mac=made.layout.mac, mtu=mtu) as guest,
+            capture(made.gateway, "pod0") as outside,
+        ):
+            guest.ip("link set eth0 up")
+            assert leased(guest)
+            assert b"\x63\x82\x53\x63" not in b"".join(outside.read().received), "DHCP left"
+
+
+def test_no_packet_socket_is_in_the_way_of_the_guests_own_traffic():
+    with running() as (made, side, hook):
+        handler.managed_tap(made.netns)
+        hook.define(MANAGED, VMI)
+        ears = {ear(made.netns, link) for link in ("tap0", "eth0-nic")}
+        assert listening(made.netns) == ears
+        os.kill(serve_of(side)["pid"], signal.SIGKILL)
+        until(lambda: serve_of(side)["restarts"] == 1, "a successor", 5)
+        assert listening(made.netns) == ears
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from binding import codec, names
-from binding.guard import Filter
+from binding.guard import Filter, Table
 from binding.wiring import Wiring
 from tests.bed.cable import cable
 from tests.bed.netns import Netns, netns
@@ -191,7 +191,7 @@ def test_nothing_leaves_the_pod_by_itself():
 
 
 def both(inside, *filters):
-    asked = (codec.encode((PRIMARY,)), codec.encode(filters))
+    asked = (codec.encode((PRIMARY,)), codec.encode(Table("dsbridge", filters)))
     done = plumb(inside, "wire", "guard", stdin="\n".join(asked))
     return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
 

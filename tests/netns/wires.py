@@ -50,3 +50,15 @@ def carried(sender: socket.socket, receiver: socket.socket, frames: dict[str, by
         if frame[6:11] == b"\x02\0\0\0\x01":
             heard.add(names[frame[11]])
     raise TimeoutError("the marker frame did not arrive: the path is broken")
+
+
+def ear(space: Netns, link: str) -> str:
+    """Return the name of what the guard hands frames over by, that came in by a link."""
+    return f"dsb-ear{space.query('link', 'show', 'dev', link)[0]['ifindex']}"
+
+
+def listening(space: Netns) -> set[str]:
+    """Return the links that packet sockets of a namespace listen at."""
+    names = {link["ifindex"]: link["ifname"] for link in space.query("link")}
+    lines = space.run("cat", "/proc/net/packet").splitlines()[1:]
+    return {names[int(line.split()[4])] for line in lines}
