@@ -19,6 +19,10 @@ for _name, _nothing in (("manuf", ""), ("bluetoothids", {})):
     sys.modules[_vendors.__name__] = _vendors
 
 from scapy.config import conf  # noqa: E402  # with the above in place
+from scapy.interfaces import NetworkInterfaceDict  # noqa: E402  # with the above in place
 
 # No dump of the node's routing table at import (scapy#3577).
 conf.route_autoload = conf.route6_autoload = False
+
+# Nor of its links and addresses, which takes memory for each.
+NetworkInterfaceDict.register_provider = lambda *_: None  # type: ignore[method-assign]
