@@ -6,7 +6,7 @@ or of any one attribute: what the kernel does not say is simply not in the snaps
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import (
     IPv4Interface,
     IPv4Network,
@@ -33,6 +33,8 @@ _LINK_LOCAL = IPv6Network("fe80::/64")  # of the link itself; Calico's fe80::…
 _IFF_UP = 1
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
+_PERMANENT = 0x80  # else it was learned of a router, and is no more the CNI's than its route
+_BY_KERNEL, _BY_RA = 2, 9
 _MAIN_TABLE = 254
 _UNICAST = 1
 _RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
@@ -64,7 +66,7 @@ def _links(ipr: IPRoute) -> tuple[Link, ...]:
             up=bool(link["flags"] & _IFF_UP),
             bridge=names.get(link.get("master"), ""),
             addresses=_addresses(addresses, link["index"]),
-            routes=_routes(routes, link["index"], _own(addresses)),
+            routes=_routes(_of_cni(routes, addresses), link["index"], _own(addresses)),
             neighbors=_neighbors(neighbors, link["index"]),
         )
         for link in sorted(links, key=lambda link: int(link["index"]))
@@ -79,7 +81,27 @@ def _addresses(messages: Iterable[Message], index: int) -> tuple[Interface, ...]
         and message["family"] in _ANY
         and message["scope"] == _SCOPE_GLOBAL
         and not (message.get("flags") or 0) & _DAD_FAILED
+        and _is_permanent(message)
     )
+
+
+def _is_permanent(address: Message) -> bool:
+    return bool((address.get("flags") or 0) & _PERMANENT)
+
+
+def _of_cni(routes: Iterable[Message], addresses: Iterable[Message]) -> Iterator[Message]:
+    """Yield the routes that do not come of router advertisements."""
+    learned = {
+        (address["index"], _interface(address).network)
+        for address in addresses
+        if address["family"] == AF_INET6 and not _is_permanent(address)
+    }
+    for route in routes:
+        if route["family"] == AF_INET6:
+            by, link = route["proto"], out(route)
+            if by == _BY_RA or (by == _BY_KERNEL and (link, _destination(route)) in learned):
+                continue
+        yield route
 
 
 def _interface(message: Message) -> Interface:

@@ -78,6 +78,18 @@ def test_a_pod_is_read_as_its_cni_made_it(cni, expected):
         assert read(inside) == Snapshot(inside.path.stat().st_ino, (loopback, eth0))
 
 
+def test_what_a_router_of_the_network_has_told_the_pod_is_not_its_cnis():
+    """On a NIC without IPAM the guest must hear it itself; elsewhere it may be a rogue's."""
+    with veth() as (inside, _):
+        inside.ip(FLAT)
+        inside.ip("""
+            addr add 2001:db8:64::5/64 dev eth0 valid_lft 600 preferred_lft 300 nodad
+            route add default via fe80::66 dev eth0 proto ra metric 1
+            route add 2001:db8:65::/64 dev eth0 proto ra""")
+        found = eth0(inside)
+        assert (found.addresses, found.routes) == AS_FLAT
+
+
 def test_a_process_without_any_privilege_can_read():
     with veth() as (inside, _):
         inside.ip(FLAT)
