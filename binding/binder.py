@@ -151,11 +151,13 @@ class Binder:
     def _warn(self, unguarded: str) -> None:
         if not unguarded:
             return
+        if "NET_ADMIN" not in caps.permitted():
+            unguarded = f"{unguarded}; {_POLICY}"
         for guest in self._guests:
             what = "requests leave the pod and other servers may answer"
             if guest.shape == "takeover":
                 what = "KubeVirt's own DHCP server goes on answering, and others may"
-            self.ledger.warn(guest.network, f"guard off, {what}: {unguarded}; {_POLICY}")
+            self.ledger.warn(guest.network, f"guard off, {what}: {unguarded}")
 
     def _reported(self, message: Message) -> None:
         before = self.ledger.served(self._guests)

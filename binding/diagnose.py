@@ -41,7 +41,7 @@ def _sidecar(status: Status, permitted: AbstractSet[str]) -> Iterator[Finding]:
         yield _well("the container is granted NET_RAW: guests can be answered")
     else:
         yield Finding("the container lacks NET_RAW: no guest can be answered", _POLICY)
-    yield _guard(status)
+    yield _guard(status, permitted)
     serve = next(process for process in status["processes"] if process["name"] == "serve")
     if serve["restarts"]:
         text = f"the serving process was replaced {serve['restarts']} times"
@@ -55,11 +55,12 @@ def _sidecar(status: Status, permitted: AbstractSet[str]) -> Iterator[Finding]:
         )
 
 
-def _guard(status: Status) -> Finding:
+def _guard(status: Status, permitted: AbstractSet[str]) -> Finding:
     guests = status["guests"]
     if status["guard"] == "off":
+        remedy = "a warning of the guest tells why" if "NET_ADMIN" in permitted else _POLICY
         return Finding(
-            "the guard is off: requests leave the pod, and other servers may answer", _POLICY
+            "the guard is off: requests leave the pod, and other servers may answer", remedy
         )
     if status["guard"] == "not needed":
         return _well("no guard is needed: nothing is served here")
@@ -85,8 +86,11 @@ def _served(guest: dict[str, Any], counters: dict[str, int]) -> Iterator[Finding
         replies = _WANTED[family][guest["modes"][family]]
         if not guest[family] or not replies:
             continue
-        addresses = ", ".join(guest[family])
-        if all(counters.get(reply) for reply in replies):
+        # DHCPv4 gives one address.
+        addresses = ", ".join(guest[family][: 1 if family == "ipv4" else None])
+        if guest["arrived"] and not all(counters.get(reply) for reply in replies):
+            yield _well(f"{name}: the guest came by migration and keeps {addresses} by {protocol}")
+        elif all(counters.get(reply) for reply in replies):
             yield _well(f"{name}: the guest has been given {addresses} by {protocol}")
         else:
             missing = " and ".join(reply for reply in replies if not counters.get(reply))

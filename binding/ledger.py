@@ -20,7 +20,12 @@ _BOTH: tuple[Family, ...] = (4, 6)
 @dataclass(slots=True)
 class _Page:
     guest: GuestNetwork
+    found: list[str] = field(default_factory=list)
+    """Warnings of the last call; the next one takes back what is no longer so."""
+    before: tuple[str, ...] = ()
+    """Those of the call before it: they have been logged."""
     warnings: list[str] = field(default_factory=list)
+    """What has happened, for good."""
     counters: Counter[str] = field(default_factory=Counter)
     last: dict[str, dict[str, str]] = field(default_factory=dict)
     router: dict[str, str | None] | None = None
@@ -46,12 +51,13 @@ class Ledger:
             if page is None or page.guest != guest:
                 page = _Page(guest)
                 _log.info("%s", _summary(guest), extra=_about(guest))
+            page.before, page.found = tuple(page.found), []
             pages[guest.network] = page
         self._pages = pages
         for warning in warnings:
             network = warning.partition(":")[0].removeprefix("network ")
             for page in [pages[network]] if network in pages else pages.values():
-                self._warn(page, warning)
+                self._find(page, warning)
             if not pages and warning not in self.warnings:
                 _log.warning("%s", warning)
         self.warnings = () if pages else warnings
@@ -86,15 +92,16 @@ class Ledger:
                 "router": page.router,
                 "counters": dict(sorted(page.counters.items())),
                 "last": page.last,
-                "warnings": [*page.findings.values(), *page.warnings],
+                "arrived": page.guest.migration_target and bool(page.counters),
+                "warnings": [*page.findings.values(), *page.found, *page.warnings],
             }
             for page in self._pages.values()
         ]
 
     def warn(self, network: str, text: str) -> None:
-        """Keep a warning about a guest."""
+        """Keep a warning about a guest, until the next call."""
         if network in self._pages:
-            self._warn(self._pages[network], text)
+            self._find(self._pages[network], text)
 
     def served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:
         """Return by network the families that we serve of these guests, as far as is known."""
@@ -136,6 +143,13 @@ class Ledger:
             "note": note,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
+
+    def _find(self, page: _Page, text: str) -> None:
+        if text in page.found:
+            return
+        page.found.append(text)
+        if text not in page.before:
+            _log.warning("%s", text, extra=_about(page.guest))
 
     def _warn(self, page: _Page, text: str) -> None:
         if text in page.warnings:

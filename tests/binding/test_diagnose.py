@@ -17,6 +17,7 @@ GUEST: dict[str, Any] = {
     "ipv6": ["fd00::5/64"],
     "router": None,
     "counters": {"ACK": 1, "REPLY": 1, "RA": 3},
+    "arrived": False,
     "warnings": [],
 }
 STATUS: dict[str, Any] = {
@@ -54,6 +55,19 @@ def test_a_guest_that_lacks_something_is_not(changes, missing):
     assert missing in problem
 
 
+def test_a_guest_that_came_by_migration_need_not_ask_again():
+    assert not of_guest(arrived=True, counters={"RA": 1})
+
+
+def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
+    found = findings(
+        STATUS | {"guests": [GUEST | {"ipv4": ["10.0.0.5/24", "10.0.0.6/24"]}]}, GRANTED
+    )
+    (text,) = [finding.text for finding in found if "DHCPv4" in finding.text]
+    assert "10.0.0.5/24" in text
+    assert "10.0.0.6" not in text
+
+
 @pytest.mark.parametrize(
     ("modes", "counters"),
     [
@@ -82,8 +96,12 @@ def test_the_guard_is_said_to_do_what_it_does(guard, guest, said):
 
 
 def test_a_guard_that_is_off_comes_with_its_remedy():
-    (problem,) = [f for f in findings(STATUS | {"guard": "off"}, GRANTED) if not f.well]
-    assert "deploy/policy" in problem.remedy
+    without, granted = (
+        next(one for one in findings(STATUS | {"guard": "off"}, held) if "the guard" in one.text)
+        for held in (GRANTED - {"NET_ADMIN"}, GRANTED)
+    )
+    assert "deploy/policy" in without.remedy
+    assert granted.remedy == "a warning of the guest tells why"
 
 
 def test_a_warning_about_no_guest_is_a_problem():
