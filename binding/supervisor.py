@@ -101,11 +101,13 @@ class Supervisor:
         """
         if not guests:
             self._serve_nobody()
-        there = tuple(links.index(link) for guest in guests for link in (guest.tap, guest.nic))
+        names = [link for guest in guests for link in (guest.tap, guest.nic)]
+        there = tuple(links.index(name) for name in names)
         if (guests, there) == (self._guests, self._there):
             return
         self._stop_resting()
-        if self._used and not {guest.tap for guest in guests} <= self._ports.keys():
+        to_open = {name for name, index in zip(names, there, strict=True) if index is not None}
+        if self._used and not to_open <= self._ports.keys():
             self._end()  # it has given up the privilege to open more
         if self._child is None:
             self._start()
