@@ -13,7 +13,7 @@ from binding.snapshot import Link, Snapshot
 from binding.vmi import Network, Vmi, VmiError
 
 # Links that QEMU opens by themselves, so that a domain may rightly name the pod link.
-_TAP_KINDS = ("tun", "macvtap")
+_TAP_KINDS = ("tun", "macvtap", "ipvtap")
 
 
 class MissingLink(ValueError):  # noqa: N818  # the condition is the name
@@ -97,6 +97,11 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
         raise VmiError(
             f"spec.networks: no entry is named {interface.name!r}; add the interface's network"
         )
+    if network.kind == "other":
+        raise VmiError(
+            f"network {network.name}: is neither `pod` nor `multus`, and has no link that could be "
+            "bridged; give the interface another network or another binding"
+        )
     pod_link = _pod_link(snapshot, vmi, network)
     named = names.links(pod_link, primary=not network.secondary)
     rewired_port = snapshot.link(named.nic)
@@ -110,7 +115,9 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
     attachment = attachment or Attachment()
     shape = _shape(attachment, link, takeover=takeover, wired=wired)
     tap = named.tap if shape == "own" else attachment.target or named.tap
-    bridge, port = _carriers(snapshot, named, tap)
+    bridge, port = named.bridge, named.nic
+    if shape != "own":
+        bridge, port = _carriers(snapshot, named, tap)
     return Nic(
         interface=interface,
         names=named,
@@ -151,12 +158,14 @@ def _shape(attachment: Attachment, link: Link, *, takeover: bool, wired: Collect
 
 
 def _carriers(snapshot: Snapshot, named: LinkNames, tap: str) -> tuple[str, str]:
-    """Return bridge and port behind a tap; empty where the tap is the pod link itself."""
+    """Return bridge and port behind a tap; empty where the CNI has its packets go elsewhere."""
     if tap == named.pod:
         return "", ""
     made_by_cni = snapshot.link(tap)
-    if made_by_cni is None or not made_by_cni.bridge:
+    if made_by_cni is None:
         return named.bridge, named.nic
     bridge = made_by_cni.bridge
+    if not bridge:
+        return "", ""
     ports = (one.name for one in snapshot.links if one.bridge == bridge and one.name != tap)
     return bridge, next(ports, "")

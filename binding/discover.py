@@ -151,7 +151,14 @@ def _guest(
 
 
 def _untold(guest: GuestNetwork) -> Iterable[str]:
-    """Say what no router advertisement can say, so that it does not fail in silence."""
+    """Say what neither DHCP nor a router advertisement can, so that it does not fail in silence."""
+    for route in guest.routes:
+        via = route.gateway
+        if route.destination.version == 4 and via is not None and via.version == 6:
+            yield (
+                f"the guest is not told the route to {route.destination}: it leads through {via}, "
+                "and DHCPv4 only tells of IPv4 gateways; give gateways"
+            )
     if not guest.ipv6 or guest.ipv6_mode == "off":
         return
     if guest.ipv6_mode == "slaac" and not any(a.network.prefixlen == 64 for a in guest.ipv6):
@@ -161,7 +168,8 @@ def _untold(guest: GuestNetwork) -> Iterable[str]:
         yield "the IPv6 default route has no gateway, so the guest is told no router; give gateways"
     for route in guest.routes:
         via = route.gateway
-        if via is not None and via.version == 6 and via != guest.gateway6:
+        is_ipv6 = route.destination.version == 6 and via is not None
+        if is_ipv6 and via != guest.gateway6:
             yield (
                 f"the guest is not told the route to {route.destination}: it leads through {via}, "
                 "and an advertisement only tells of its own router"

@@ -13,7 +13,7 @@ State = Literal["up", "down", "absent"]
 
 _MAC = re.compile(r"[0-9a-f]{2}(?P<sep>[:-])[0-9a-f]{2}(?:(?P=sep)[0-9a-f]{2}){4}")
 _MAC_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _PCI = re.compile(r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.[0-7]")
 
 
@@ -63,7 +63,7 @@ def interfaces(nodes: Node) -> tuple[Interface, ...]:
 
 def _interface(node: Node) -> Interface:
     return Interface(
-        name=node["name"].matching(_NAME, "write letters, digits, - and _, at most 63", need=True),
+        name=node["name"].matching(_NAME, "write letters, digits, - and _", need=True),
         binding=node["binding"]["name"].text(),
         core_bridge=node["bridge"].present,
         mac=_spec_mac(node["macAddress"]),

@@ -22,7 +22,8 @@ from binding.wiring import Wiring
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _NODAD = 0x02
-_NO_PORTS = ("macvlan", "macvtap", "ipvlan", "ipvtap")
+# QEMU opens the latter two by themselves.
+_NO_PORTS = ("macvlan", "ipvlan", "macvtap", "ipvtap")
 _PLACEHOLDERS = ("dummy", "bridge")
 
 Links = Mapping[str, Message]
@@ -202,9 +203,11 @@ def _check(links: Links, wiring: Wiring) -> None:
         raise LinkError(f"the pod has no link {names.pod}, only {', '.join(links)}")
     port = links[names.nic if names.nic in links else names.pod]
     if _kind(port) in _NO_PORTS:
+        remedy = "register the binding with domainAttachmentType: tap"
+        if not _kind(port).endswith("tap"):
+            remedy = "have the network attached by a veth, bridge or macvtap plugin"
         raise LinkError(
-            f"{names.pod} is a {_kind(port)} link, which cannot be the port of a bridge; "
-            "register the binding with domainAttachmentType: tap"
+            f"{names.pod} is a {_kind(port)} link, which cannot be the port of a bridge; {remedy}"
         )
     expected: dict[str, tuple[str, ...]] = {names.bridge: ("bridge",), names.tap: ("tun",)}
     if names.nic in links:

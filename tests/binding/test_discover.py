@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_interface
 
@@ -9,7 +10,7 @@ import pytest
 
 from binding import names
 from binding.discover import Attachment, MissingLink
-from binding.vmi import VmiError
+from binding.vmi import VmiError, decode
 from tests import samples
 from tests.samples import (
     FLAT_LINK,
@@ -70,6 +71,15 @@ def test_an_absent_interface_is_skipped():
     assert [g.network for g in discovered(vmi).guests] == ["default"]
 
 
+def test_a_network_that_is_neither_the_pods_nor_multus_is_refused_by_name():
+    instance = samples.vmi_object("01-single-binding")
+    (network,) = instance["spec"]["networks"]
+    del network["pod"]
+    network["resourceClaim"] = {"claimName": "nic", "requestName": "one"}
+    with pytest.raises(VmiError, match="network default: is neither `pod` nor `multus`"):
+        discovered(decode(json.dumps(instance).encode()))
+
+
 def test_an_interface_without_network_is_refused():
     vmi = replace(ONE, networks=())
     with pytest.raises(VmiError, match=r"spec.networks: no entry is named 'default'; add"):
@@ -97,7 +107,7 @@ def test_shape_is_read_from_the_domain(attachment, shape, tap):
     assert len(found.wirings) == (shape == "own")
 
 
-@pytest.mark.parametrize("kind", ["tun", "macvtap"])
+@pytest.mark.parametrize("kind", ["tun", "macvtap", "ipvtap"])
 def test_a_pod_link_that_qemu_can_open_is_managed_and_has_no_bridge(kind):
     pod = samples.snapshot(replace(FLAT_LINK, kind=kind))
     guest = told(ONE, pod, {"default": Attachment("eth0", POD_MAC, 1450)})
@@ -112,6 +122,18 @@ def test_bridge_and_port_of_a_cni_that_wired_itself_are_found():
     )
     guest = told(ONE, pod, MANAGED)
     assert (guest.bridge, guest.nic) == ("br-cni", "uplink")
+
+
+def test_a_tap_of_the_cni_without_a_bridge_has_neither_bridge_nor_port():
+    pod = samples.snapshot(FLAT_LINK, samples.pod_link("tap0", (), (), index=5))
+    guest = told(ONE, pod, MANAGED)
+    assert (guest.shape, guest.bridge, guest.nic) == ("managed", "", "")
+
+
+def test_a_tap_that_a_killed_run_left_is_wired_anew():
+    pod = samples.snapshot(FLAT_LINK, samples.pod_link("tap0", (), (), index=5))
+    guest = told(ONE, pod)
+    assert (guest.shape, guest.bridge, guest.nic) == ("own", "k6t-eth0", "eth0-nic")
 
 
 def test_our_own_tap_in_a_later_pass_stays_own():

@@ -188,3 +188,11 @@ def test_two_networks_on_one_tap_are_refused():
     )
     with pytest.raises(VmiError, match="networks default and blue both lead to tap0"):
         discovered(twice)
+
+
+def test_an_ipv4_route_through_an_ipv6_gateway_is_said_to_be_untold():
+    """RFC 5549 has them, and no option of DHCPv4 can say it; with or without IPv6 for the guest."""
+    via = samples.route("0.0.0.0/0", "fe80::1")
+    pod = samples.snapshot(samples.pod_link("eth0", ("10.244.1.5/32",), (via,)))
+    (warning,) = discovered(ONE, pod).warnings
+    assert "is not told the route to 0.0.0.0/0: it leads through fe80::1" in warning

@@ -105,7 +105,7 @@ def test_a_link_that_no_bridge_takes_is_named_with_the_way_out():
         inside.ip("link add link eth0 name pod16477688c0e type macvlan mode bridge")
         blue = Wiring(names.links(BLUE, primary=False), MAC, 1450)
         before = state(inside)
-        assert "domainAttachmentType" in wire(inside, blue)["error"]
+        assert "have the network attached by a veth" in wire(inside, blue)["error"]
         assert state(inside) == before
 
 
