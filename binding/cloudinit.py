@@ -34,10 +34,11 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
         return data
     wanted = dict(source)
     ours = tuple(guests)
-    served = [guest for guest in ours if _dhcp4(guest) or _ipv6(guest)]
+    served = any(not _is_left_alone(g) and (_dhcp4(g) or _ipv6(g)) for g in ours)
+    # cloud-init then configures no NIC that is not in it.
     if served and not any(source.get(key) for key in _GIVEN) and _all_ours(vmi, ours):
         # The file is network-config for NoCloud, OpenStack's network_data.json else.
-        config = _openstack(served) if source.get("DataSource") == "configDrive" else _v2(served)
+        config = _openstack(ours) if source.get("DataSource") == "configDrive" else _v2(ours)
         wanted["NetworkData" if "DataSource" in source else "networkData"] = json.dumps(config)
     # virt-launcher throws the metadata (host name, SSH keys) of a hook's answer away when
     # it is without userData.
@@ -65,12 +66,17 @@ def _all_ours(vmi: Vmi | None, ours: Iterable[GuestNetwork]) -> bool:
     return present <= {guest.network for guest in ours}
 
 
+def _is_left_alone(guest: GuestNetwork) -> bool:
+    """Whether the network itself may configure it: then both are tried, as cloud-init would."""
+    return guest.provider == "off" or not (guest.ipv4 or guest.ipv6)
+
+
 def _dhcp4(guest: GuestNetwork) -> bool:
-    return bool(guest.ipv4) and guest.ipv4_mode == "dhcp" and guest.provider != "off"
+    return _is_left_alone(guest) or (bool(guest.ipv4) and guest.ipv4_mode == "dhcp")
 
 
 def _ipv6(guest: GuestNetwork) -> bool:
-    return bool(guest.ipv6) and guest.ipv6_mode != "off" and guest.provider != "off"
+    return _is_left_alone(guest) or (bool(guest.ipv6) and guest.ipv6_mode != "off")
 
 
 def _dhcp6(guest: GuestNetwork) -> bool:
@@ -88,6 +94,8 @@ def _v2(guests: Iterable[GuestNetwork]) -> dict[str, Any]:
                 "dhcp6": _dhcp6(guest),
                 # Routes come with the RA, whatever the addresses come with.
                 **({"accept-ra": True} if _ipv6(guest) else {}),
+                # Nobody may be there to answer: the guest's boot must not wait for that.
+                **({"optional": True} if _is_left_alone(guest) else {}),
             }
             for guest in guests
         },

@@ -87,12 +87,22 @@ def test_families_are_those_that_the_guest_is_served(change, wanted):
 
 
 @pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
-def test_a_nic_of_ours_that_gets_nothing_is_left_out_and_hinders_no_other(change):
+def test_a_nic_that_we_leave_alone_asks_the_network_and_holds_up_no_boot(change):
+    """cloud-init configures no NIC that is not in the file, so it would lose its fallback."""
     instance = samples.vmi("03-two-iface-multus")
     names = [interface.name for interface in instance.interfaces]
     guests = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1], **change)]
     found = json.loads(complete(json.dumps(DATA).encode(), guests, instance))
-    assert list(json.loads(found["NetworkData"])["ethernets"]) == names[:1]
+    assert json.loads(found["NetworkData"])["ethernets"][names[1]] == {
+        "match": {"macaddress": SECOND.mac},
+        **dict.fromkeys(("dhcp4", "dhcp6", "accept-ra", "optional"), True),
+    }
+
+
+@pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
+def test_where_we_leave_all_nics_alone_so_is_cloud_init(change):
+    given = json.dumps(DATA | {"UserData": "#cloud-config"}).encode()
+    assert complete(given, [replace(GUEST, **change)]) == given
 
 
 def test_a_config_drive_gets_openstacks_network_data():
