@@ -10,8 +10,9 @@ from binding.guest import Address
 def parse(text: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
     """Return name servers and search list. Lines that make no sense are skipped.
 
-    The last `search` or, failing that, `domain` line wins. A name server with a
-    scope (fe80::1%eth0) is left out: the scope means nothing to the guest.
+    The last `search` or, failing that, `domain` line wins; `.` in it is no domain. A name
+    server on the loopback or with a scope (fe80::1%eth0) is left out: they mean nothing
+    to the guest.
     """
     servers: list[Address] = []
     search: tuple[str, ...] = ()
@@ -21,14 +22,15 @@ def parse(text: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
             case ["nameserver", server, *_] if "%" not in server:
                 servers += _address(server)
             case ["search", *names] if names:
-                search = tuple(names)
-            case ["domain", name, *_]:
+                search = tuple(name for name in names if name != ".")
+            case ["domain", name, *_] if name != ".":
                 domain = (name,)
     return tuple(dict.fromkeys(servers)), search or domain
 
 
 def _address(text: str) -> list[Address]:
     try:
-        return [ip_address(text)]
+        address = ip_address(text)
     except ValueError:
         return []
+    return [] if address.is_loopback else [address]

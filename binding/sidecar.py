@@ -86,7 +86,7 @@ async def _run(directory: Path, *, structured: bool) -> None:
     await listener.open(str(short / "hook.sock"))
     # virt-launcher keys hook sockets by bare file name: two equal ones in a pod hang it.
     container = "" if structured else os.environ.get("CONTAINER_NAME", "")
-    socket = directory / f"{'-'.join(filter(None, [container, plugin or 'dsbridge']))}.sock"
+    socket = directory / f"{_file_name(container, plugin or 'dsbridge')}.sock"
     (state / "hook.sock").rename(socket)
     caps.drop_effective()
     _log.info("dsbridge %s listens on %s", VERSION, socket)
@@ -98,6 +98,11 @@ async def _run(directory: Path, *, structured: bool) -> None:
         await listener.close(_GRACE)
         socket.unlink(missing_ok=True)
         _log.info("stopped answering")
+
+
+def _file_name(container: str, plugin: str) -> str:
+    """Return a name of which a path can have the 107 bytes of a unix socket's, too."""
+    return "-".join(filter(None, [container, plugin])).replace("/", "-")[:60]
 
 
 async def _snapshot(path: Path) -> Snapshot:

@@ -24,6 +24,6 @@ def load(path: Path) -> Snapshot | None:
         return decode(Snapshot, path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         _log.warning("%s is of no use and will be replaced: %s", path, error)
         return None

@@ -22,6 +22,9 @@ from binding import resolv
         ("search b.example\ndomain a.example\n", [], ("b.example",)),
         ("# nameserver 1.1.1.1\n; search a\noptions ndots:5\n\n", [], ()),
         ("  nameserver\t1.1.1.1  # the first\n", ["1.1.1.1"], ()),
+        ("nameserver 127.0.0.53\nnameserver ::1\n", [], ()),
+        ("search .\n", [], ()),
+        ("domain a.example\nsearch . b.example\n", [], ("b.example",)),
     ],
     ids=[
         "both families",
@@ -34,6 +37,9 @@ from binding import resolv
         "search beats a domain after it",
         "comments and options are not for us",
         "white space and a remark",
+        "the pod's own loopback is not the guest's",
+        "systemd-resolved's way to say that there is none",
+        "the root is no search domain",
     ],
 )
 def test_resolver(text, servers, search):

@@ -65,6 +65,15 @@ def test_the_socket_is_the_only_file_and_its_name_is_unique_in_the_pod():
         assert hook.points == ("OnDefineDomain", "Shutdown")
 
 
+@pytest.mark.parametrize("plugin", ["team/bridge", "x" * 200])
+def test_any_name_that_a_registration_may_have_makes_a_socket(plugin):
+    with running(NETWORK_BINDING_PLUGIN_NAME=plugin) as (_, side, _):
+        (socket,) = [path for path in side.hooks_dir.iterdir() if not path.is_dir()]
+        assert socket.name.startswith("hook-sidecar-0-")
+        assert len(socket.name) <= 65
+        assert side.status()["plugin"] == plugin
+
+
 def test_cloud_init_is_subscribed_only_where_the_policy_says_there_is_one():
     with running(DSBRIDGE_CLOUD_INIT="1") as (_, _, hook):
         assert "PreCloudInitIso" in hook.points
@@ -165,6 +174,18 @@ def test_a_tap_that_was_made_anew_is_guarded_and_served_after_the_next_call():
             guest.ip("link set eth0 up")
             assert leased(guest)
             assert b"\x63\x82\x53\x63" not in b"".join(outside.read().received), "DHCP left"
+
+
+def test_a_nic_that_appears_between_two_calls_is_listened_to_after_the_second():
+    with running() as (made, side, hook):
+        handler.managed_tap(made.netns)
+        made.netns.ip("link set eth0-nic down\nlink set eth0-nic name later")
+        hook.define(MANAGED, VMI)
+        assert "No such device" in str(side.status()["guests"][0]["warnings"])
+        made.netns.ip("link set later name eth0-nic\nlink set eth0-nic up")
+        hook.define(MANAGED, VMI)
+        assert ear(made.netns, "eth0-nic") in listening(made.netns)
+        assert not any("guard off" in one for one in side.status()["guests"][0]["warnings"])
 
 
 def test_no_packet_socket_is_in_the_way_of_the_guests_own_traffic():
