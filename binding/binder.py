@@ -145,8 +145,11 @@ class Binder:
 
     async def _guard(self) -> None:
         """Drop what must not pass, as far as it is known who serves."""
-        filters = guard.filters(self._guests, self.ledger.served(self._guests))
-        self._warn(await self._enforcer.enforce(filters))
+
+        def wanted() -> tuple[guard.Filter, ...]:
+            return guard.filters(self._guests, self.ledger.served(self._guests))
+
+        self._warn(await self._enforcer.enforce(wanted))
 
     def _warn(self, unguarded: str) -> None:
         if not unguarded:

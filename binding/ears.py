@@ -1,7 +1,8 @@
 """Links that carry nothing but what the guard hands to our packet sockets.
 
 An ear is a bridge without ports: pods that are wired at all have its driver. What is
-sent out by it can be heard there and goes nowhere.
+sent out by it can be heard there and goes nowhere. It is up once the guard is in force:
+nobody listens at one that nothing is handed to.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _TIMEOUT = 5.0
 
 
 def make(at: Iterable[str]) -> tuple[str, ...]:
-    """Give each link an ear; return the names of the new ones.
+    """Give each link an ear, still down; return the names of the new ones.
 
     Raises OSError, with none left that was not there before.
     """
@@ -51,6 +52,12 @@ def make(at: Iterable[str]) -> tuple[str, ...]:
     return tuple(made)
 
 
+def bring_up(at: Iterable[str]) -> None:
+    """Say by it that the ears of these links are fed from now on; OSError where that fails."""
+    for link in at:
+        _request(_NEWLINK, 0, _link(_IFF_UP) + text(_IFNAME, links.ear(link)))
+
+
 def remove(ears: Iterable[str]) -> None:
     """Take ears away; nobody may listen at them."""
     for ear in ears:
@@ -61,7 +68,7 @@ def _create(ear: str) -> None:
     without_snooping = nest(_DATA, attribute(_MCAST_SNOOPING, b"\0"))
     kind = nest(_LINKINFO, attribute(_KIND, b"bridge") + without_snooping)
     about = text(_IFNAME, ear) + attribute(_MTU, struct.pack("=I", _SILENT)) + kind
-    _request(_NEWLINK, CREATE | EXCLUSIVE, _link(_IFF_UP | _IFF_NOARP) + about)
+    _request(_NEWLINK, CREATE | EXCLUSIVE, _link(_IFF_NOARP) + about)
 
 
 def _link(flags: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 from binding import caps, links
@@ -32,7 +33,7 @@ class Enforcer:
         """
         if not wirings or (wirings == self.wired and all(map(_stands, wirings))):
             self.wired = wirings
-            return await self.enforce(filters)
+            return await self.enforce(lambda: filters)
         async with self._one_at_a_time:
             self._set, self.guard = None, "off"  # filters go with their links
             actions = {"wire": encode(wirings)}
@@ -49,9 +50,13 @@ class Enforcer:
             self._note(filters)
             return ""
 
-    async def enforce(self, filters: tuple[Filter, ...]) -> str:
-        """Make these the whole guard; return why that cannot be, or an empty string."""
+    async def enforce(self, wanted: Callable[[], tuple[Filter, ...]]) -> str:
+        """Make what is wanted when its turn has come the whole guard.
+
+        Returns why that cannot be, or an empty string.
+        """
         async with self._one_at_a_time:
+            filters = wanted()
             if _as_set(filters) == (self._set or ()):
                 self._note(filters)
                 return ""

@@ -8,7 +8,9 @@ import struct
 
 _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
-_IFREQ = struct.Struct("16si20x")
+_SIOCGIFFLAGS = 0x8913
+_IFF_UP = 1
+_NUMBER, _FLAGS = struct.Struct("16si20x"), struct.Struct("16sH22x")
 
 
 def mtu(link: str) -> int | None:
@@ -36,16 +38,19 @@ def ear(link: str) -> str:
 
 
 def place(link: str) -> str:
-    """Return where to listen for what comes in by a link: at its ear, if it has one."""
-    name = ear(link)
-    return link if index(name) is None else name
+    """Return where to listen for what comes in by a link: at its ear, if that hears anything."""
+    try:
+        is_up = _ask(_SIOCGIFFLAGS, ear(link), _FLAGS) & _IFF_UP
+    except OSError:
+        return link
+    return ear(link) if is_up else link
 
 
-def _ask(what: int, link: str) -> int:
-    request = _IFREQ.pack(link.encode()[:15], 0)
+def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int:
+    request = form.pack(link.encode()[:15], 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         answer = fcntl.ioctl(any_socket, what, request)
-    return int(_IFREQ.unpack(answer)[1])
+    return int(form.unpack(answer)[1])
 
 
 def names() -> list[str]:

@@ -88,9 +88,10 @@ def _set_guard(table: Table) -> None:
     """Set it with ears where the kernel can have them: it may lack nf_tables' fwd and dup."""
     from binding import ears, links, nfnetlink, nftables  # noqa: PLC0415  # not needed for a snapshot
 
+    heard = [one.link for one in table.filters if one.hear and links.index(one.link)]
     made: tuple[str, ...] = ()
     with suppress(OSError):
-        made = ears.make(one.link for one in table.filters if one.hear and links.index(one.link))
+        made = ears.make(heard)
     try:
         nftables.replace(table)
     except nfnetlink.RefusedError:
@@ -98,6 +99,9 @@ def _set_guard(table: Table) -> None:
             raise
         ears.remove(made)
         nftables.replace(table)
+    else:
+        with suppress(OSError):  # then our sockets listen at the links themselves
+            ears.bring_up(heard)
 
 
 class _Stop:

@@ -75,7 +75,8 @@ class Rest:
                 note, repeat, reply = known
                 self._send(note.tap, (reply,))
                 self._send(note.nic, repeat.nic)
-            if known is None or repeat.tells:
+            # Room is left for what is not answered, however long a successor may take.
+            if known is None or (repeat.tells and len(self._heard) < _MOST_HEARD // 2):
                 self._heard.append(Heard(port.link, received, answered=known is not None))
                 self._call()
             if len(self._heard) >= _MOST_HEARD:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import selectors
 import socket
 import sys
@@ -94,6 +95,9 @@ class Server:
             failed = {"op": "failed", "error": text, "link": error.filename, "privilege": privilege}
             channel.send(self._control, failed | {"number": message["number"]})
             return True
+        finally:
+            for descriptor in handed.values():  # copies of what we have, or of no guest
+                os.close(descriptor)
         names, sockets = list(self._ports), [p.socket.fileno() for p in self._ports.values()]
         reply = {"op": "serving", "number": message["number"], "sockets": names}
         channel.send(self._control, reply, sockets)
@@ -160,7 +164,7 @@ class Server:
         """Return the port of a link, listening at `place`, or where that is cheapest."""
         port = self._ports.pop(link, None)
         if port is None and link in handed:
-            port = Port(link, socket.socket(fileno=handed[link]))
+            port = Port(link, socket.socket(fileno=handed.pop(link)))
         try:
             if port is None:
                 port = Port.open(link, rules, place or links.place(link))
@@ -186,9 +190,11 @@ class Server:
 
     def _read(self, one: Served, port: Port, received: Iterable[Received]) -> None:
         for each in received:
-            self._heard = time.monotonic()
-            one.receive(port, each, self._heard)
-            self._news = self._news or self._heard
+            now = time.monotonic()
+            if port is one.tap:  # what the network says to itself keeps nobody awake
+                self._heard = now
+            one.receive(port, each, now)
+            self._news = self._news or now
 
     def _timers(self, now: float) -> None:
         for one in self._served.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 from binding import bpf
@@ -14,6 +15,8 @@ from binding.responder import Output, Responder
 
 _ASKED = (0, 67, 547)
 """Ports of requests; ICMPv6 has none."""
+_FULL_SOCKET = 8
+"""Batches."""
 _MOST_EVENTS = 20
 """Between two reports: a flooding guest fills its counters, not the node's disk."""
 
@@ -52,7 +55,9 @@ class Served:
         self.quiet = False
         self.tap.restrict(bpf.program(bpf.GUEST_RULES))
         self._put(self.responder.arrived(received.frame, now))
-        for each in (received, *self.tap.receive()):  # those came under the former filter
+        # Those behind it came under the former filter, as many as a socket holds.
+        behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
+        for each in chain((received,), behind):
             packet = parse(each.frame, partial_checksum=each.partial_checksum)
             if packet is not None and packet.dport in _ASKED:
                 self.receive(self.tap, each, now)

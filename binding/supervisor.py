@@ -62,6 +62,7 @@ class Supervisor:
         self._quick_ends = 0
         self._used = False
         self._handed = False
+        self._called = False
         self._closing = False
         self.restarts = 0
 
@@ -76,22 +77,36 @@ class Supervisor:
         return self._child.pid if self._child else None
 
     def _start(self) -> None:
-        ours, theirs = channel.pair()
-        self._control = ours
+        """Start a child, later if the node is short of what it takes; somebody waits for it."""
         self._started = time.monotonic()
         self._used = False
-        self._child = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "binding.serve", str(theirs.fileno())],
-            cwd=APPLICATION,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
+        try:
+            ours, theirs = channel.pair()
+        except OSError as error:
+            self._start_later(error)
+            return
+        with theirs:
+            try:
+                self._child = subprocess.Popen(  # noqa: S603  # our own module
+                    [sys.executable, "-m", "binding.serve", str(theirs.fileno())],
+                    cwd=APPLICATION,
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                )
+            except OSError as error:
+                ours.close()
+                self._start_later(error)
+                return
+        self._control = ours
         asyncio.get_running_loop().add_reader(ours, self._readable)
+
+    def _start_later(self, error: OSError) -> None:
+        _log.error("serve does not start, again in %.0f s: %s", _SLOWEST_RESTART, error)
+        asyncio.get_running_loop().call_later(_SLOWEST_RESTART, self._resume)
 
     def prepare(self) -> None:
         """Start a child ahead of its first guests: its imports take most of their start."""
-        if self._child is None and not self._guests and not self._closing:
+        if self._child is None and not self._called and not self._closing:
             self._start()
 
     async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
@@ -99,13 +114,15 @@ class Supervisor:
 
         Raises ServeError and goes on serving the former guests.
         """
+        self._called = True
         if not guests:
             self._serve_nobody()
+            return
         names = [link for guest in guests for link in (guest.tap, guest.nic)]
         there = tuple(links.index(name) for name in names)
         if (guests, there) == (self._guests, self._there):
             return
-        self._stop_resting()
+        heard = self._stop_resting()
         to_open = {name for name, index in zip(names, there, strict=True) if index is not None}
         if self._used and not to_open <= self._ports.keys():
             self._end()  # it has given up the privilege to open more
@@ -119,7 +136,7 @@ class Supervisor:
         # Their sessions only say whether the guest is there: what it is told is another.
         self._changed = tuple(n.network for n in self._notes if n.network not in same)
         self._serving = asyncio.get_running_loop().create_future()
-        self._tell()
+        self._tell(heard)
         try:
             async with asyncio.timeout(_ANSWER_WITHIN):
                 await self._serving
@@ -136,7 +153,8 @@ class Supervisor:
 
     def _serve_nobody(self) -> None:
         """Let the child go that was prepared for nothing."""
-        self._guests, self._notes, self._sessions, self._decided = (), (), {}, {}
+        self._guests, self._there = (), ()
+        self._notes, self._sessions, self._decided = (), {}, {}
         self._end()
         self._stop_resting()
         self._keep({})
@@ -147,12 +165,16 @@ class Supervisor:
         self._serve_nobody()
 
     def _tell(self, heard: tuple[Heard, ...] = ()) -> None:
+        guests = self._guests
+        if self._serving is None:
+            # Who waits is told of a tap that is gone; nobody else shall suffer by it.
+            guests = tuple(one for one in guests if links.index(one.tap) is not None)
         known = [port for link, port in self._ports.items() if link in self._links()]
         self._asked += 1
         message = {
             "op": "serve",
             "number": self._asked,
-            "guests": encode(self._guests),
+            "guests": encode(guests),
             "decided": self._decided,
             "notes": {note.network: encode(replace(note, steps=())) for note in self._notes},
             "changed": self._changed,
@@ -220,6 +242,11 @@ class Supervisor:
         """Start a successor: at once the first time, later when it keeps dying."""
         status = self._end(patience=1.0)
         if self._closing:
+            return
+        if self._notes and self._serving is not None:
+            # It left before it read what somebody waits for.
+            self._changed = tuple(note.network for note in self._notes)
+            self._resume()
             return
         if self._notes and self._rest is None:
             self._rest = Rest(self._notes, self._ports, self._start)

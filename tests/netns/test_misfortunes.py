@@ -1,0 +1,184 @@
+"""What goes wrong around a sidecar: it may cost a moment, and never the guest."""
+
+import errno
+import os
+import signal
+import subprocess
+import threading
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from ra import arp
+from tests.bed import handler
+from tests.bed.cable import cable
+from tests.bed.capture import capture
+from tests.bed.clients import client
+from tests.bed.launcher import collect
+from tests.bed.pod import pod
+from tests.bed.sidecar import sidecar
+from tests.bed.wait import until
+from tests.netns.guests import DOMAIN, INTERFACE, started, vmi
+from tests.netns.wires import listening
+
+pytestmark = pytest.mark.netns
+
+OFF = {"dsbridge.io/default": {"provider": "off"}}
+
+
+@contextmanager
+def managed(**environ):
+    with pod("flat") as made, sidecar(made, **environ) as side, collect(side.hooks_dir) as hook:
+        handler.managed_tap(made.netns)
+        yield made, side, hook
+
+
+def domain(made):
+    return DOMAIN.format(interface=INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu))
+
+
+@contextmanager
+def plugged(made):
+    with cable(made.netns, mac=made.layout.mac, mtu=made.layout.mtu) as guest:
+        guest.sysctl(ipv6__conf__eth0__disable_ipv6=1)  # its RS would wake whoever rests
+        guest.ip("link set eth0 up")
+        yield guest
+
+
+def serve(side):
+    return next(one for one in side.status()["processes"] if one["name"] == "serve")
+
+
+def leased(guest, name="a", tries=5):
+    """Ask for a lease; under another host name it is no repetition."""
+    words = f"udhcpc -f -n -q -t {tries} -T 1 -x hostname:{name} -i eth0 -s /bin/true"
+    return "obtained" in guest.run("sh", "-c", f"busybox {words} 2>&1", check=False)
+
+
+def files(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@contextmanager
+def without_room_for_files(pid, spare=0):
+    def limit(number):
+        subprocess.run(["prlimit", "--pid", str(pid), f"--nofile={number}:"], check=True)
+
+    limit(files(pid) + spare)
+    try:
+        yield
+    finally:
+        limit(1024)
+
+
+# Python runs this where it is found, in our processes too.
+WITHOUT_NETFILTER = f"""
+import socket
+class Socket(socket.socket):
+    def __init__(self, family=-1, kind=-1, proto=-1, fileno=None):
+        if family == socket.AF_NETLINK and proto == 12:
+            raise OSError({errno.EPROTONOSUPPORT}, "Protocol not supported")
+        super().__init__(family, kind, proto, fileno)
+socket.socket = Socket
+"""
+
+
+def test_a_kernel_without_netfilter_serves_without_a_guard(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_NETFILTER)
+    with managed(PYTHONPATH=str(tmp_path)) as (made, side, hook):
+        hook.define(domain(made), vmi())
+        assert side.status()["guard"] == "off"
+        assert listening(made.netns) == {"tap0", "eth0-nic"}
+        with plugged(made) as guest:
+            assert leased(guest)
+
+
+def test_a_moment_without_file_descriptors_does_not_end_a_rest_for_good():
+    with managed() as (made, side, hook), plugged(made) as guest:
+        hook.define(domain(made), vmi())
+        assert leased(guest)
+        until(lambda: serve(side)["resting"], "rest", 20)
+        with without_room_for_files(side.process.pid):
+            assert not leased(guest, "b", tries=2)
+        assert leased(guest, "b", tries=9)
+
+
+def test_a_moment_without_file_descriptors_does_not_leave_a_killed_serve_dead():
+    with managed() as (made, side, hook), plugged(made) as guest:
+        hook.define(domain(made), vmi())
+        hooks, child = side.process.pid, serve(side)["pid"]
+        with without_room_for_files(hooks, spare=-2):
+            os.kill(child, signal.SIGKILL)
+            until(lambda: "serve does not start" in side.log, "it is said", 5)
+        assert leased(guest, tries=9)
+
+
+def test_where_nobody_is_served_any_more_no_process_stays():
+    with managed() as (made, side, hook):
+        hook.define(domain(made), vmi())
+        hook.define(domain(made), vmi(OFF))
+        assert serve(side)["pid"] is None
+        with collect(side.hooks_dir) as again:  # asks Info
+            assert again
+        assert serve(side)["pid"] is None
+
+
+def test_calls_that_change_something_leave_no_file_open():
+    with managed() as (made, side, hook):
+        hook.define(domain(made), vmi())
+        child = serve(side)["pid"]
+        before = files(child), files(side.process.pid)
+        for lease in range(600, 610):
+            hook.on_define_domain(domain(made), vmi({"dsbridge.io/default": {"lease": lease}}))
+        assert serve(side)["pid"] == child
+        assert (files(child), files(side.process.pid)) == before
+
+
+def test_a_network_that_talks_to_itself_keeps_no_sidecar_awake(tmp_path):
+    with started("flat", "managed") as vm, client("networkd", vm.guest, tmp_path) as program:
+        program.lease(timeout=20)
+        ended = threading.Event()
+        with capture(vm.pod.gateway, "pod0") as outside:
+            frame = arp.gratuitous(IPv4Address("10.244.1.77"), "02:00:00:00:00:77")
+
+            def talk():
+                while not ended.wait(2):
+                    outside.send(frame)
+
+            talker = threading.Thread(target=talk)
+            talker.start()
+            try:
+                until(lambda: serve(vm.sidecar)["resting"], "rest", 25)
+            finally:
+                ended.set()
+                talker.join()
+
+
+def test_a_request_that_wakes_serve_is_not_lost_by_a_call_that_changes_something():
+    with managed() as (made, side, hook), plugged(made) as guest:
+        hook.define(domain(made), vmi())
+        assert leased(guest)
+        until(lambda: serve(side)["resting"], "rest", 20)
+        once = "busybox udhcpc -f -n -q -t 1 -T 5 -x hostname:b -i eth0 -s /bin/true 2>&1"
+        asking = guest.popen("sh", "-c", once, stdout=subprocess.PIPE)
+        until(lambda: serve(side)["pid"], "somebody is woken", 3)
+        hook.on_define_domain(domain(made), vmi({"dsbridge.io/default": {"lease": 777}}))
+        said, _ = asking.communicate(timeout=10)
+        assert b"lease time 777" in said
+
+
+def test_a_tap_that_is_gone_silences_no_other_nic():
+    with pod("flat", blue=True) as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
+        samples = Path(__file__).parents[1]
+        instance = (samples / "vmis/vmi-03-two-iface-multus.json").read_text()
+        bare = (samples / "domains/03-two-iface-multus.sidecar-only.prephase2.xml").read_text()
+        hook.define(bare, instance)
+        (blue,) = (one["tap"] for one in side.status()["guests"] if one["tap"] != "tap0")
+        with plugged(made) as guest:
+            assert leased(guest)
+            made.netns.ip(f"link del {blue}")
+            os.kill(serve(side)["pid"], signal.SIGKILL)
+            until(lambda: serve(side)["restarts"] == 1, "a successor", 5)
+            assert leased(guest, "b")
