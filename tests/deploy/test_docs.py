@@ -35,6 +35,7 @@ def messages_of_troubleshooting():
     for heading in re.findall(r"^### (.+)$", TROUBLESHOOTING, re.MULTILINE):
         if not heading.startswith("KubeVirt:"):
             yield from re.findall(r"`([^`]+)`", heading)
+    yield from re.findall(r"^\* `([^`]+)`", TROUBLESHOOTING, re.MULTILINE)
 
 
 @pytest.mark.parametrize("message", sorted(messages_of_troubleshooting()))
@@ -79,6 +80,13 @@ def test_a_relative_link_leads_somewhere(page):
             headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
             anchors = [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings]
             assert anchor in anchors, link
+
+
+def test_the_vm_of_the_installation_is_the_example():
+    text = (ROOT / "docs/install.md").read_text()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (vm,) = [one for one in map(yaml.safe_load, blocks) if one.get("kind") == "VirtualMachine"]
+    assert vm == yaml.safe_load((ROOT / "deploy/examples/vm-pod-network.yaml").read_text())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

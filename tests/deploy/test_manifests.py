@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import jmespath
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from binding import override, vmi
+from tests.deploy import kyverno
 from tests.deploy.policy import DEPLOY, admitted, documents
 from tests.deploy.test_policy import KUBEVIRT, POD, POLICY
 
@@ -91,6 +93,18 @@ def test_an_example_is_understood_by_the_sidecar(vm):
         assert instance.cloud_init, "virt-launcher would panic"
 
 
+@pytest.mark.parametrize("vm", VMS)
+def test_an_examples_network_data_names_nics_that_the_guest_has(vm):
+    """Fedora's cloud-init takes an entry's name for the NIC's, unless it matches a MAC."""
+    spec = vm["spec"]["template"]["spec"]
+    names = [f"enp{one}s0" for one, _ in enumerate(spec["domain"]["devices"]["interfaces"], 1)]
+    for volume in spec["volumes"]:
+        data = yaml.safe_load(volume.get("cloudInitNoCloud", {}).get("networkData", "{}"))
+        for name, entry in data.get("ethernets", {}).items():
+            assert "macaddress" in entry.get("match", {}) or name in names
+            assert entry.get("match", {}).keys() <= {"macaddress"}
+
+
 def test_what_the_policy_makes_is_still_a_pod():
     made = admitted(POLICY, POD, KUBEVIRT)
     kubernetes_validate.validate(made, KUBERNETES, strict=True)
@@ -114,6 +128,43 @@ def test_the_structured_plugins_sidecar_joins_the_pod_once():
     without = copy.deepcopy(pod)
     del without["spec"]["initContainers"]
     assert admitted(SIDECAR, without, KUBEVIRT)["spec"]["initContainers"] == [added]
+
+
+def test_the_structured_plugins_sidecar_leaves_a_pod_guaranteed():
+    """Init containers count, too: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/."""
+    pod = copy.deepcopy(POD)
+    pod["metadata"]["labels"]["dsbridge.io/plugin"] = ""
+    pod["spec"]["volumes"].append({"name": "kubevirt-plugin-sockets", "emptyDir": {}})
+    resources = admitted(SIDECAR, pod, KUBEVIRT)["spec"]["initContainers"][-1]["resources"]
+    assert resources["limits"].keys() == {"cpu", "memory"}
+    assert resources["requests"] == resources["limits"]
+
+
+@pytest.mark.parametrize("plugin", ["dsbridge", "dsbridge-own", "dsbridge2"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param({}, id="without cloud-init"),
+        pytest.param({"dsbridge.io/cloud-init": ""}, id="label of the VM"),
+    ],
+)
+def test_kyverno_makes_of_a_pod_what_the_policy_makes_of_it(plugin, labels):
+    pod = copy.deepcopy(POD)
+    pod["metadata"]["labels"] |= labels
+    pod["spec"]["containers"][-1]["env"][-1]["value"] = plugin
+    (policy,) = documents(DEPLOY / "kyverno/policy.yaml")
+    made = kyverno.admitted(policy, pod)
+    assert made == admitted(POLICY, pod, KUBEVIRT)
+    assert kyverno.admitted(policy, made) == made
+
+
+def test_kyvernos_example_of_defaults_sets_them():
+    text = (DEPLOY / "kyverno/policy.yaml").read_text()
+    policy = yaml.safe_load(re.sub(r"# (env:|  - \{name: DSBRIDGE_DEFAULTS)", r"\1", text))
+    made = kyverno.admitted(policy, POD)["spec"]["containers"][-1]["env"]
+    assert made[:-1] == POD["spec"]["containers"][-1]["env"]
+    assert made[-1]["name"] == "DSBRIDGE_DEFAULTS"
+    assert override.parse(made[-1]["value"], "DSBRIDGE_DEFAULTS")
 
 
 def test_kyverno_chooses_the_same_containers():

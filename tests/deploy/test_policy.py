@@ -12,7 +12,15 @@ from tests.deploy.policy import DEPLOY, admitted, documents, patched
 KUBEVIRT = "system:serviceaccount:kubevirt:kubevirt-controller"
 (POD,) = documents(Path(__file__).with_name("virt_launcher_pod.yaml"))
 (POLICY,) = documents(DEPLOY / "policy/policy.yaml")
-(BY_IMAGE,) = documents(DEPLOY / "policy-by-image/ours.yaml")
+(BY_IMAGE_PATCH,) = documents(DEPLOY / "policy-by-image/ours.yaml")
+BY_IMAGE = patched(POLICY, BY_IMAGE_PATCH)
+SOCKETS = {
+    "name": "hook-sidecar-sockets",
+    "mountPath": "/var/run/kubevirt-hooks",
+    "subPath": "hook-sidecar-1",
+}
+NETWORK_INFO = {"name": "network-info-annotation", "mountPath": "/etc/podinfo"}
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 OURS = 2
 """Index of our container."""
 GRANTED = {
@@ -129,18 +137,49 @@ def test_a_pod_that_kubevirt_did_not_make_gets_nothing(user):
     "shown",
     [
         pytest.param({"labels": {"dsbridge.io/cloud-init": ""}}, id="label of the VM"),
-        pytest.param({"secret": "cloudinit-udata"}, id="user data from a Secret"),
-        pytest.param({"secret": "cloudinit-ndata"}, id="network data from a Secret"),
+        pytest.param(
+            {"secret": "cloudinit-udata", "subPaths": ["userdata", "userData"]},
+            id="user data from a Secret",
+        ),
+        pytest.param(
+            {"secret": "cloudinit-ndata", "subPaths": ["networkdata", "networkData"]},
+            id="network data from a Secret",
+        ),
     ],
 )
 def test_cloud_init_is_switched_on_where_the_pod_shows_one(shown):
     one = pod()
     one["metadata"]["labels"] |= shown.get("labels", {})
     if "secret" in shown:
-        volume = {"name": shown["secret"], "secret": {"secretName": "anything"}}
-        one["spec"]["volumes"].append(volume)
+        mount_secret(one, shown["secret"], shown["subPaths"])
     assert {"name": "DSBRIDGE_CLOUD_INIT", "value": "1"} in ours(one)["env"]
-    assert not any(e["name"] == "DSBRIDGE_CLOUD_INIT" for e in ours(pod())["env"])
+
+
+def mount_secret(one, name, sub_paths):
+    """Mount a Secret as virt-controller 1.9 does: whole, or its keys one by one."""
+    one["spec"]["volumes"].append({"name": name, "secret": {"secretName": "anything"}})
+    secrets = "/var/run/kubevirt-private/secret"
+    one["spec"]["containers"][0]["volumeMounts"] += [
+        {"name": name, "mountPath": f"{secrets}/{name[:-6]}/{sub}", "subPath": sub}
+        if sub
+        else {"name": name, "mountPath": f"{secrets}/{name}"}
+        for sub in sub_paths
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param((), id="no cloud-init"),
+        pytest.param(("app-udata", [None]), id="disk of a Secret with such a name"),
+        pytest.param(("app-udata", []), id="Secret that is not mounted"),
+    ],
+)
+def test_cloud_init_stays_off_where_virt_launcher_would_panic(secret):
+    one = pod()
+    if secret:
+        mount_secret(one, *secret)
+    assert not any(e["name"] == "DSBRIDGE_CLOUD_INIT" for e in ours(one)["env"])
 
 
 def test_defaults_of_the_cluster_reach_the_container_unless_it_has_its_own():
@@ -157,11 +196,65 @@ def test_defaults_of_the_cluster_reach_the_container_unless_it_has_its_own():
 
 @pytest.mark.parametrize("env", [None, [{"name": "CONTAINER_NAME", "value": "hook-sidecar-1"}]])
 def test_before_kubevirt_1_9_the_image_tells_which_container_is_ours(env):
-    policy = patched(POLICY, BY_IMAGE)
     expected = pod(env=env)
     expected["spec"]["containers"][OURS]["securityContext"] = GRANTED
     if env is None:
         expected["spec"]["containers"][OURS]["env"] = []
-    assert admitted(policy, pod(env=env), KUBEVIRT) == expected
-    foreign = pod(image="docker.io/evil/dsbridge:0.1.0")
-    assert admitted(policy, foreign, KUBEVIRT) == foreign
+    assert admitted(BY_IMAGE, pod(env=env), KUBEVIRT) == expected
+
+
+@pytest.mark.parametrize(
+    "mounts",
+    [
+        pytest.param(None, id="none"),
+        pytest.param([SOCKETS, NETWORK_INFO], id="downwardAPI of a registration"),
+        pytest.param(
+            [SOCKETS, {"name": "kube-api-access-x7k2p", "mountPath": SERVICE_ACCOUNT}],
+            id="VM with a service account",
+        ),
+    ],
+)
+def test_by_image_allows_what_kubevirt_and_kubernetes_mount(mounts):
+    one = pod(env=None, command=[], args=[], volumeMounts=mounts)
+    assert ours(one, BY_IMAGE)["securityContext"] == GRANTED
+
+
+FOREIGN = [
+    pytest.param({"image": "docker.io/evil/dsbridge:0.1.0"}, id="image"),
+    pytest.param({"command": ["/app/.venv/bin/python"]}, id="command"),
+    pytest.param({"args": ["--hooks-dir", "/tmp"]}, id="args"),
+    *(
+        pytest.param({"volumeMounts": [SOCKETS, mount]}, id=name)
+        for name, mount in {
+            "ConfigMap over our code": {
+                "name": "mine",
+                "mountPath": "/app/binding/plumb.py",
+                "subPath": "my.py",
+            },
+            "PVC": {"name": "mine", "mountPath": "/app"},
+            "KubeVirt's name elsewhere": SOCKETS | {"mountPath": "/app"},
+            "KubeVirt's path, another volume": SOCKETS | {"name": "mine"},
+        }.items()
+    ),
+]
+
+
+@pytest.mark.parametrize("change", FOREIGN)
+def test_code_of_the_vms_owner_in_our_image_gets_nothing(change):
+    """The annotation hookSidecars lets the owner choose all of this."""
+    alone = pod(env=None, **change)
+    assert admitted(BY_IMAGE, alone, KUBEVIRT) == alone
+    beside = copy.deepcopy(alone)
+    beside["spec"]["containers"].append(copy.deepcopy(POD["spec"]["containers"][OURS]))
+    beside["spec"]["containers"][-1]["name"] = "hook-sidecar-2"
+    made = admitted(BY_IMAGE, beside, KUBEVIRT)["spec"]["containers"]
+    assert made[OURS] == alone["spec"]["containers"][OURS]
+    assert made[-1]["securityContext"] == GRANTED
+
+
+def test_by_image_looks_for_what_it_then_grants():
+    condition, chosen = (
+        one["value"] for one in BY_IMAGE_PATCH if one["path"].endswith("/1/expression")
+    )
+    prefix = "object.spec.containers."
+    assert condition.removeprefix(prefix + "exists") == chosen.removeprefix(prefix + "filter")
