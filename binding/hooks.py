@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -102,10 +102,15 @@ class _V1Alpha3(_Callbacks, v1alpha3_pb2_grpc.CallbacksServicer):
     pass
 
 
-async def or_status(context: Context, work: Awaitable[T]) -> T:
-    """Await the work; end the call with a status that names what is wrong."""
+async def or_status(context: Context, work: Coroutine[Any, Any, T]) -> T:
+    """Await the work; end the call with a status that names what is wrong.
+
+    Work that was begun is carried to its end, even where its caller does not wait for it.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        return await work
+        return await asyncio.shield(task)
     except InvalidInput as error:
         status, text = grpc.StatusCode.INVALID_ARGUMENT, str(error)
     except FailedPrecondition as error:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 
+import grpc
 import pytest
 
+from proto import v1alpha3_pb2, v1alpha3_pb2_grpc
 from ra import arp
 from tests.bed import handler
 from tests.bed.cable import cable
@@ -113,6 +115,19 @@ def test_a_moment_without_file_descriptors_does_not_leave_a_killed_serve_dead():
             os.kill(child, signal.SIGKILL)
             until(lambda: "serve does not start" in side.log, "it is said", 5)
         assert leased(guest, tries=9)
+
+
+def test_a_caller_that_does_not_wait_leaves_nothing_half_done():
+    with pod("flat") as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
+        request = v1alpha3_pb2.OnDefineDomainParams(
+            domainXML=DOMAIN.format(interface="").encode(), vmi=vmi().encode()
+        )
+        with pytest.raises(grpc.RpcError) as ended:
+            v1alpha3_pb2_grpc.CallbacksStub(hook.channel).OnDefineDomain(request, timeout=0.1)
+        assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        until(lambda: serve(side)["pid"] and side.status()["guard"] == "on", "it is wired", 5)
+        with plugged(made) as guest:
+            assert leased(guest)
 
 
 def test_where_nobody_is_served_any_more_no_process_stays():
