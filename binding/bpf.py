@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from binding.frame import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6, UDP, mac_bytes
-from binding.guest import OUR_LINK_LOCAL, Address
+from binding.guest import OUR_IPV4, OUR_LINK_LOCAL, Address
 
 Instruction = tuple[int, int, int, int]
 
@@ -68,8 +68,9 @@ GUEST_RULES: tuple[tuple[Test, ...], ...] = (
     (*_IPV6_UDP, _half(56, 547)),
     (*_IPV6_ICMP, _byte(54, 133)),
     (*_IPV6_ICMP, _byte(54, 135), *_TARGET_IS_OURS),
+    (_half(12, ETH_ARP), _half(20, 1), Test(_LD_WORD, 38, int(OUR_IPV4))),
 )
-"""At the tap: requests to DHCPv4 and DHCPv6 servers, RS, and NS for our own address."""
+"""At the tap: requests to DHCPv4 and DHCPv6 servers, RS, NS and ARP for our own addresses."""
 
 NETWORK_RULES: tuple[tuple[Test, ...], ...] = (
     (_half(12, ETH_ARP), _half(20, 2)),
@@ -93,23 +94,34 @@ CAPTURE_RULES: tuple[tuple[Test, ...], ...] = (
 """For an operator: all that configures a guest, both ways, and none of its own traffic."""
 
 
+# Payload length of an NA that ends with its target; a target link-layer address option.
+_NO_OPTION, _LLADDR = _half(18, 24), _half(78, 0x0201)
+
+
 def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[tuple[Test, ...], ...]:
     """At the pod NIC of a guest at rest: a gateway that speaks from a MAC other than known."""
     rules: list[tuple[Test, ...]] = []
     for address, mac in known:
         high, low = struct.unpack("!IH", mac_bytes(mac))
         words = struct.unpack(f"!{len(address.packed) // 4}I", address.packed)
+        ways: list[tuple[tuple[Test, ...], int]]
+        """How it speaks, and where its MAC is then."""
         if address.version == 4:
-            speaks: tuple[Test, ...] = (_half(12, ETH_ARP), Test(_LD_WORD, 28, words[0]))
-            station = 22  # sender hardware address
+            ways = [((_half(12, ETH_ARP), Test(_LD_WORD, 28, words[0])), 22)]
         else:
             target = (Test(_LD_WORD, 62 + 4 * i, word) for i, word in enumerate(words))
             speaks = (*_IPV6_ICMP, _byte(54, 136), *target)
-            station = 6  # source of the frame
-        rules += [
-            (*speaks, Test(_LD_WORD, station, high, negate=True)),
-            (*speaks, Test(_LD_HALF, station + 4, low, negate=True)),
-        ]
+            # In its option (RFC 4861 section 4.6.1), else it is the source of the frame.
+            ways = [
+                ((*speaks, _NO_OPTION), 6),
+                ((*speaks, replace(_NO_OPTION, negate=True), _LLADDR), 80),
+                ((*speaks, replace(_NO_OPTION, negate=True), replace(_LLADDR, negate=True)), 6),
+            ]
+        for speaks, station in ways:
+            rules += [
+                (*speaks, Test(_LD_WORD, station, high, negate=True)),
+                (*speaks, Test(_LD_HALF, station + 4, low, negate=True)),
+            ]
     return tuple(rules)
 
 

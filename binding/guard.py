@@ -26,11 +26,12 @@ Kind = Literal[
     "na-for-us",
     "na",
     "arp",
+    "arp-for-us",
 ]
 
 # What the guest asks of us, who have seen it already; and what only we may answer.
 _REQUESTS: dict[Family, tuple[Kind, ...]] = {
-    4: ("dhcp4-to-server",),
+    4: ("dhcp4-to-server", "arp-for-us"),
     6: ("dhcp6-to-server", "rs", "ns-for-us"),
 }
 _ANSWERS: dict[Family, tuple[Kind, ...]] = {

@@ -24,6 +24,10 @@ Address = IPv4Address | IPv6Address
 # a guest which migrated finds the same server and virtual router on the other node.
 OUR_MAC = "02:00:0d:5b:1d:9e"
 OUR_LINK_LOCAL = IPv6Address("fe80::d5b:1d9e")
+# The server identifier where no gateway can be it: the IPv4 dummy address (RFC 7600), never
+# a guest's own and never on-link for it. A link-local one would be on-link for Windows,
+# whose renewals to it then fail.
+OUR_IPV4 = IPv4Address("192.0.0.8")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
 Family = Literal[4, 6]

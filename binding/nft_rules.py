@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from binding.guard import Filter, Kind
-from binding.guest import OUR_LINK_LOCAL
+from binding.guest import OUR_IPV4, OUR_LINK_LOCAL
 from binding.nfnetlink import attribute, nest, text, u32
 
 Expression = bytes
@@ -129,6 +129,9 @@ _COUNTER = _expression("counter", b"")
 _HAND_OVER = _expression("fwd", u32(1, 1))
 _COPY = _expression("dup", u32(2, 1))
 _FOR_US = [_load(_TRANSPORT, 8, 16), _compare(OUR_LINK_LOCAL.packed)]
+# A request (RFC 826) for our address.
+_ARP_REQUEST = [_load(_NETWORK, 6, 2), _compare(b"\0\1")]
+_ARP_FOR_US = [*_ARP_REQUEST, _load(_NETWORK, 24, 4), _compare(OUR_IPV4.packed)]
 _DESTINATION_PORT, _SOURCE_PORT = _load(_TRANSPORT, 2, 2), _load(_TRANSPORT, 0, 2)
 # Source, destination; 0: any.
 _PORTS: dict[Kind, tuple[int, int]] = {
@@ -146,6 +149,7 @@ _MATCHES: dict[Kind, Matches] = {kind: _udp(kind) for kind in _PORTS} | {
     "na-for-us": [*_icmpv6(136), *_FOR_US],
     "na": _icmpv6(136),
     "arp": _protocol(0x0806),
+    "arp-for-us": [*_protocol(0x0806), *_ARP_FOR_US],
 }
 # A later fragment has no ports, yet kernels compare what is in their place.
 _LATER_FRAGMENTS: tuple[tuple[str, Matches], ...] = (

@@ -13,41 +13,23 @@ from binding import again, overheard
 from binding.choice import BOTH, Choice
 from binding.codec import encode
 from binding.exchange import Exchange
-from binding.frame import ICMPV6, Packet, mac_bytes, parse
+from binding.frame import ETH_ARP, ICMPV6, Packet, mac_bytes, parse
 from binding.guest import Address, Family, GuestNetwork
 from binding.memo import Memo
 from binding.notes import Notes, Step
+from binding.output import Output, output_of
 from binding.witness import Sight, Witness
-from dhcp import v4, v6
-from ra import session
-from ra.message import UNSPECIFIED
+from dhcp import server, v4
+from ra import arp, session
 
-_IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
-"""Messages of DHCPv4 too; a log and a counter must tell them apart."""
+__all__ = ["Output", "Responder"]
+
 _QUIET = 1.0
 """Seconds to the next thing to do that are worth a rest."""
 _BETWEEN_REPEATS = 1.0
 _MOST_STEPS = 8
 _MOST_HELD = 8
 """Requests that wait until it is known who serves the guest; its client repeats the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What to put on the wire after one input, and what to tell the operator."""
-
-    tap: tuple[bytes, ...] = ()
-    nic: tuple[bytes, ...] = ()
-    exchanges: tuple[Exchange, ...] = ()
-
-    def __add__(self, other: Output) -> Output:
-        """Return this one, followed by the other."""
-        return Output(self.tap + other.tap, self.nic + other.nic, self.exchanges + other.exchanges)
-
-    def without_replies(self) -> Output:
-        """Return what is left to do where the request itself has been answered."""
-        unasked = (one.frame for one in self.exchanges if one.frame and not one.request)
-        return replace(self, tap=tuple(unasked))
 
 
 @dataclass(slots=True)
@@ -130,6 +112,8 @@ class Responder:
         known = self._repeats.solicitation(frame, partial_checksum=partial_checksum)
         if known is not None and (output := self._again(known, now)):
             return output
+        if frame[12:14] == ETH_ARP.to_bytes(2, "big"):
+            return self._arp(frame)
         packet = parse(frame, partial_checksum=partial_checksum)
         if packet is None:
             self.counters["malformed"] += 1
@@ -142,11 +126,15 @@ class Responder:
         if self._part is None:
             self._held.append(packet)
             return settled
-        size = self._part.memo.size
+        before, size = self._part.session, self._part.memo.size
         answer = self._answer(self._part, packet, now)
-        is_new = packet.protocol == ICMPV6 or self._part.memo.size != size
-        if is_new and packet.src != UNSPECIFIED:
-            heard = answer.exchanges, answer.nic
+        heard = answer.exchanges, answer.nic
+        if packet.protocol == ICMPV6:
+            states = before, self._part.session
+            learns = session.repeatable(states, self._part.guest, packet, answer.nic)
+        else:
+            learns = self._part.memo.size != size
+        if learns:
             learned = again.repeat(frame, *heard, partial_checksum=partial_checksum)
             self._repeats.keep(learned)
         return settled + answer
@@ -154,17 +142,20 @@ class Responder:
     def notes(self, now: float) -> Notes | None:
         """Return what a stand-in needs while all is quiet; None as long as it is not."""
         part = self._part
-        if part is None or not part.session.active or part.witness.wake_at or self.findings:
+        if part is None or part.witness.wake_at or self.findings:
             return None
+        if not part.session.active and (
+            self.guest.migration_target or session.wake_at(part.session) is not None
+        ):
+            return None  # a plan for it would have to know what its gateways answer
         steps: list[Step] = []
         state = part.session
         while len(steps) < _MOST_STEPS and (at := session.wake_at(state)) is not None:
             if at < now + _QUIET:
                 return None
             state, actions = session.due(state, part.guest, at)
-            tap = tuple(one.frame for one in actions if isinstance(one, Exchange) and one.frame)
-            nic = tuple(one.frame for one in actions if isinstance(one, session.Solicit))
-            steps.append(Step(at, tap, nic, encode(state)))
+            output = output_of(actions)
+            steps.append(Step(at, output.tap, output.nic, encode(state)))
         known = encode(part.session), tuple(steps), self._repeats.all
         return Notes(self.guest.network, self.guest.tap, self.guest.nic, *known)
 
@@ -242,14 +233,21 @@ class Responder:
         self._count(answer)
         return Output((answer.frame,) if answer.frame else (), (), (answer,)) + active
 
+    def _arp(self, frame: bytes) -> Output:
+        """Answer for the server's address where it is no gateway's: T1's unicast goes there."""
+        address = v4.own_address(self._part.guest) if self._part else None
+        answer = address and arp.answer(frame, self.guest.mac, address)
+        if not answer:
+            return Output()
+        self._count(answer)
+        self._repeats.keep(again.repeat(frame, (answer,), (), partial_checksum=False))
+        return Output((answer.frame,), (), (answer,))
+
     def _dhcp(self, part: _Part, packet: Packet) -> Exchange | None:
         known = part.memo.recall(packet)
         if known is not None:
             return known
-        is_v4 = packet.dport == v4.SERVER_PORT
-        answer = v4.answer(packet, part.guest) if is_v4 else v6.answer(packet, part.guest)
-        if answer is not None and not is_v4 and answer.request in _IN_BOTH:
-            answer = replace(answer, request=f"DHCPv6 {answer.request}")
+        answer = server.answer(packet, part.guest)
         if answer is not None:
             part.memo.keep(packet, answer)
         return answer
@@ -274,14 +272,10 @@ class Responder:
         if session.told(state) != session.told(part.session):
             self._repeats.forget_solicitations()
         part.session = state
-        exchanges = tuple(action for action in actions if isinstance(action, Exchange))
-        for exchange in exchanges:
+        output = output_of(actions)
+        for exchange in output.exchanges:
             self._count(exchange)
-        return Output(
-            tuple(exchange.frame for exchange in exchanges if exchange.frame),
-            tuple(action.frame for action in actions if isinstance(action, session.Solicit)),
-            exchanges,
-        )
+        return output
 
     def _count(self, exchange: Exchange) -> None:
         if exchange.request:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
@@ -57,6 +57,24 @@ def _decode_field(octets: bytes, found: dict[int, bytearray]) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class Shorter:
+    """A value that says less, for where the whole one finds no room."""
+
+    value: bytes
+    left_out: str
+    """What it does not say, in words for the operator."""
+
+
+ShorterValues = Callable[[int], Iterable[Shorter]]
+"""From an option's number to its shorter values, the longest first."""
+
+
+def none_shorter(_: int) -> tuple[Shorter, ...]:
+    """Return nothing: each option is sent whole or not at all."""
+    return ()
+
+
 @dataclass(slots=True)
 class _Area:
     """One field of the message that options go into."""
@@ -80,27 +98,42 @@ class Packed:
     sname: bytes = b""
     dropped: tuple[int, ...] = ()
     """Options that found no room anywhere."""
+    shortened: tuple[str, ...] = ()
+    """What others could not say, in words."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """All that found no room, in words."""
+        codes = ", ".join(map(str, self.dropped))
+        return (*self.shortened, f"option {codes}") if codes else self.shortened
 
 
-def pack(options: Sequence[tuple[int, bytes]], room: int, *, fields_free: bool) -> Packed:
+def pack(
+    options: Sequence[tuple[int, bytes]],
+    room: int,
+    *,
+    fields_free: bool,
+    shorter: ShorterValues = none_shorter,
+) -> Packed:
     """Lay options out in their order, which is their order of worth.
 
     room: bytes of the options field after the cookie. Where that is too little and
     fields_free says that file and sname are not used for booting, they take what is
-    left over (option 52). What still finds no room is dropped.
+    left over (option 52). What still finds no room is sent as the first of its shorter
+    values that does, or dropped.
     """
     alone = _Area(room - 1)
-    dropped = _fill(options, [alone])
-    if not dropped or not fields_free:
-        return Packed(tuple(alone.chunks), dropped=dropped)
+    left_out = _fill(options, [alone], shorter)
+    if not any(left_out) or not fields_free:
+        return Packed(tuple(alone.chunks), b"", b"", *left_out)
     main, file, sname = _Area(room - 1 - 3), _Area(FILE_SIZE - 1), _Area(SNAME_SIZE - 1)
-    still_dropped = _fill(options, [main, file, sname])
+    still_left_out = _fill(options, [main, file, sname], shorter)
     used = (1 if file.chunks else 0) | (2 if sname.chunks else 0)
     if not used:  # nothing that was left over fits there, and 0 is no value of option 52
-        return Packed(tuple(alone.chunks), dropped=dropped)
+        return Packed(tuple(alone.chunks), b"", b"", *left_out)
     # Second place: option 53 leads.
     chunks = (*main.chunks[:1], (OVERLOAD, bytes([used])), *main.chunks[1:])
-    return Packed(chunks, _field(file), _field(sname), still_dropped)
+    return Packed(chunks, _field(file), _field(sname), *still_left_out)
 
 
 def _field(area: _Area) -> bytes:
@@ -109,8 +142,21 @@ def _field(area: _Area) -> bytes:
     return b"".join(bytes([code, len(v)]) + v for code, v in area.chunks) + bytes([END])
 
 
-def _fill(options: Iterable[tuple[int, bytes]], areas: Sequence[_Area]) -> tuple[int, ...]:
-    return tuple(code for code, value in options if not _place(code, value, areas))
+def _fill(
+    options: Iterable[tuple[int, bytes]], areas: Sequence[_Area], shorter: ShorterValues
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Put each option where it fits, whole or shorter; return which were dropped or shortened."""
+    dropped: list[int] = []
+    shortened: list[str] = []
+    for code, value in options:
+        if _place(code, value, areas):
+            continue
+        fitting = (less for less in shorter(code) if _place(code, less.value, areas))
+        if placed := next(fitting, None):
+            shortened.append(placed.left_out)
+        else:
+            dropped.append(code)
+    return tuple(dropped), tuple(shortened)
 
 
 def _place(code: int, value: bytes, areas: Sequence[_Area]) -> bool:

@@ -7,21 +7,21 @@ equal answers, and a restarted process answers as the one before it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
 from binding.exchange import Exchange
 from binding.frame import UDP, Packet, mac_bytes, mac_text
-from binding.guest import GuestNetwork
-from dhcp.v4_options import boot_fields, default_gateway, lease, parameters
+from binding.guest import OUR_IPV4, GuestNetwork
+from dhcp.v4_options import boot_fields, default_gateway, lease, parameters, shorter
 from dhcp.v4_reply import EVERYBODY, NOBODY, SERVER_PORT, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
 
-__all__ = ["SERVER_PORT", "answer", "server_identifier"]
+__all__ = ["SERVER_PORT", "answer", "own_address", "server_identifier"]
 
-# The IPv4 dummy address (RFC 7600): never a guest's own and never on-link for it. A
-# link-local one would be on-link for Windows, whose renewals to it then fail.
-DUMMY = IPv4Address("192.0.0.8")
 _OFFER, _ACK, _NAK = 2, 5, 6
+_TO_ONE_SERVER = ("REQUEST", "DECLINE", "RELEASE")
+"""What names the server that is meant (RFC 2131 table 5); who leaves that out means us."""
 _WORDS = {_OFFER: "OFFER", _ACK: "ACK", _NAK: "NAK"}
 
 
@@ -32,7 +32,16 @@ def server_identifier(guest: GuestNetwork) -> IPv4Address:
     itself, and what it sends there is answered at the tap. Without one, a fixed address.
     """
     others = (r.gateway for r in guest.routes if isinstance(r.gateway, IPv4Address))
-    return default_gateway(guest) or next(others, DUMMY)
+    return default_gateway(guest) or next(others, OUR_IPV4)
+
+
+def own_address(guest: GuestNetwork) -> IPv4Address | None:
+    """Return the server identifier where it is nobody's but ours, so that ARP for it is, too.
+
+    RENEWING is unicast (RFC 2131 section 4.3.2), and clients send it on the link itself.
+    """
+    serves = bool(guest.ipv4) and guest.ipv4_mode == "dhcp"
+    return OUR_IPV4 if serves and server_identifier(guest) == OUR_IPV4 else None
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
@@ -52,7 +61,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
 
 
 def _refusal(packet: Packet, request: Request, guest: GuestNetwork) -> str:
-    chaddr = request.chaddr[:6]
+    chaddr, ours = request.chaddr[:6], (None, server_identifier(guest))
     reasons = (
         (request.kind not in _ANSWERS, "BOOTP without DHCP"),
         (guest.ipv4_mode == "off", "IPv4 is off"),
@@ -60,6 +69,10 @@ def _refusal(packet: Packet, request: Request, guest: GuestNetwork) -> str:
         (packet.src_mac != guest.mac, f"from another MAC, {packet.src_mac}"),
         (chaddr != mac_bytes(guest.mac), f"for another MAC, {mac_text(chaddr)}"),
         (request.giaddr != NOBODY, f"relayed by {request.giaddr}"),
+        (
+            request.kind in _TO_ONE_SERVER and request.server not in ours,
+            f"for another server, {request.server}",
+        ),
     )
     return next((why for holds, why in reasons if holds), "")
 
@@ -74,8 +87,6 @@ def _discover(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
 
 def _request(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     """Answer a REQUEST by the client state that it shows (RFC 2131 section 4.3.2)."""
-    if request.server is not None and request.server != server_identifier(guest):
-        return Exchange("REQUEST", note=f"for another server, {request.server}")
     wanted = request.requested
     if request.ciaddr != NOBODY and (request.server is None or wanted is None):
         wanted = request.ciaddr
@@ -96,11 +107,12 @@ def _inform(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     if not _is_host(to):
         return Exchange("INFORM", note=f"no answer can go to {to}")
     address = next((a for a in guest.ipv4 if a.ip == to), None)
-    more = parameters(guest, address or guest.ipv4[0], request)
-    if address:
-        more = [(1, address.netmask.packed), *_echoed(request), *more]
-    else:  # its prefix is not known: neither mask nor broadcast address
-        more = [*_echoed(request), *(option for option in more if option[0] != 28)]
+    # Only a lease can be given up for IPv6 (RFC 8925 section 3.3); without one of ours its
+    # prefix is not known either: neither mask nor broadcast address.
+    unsaid = {108} if address else {108, 28}
+    known = parameters(guest, address or guest.ipv4[0], request)
+    mask = [(1, address.netmask.packed)] if address else []
+    more = [*mask, *_echoed(request), *(option for option in known if option[0] not in unsaid)]
     reply = Reply(
         kind=_ACK,
         server=server_identifier(guest),
@@ -108,6 +120,7 @@ def _inform(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
         ciaddr=request.ciaddr,
         boot=boot_fields(guest, request),
         options=tuple(more),
+        shorter=partial(shorter, guest, address or guest.ipv4[0], request),
     )
     return _exchange(reply, request, guest, str(to))
 
@@ -148,6 +161,7 @@ def _give(
             *_echoed(request),
             *parameters(guest, address, request),
         ),
+        shorter=partial(shorter, guest, address, request),
     )
     return _exchange(reply, request, guest, ", ".join(filter(None, (str(address.ip), state))))
 
@@ -164,9 +178,8 @@ def _refuse(wanted: IPv4Address, request: Request, guest: GuestNetwork, state: s
 
 
 def _exchange(reply: Reply, request: Request, guest: GuestNetwork, note: str) -> Exchange:
-    frame, dropped = compose(reply, request, guest)
-    if dropped:
-        note += f", no room for option {', '.join(map(str, dropped))}"
+    frame, left_out = compose(reply, request, guest)
+    note += "".join(f", no room for {what}" for what in left_out)
     return Exchange(request.kind, _WORDS[reply.kind], frame, note)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from binding.guest import Address, GuestNetwork
-from dhcp.options import FILE_SIZE, SNAME_SIZE, classless, names
+from dhcp.options import FILE_SIZE, SNAME_SIZE, Shorter, classless, names
 from dhcp.v4_request import Request
 
 ON_LINK = IPv4Address(0)
@@ -65,6 +66,41 @@ def parameters(
     if {121, 249} <= wanted:  # a copy gives way to everything else
         options.sort(key=lambda option: option[0] == 249)
     return options
+
+
+def shorter(
+    guest: GuestNetwork, address: IPv4Interface, request: Request, code: int
+) -> Iterator[Shorter]:
+    """Yield what is still worth sending of an option that is too long, the longest first.
+
+    A search list loses its end; pointers into that (RFC 1035) forbid to cut its octets.
+    Of the routes the default one is left, with the host route to a gateway off the subnet,
+    which option 3 cannot give (RFC 3442).
+    """
+    if code == 119:
+        yield from _heads(guest.search)
+    elif code in _routes_to_cut(guest, request) and guest.default4:
+        needed = routes(replace(guest, routes=(guest.default4,)), address)
+        others = [net for net, _ in routes(guest, address) if net not in dict(needed)]
+        if needed and others:
+            yield Shorter(classless(needed), _but(f"{code} but its default route", others))
+
+
+@lru_cache(maxsize=8)  # the same for every request of a guest, which may send many
+def _heads(search: tuple[str, ...]) -> tuple[Shorter, ...]:
+    heads = ((names(search[:kept]), search[kept:]) for kept in range(len(search) - 1, 0, -1))
+    return tuple(Shorter(head, _but("119 but its head", rest)) for head, rest in heads if head)
+
+
+def _but(kept: str, others: Sequence[object]) -> str:
+    return f"option {kept} ({len(others)} others, {others[0]} first)"
+
+
+def _routes_to_cut(guest: GuestNetwork, request: Request) -> frozenset[int]:
+    """Return 121, or 249 of a client that asks for no other routes: two must not differ."""
+    if 121 in (request.asked or USUAL):
+        return frozenset({121})
+    return frozenset({249}) - dict(guest.private).keys()
 
 
 def boot_fields(guest: GuestNetwork, request: Request) -> BootFields:

@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 from binding.frame import BROADCAST
 from binding.guest import OUR_MAC, GuestNetwork
 from binding.layers import built
-from dhcp.options import pack
+from dhcp.options import ShorterValues, none_shorter, pack
 from dhcp.v4_options import NOT_BOOTING, BootFields
 from dhcp.v4_request import COOKIE, Request
 
@@ -39,12 +39,15 @@ class Reply:
     boot: BootFields = NOT_BOOTING
     options: tuple[tuple[int, bytes], ...] = ()
     """After 53 and 54, the most needed first."""
+    shorter: ShorterValues = none_shorter
+    """What to send of those that find no room."""
 
 
-def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes, tuple[int, ...]]:
-    """Return the frame, and the options that the client's size left no room for."""
+def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes, tuple[str, ...]]:
+    """Return the frame, and what the client's size left no room for."""
     options = [(53, bytes([reply.kind])), (54, reply.server.packed), *reply.options]
-    packed = pack(options, _room(request, guest), fields_free=not reply.boot.used)
+    room, fields_free = _room(request, guest), not reply.boot.used
+    packed = pack(options, room, fields_free=fields_free, shorter=reply.shorter)
     bootp = BOOTP(
         op=2,
         xid=request.xid,
@@ -66,7 +69,7 @@ def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes,
         bootp,
         dhcp,
     )
-    return frame, packed.dropped
+    return frame, packed.left_out
 
 
 def _room(request: Request, guest: GuestNetwork) -> int:

@@ -31,8 +31,8 @@ from ra.watch import from_network
 
 __all__ = [
     "Action", "Router", "Solicit", "State", "Step",
-    "due", "from_guest", "from_network", "gateways", "router", "settled", "start", "told",
-    "wake_at",
+    "due", "from_guest", "from_network", "gateways", "repeatable", "router", "settled",
+    "start", "told", "wake_at",
 ]  # fmt: skip
 
 
@@ -106,6 +106,25 @@ def settled(state: State) -> bool:
     """Say whether one more RS can be answered as the last one was, while `told` is equal."""
     waits = state.rs is not None or state.ns is not None
     return state.active and not waits and _seek(state) is state
+
+
+def repeatable(
+    states: tuple[State, State], guest: GuestNetwork, packet: Packet, asked: tuple[bytes, ...]
+) -> bool:
+    """Say whether a solicitation was answered as the next one like it will be.
+
+    `states` are those before and after it, `asked` what went to the pod NIC with the answer.
+    """
+    if packet.src == UNSPECIFIED:
+        return False
+    if packet.payload[0] == ROUTER_SOLICITATION:
+        # Deprecated prefixes are in the first RAs only, and those end while nobody serves.
+        return not (guest.deprecated and any(state.schedule.initial for state in states))
+    gateway = states[1].gateway6
+    if gateway is None:
+        return True
+    # Repeated without its question, an NA would hide a dead gateway from the guest's NUD.
+    return neighbor.solicit(guest.mac, guest.ipv6[0].ip, IPv6Address(gateway.address)) in asked
 
 
 def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:

@@ -1,6 +1,7 @@
 """A repeated request gets the answer that would be built, and nothing else passes for one."""
 
 from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binding.again import repeat
+from binding.codec import decode
 from binding.frame import checksum, parse
 from binding.responder import Responder
+from ra.session import State
 from tests.binding.test_codec import GUEST
-from tests.ra.nd_wire import NEW_MAC, OLD_MAC, VIRTUAL, lladdr, na, nd, ns, rs, vector
+from tests.ra.nd_wire import (
+    NEW_MAC,
+    OLD_MAC,
+    POD_LL,
+    VIRTUAL,
+    lladdr,
+    na,
+    nd,
+    ns,
+    route,
+    rs,
+    vector,
+)
 from tests.ra.nd_wire import guest as nd_guest
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -181,6 +196,72 @@ def test_notes_carry_what_was_asked_to_the_successor(settled):
     assert [one.request for one in notes.repeats] == [RS]
     successor = Responder(nd_guest(), 111.0, None, settled._part.session, notes.repeats)
     assert replies(successor, RS, 112) == replies(settled, RS, 112)
+
+
+def test_after_a_rest_no_ra_deprecates_what_the_first_ones_have():
+    """Only the stand-in was there when the first series of RAs ended."""
+    guest = nd_guest(
+        migration_target=True,
+        deprecated=(IPv6Network("fd99::/64"),),
+        routes=(route("::/0", POD_LL),),
+        gateway_lladdrs=((IPv6Address(POD_LL), OLD_MAC),),
+    )
+    one = Responder(guest, 0.0)
+    first = replies(one, RS, 0.0)
+    assert one.state.schedule.initial
+    notes = one.notes(one.wake_at - 2)
+    later = notes.steps[-1].at + 1
+    notes = notes.after(later)
+    successor = Responder(guest, later, None, decode(State, notes.session), notes.repeats)
+    fresh = Responder(guest, later, None, decode(State, notes.session))
+    answer = replies(successor, RS, later)
+    assert answer == replies(fresh, RS, later)
+    assert answer != first
+
+
+def test_an_ra_that_the_last_of_the_first_series_follows_at_once_is_not_remembered():
+    deprecated = (IPv6Network("fd99::/64"),)
+    one = Responder(nd_guest(routes=(route("::/0", POD_LL),), deprecated=deprecated), 0.0)
+    one.from_guest(RS, 0.0)
+    one.from_network(na(POD_LL, OLD_MAC), 0.1)
+    now = 0.2
+    while one.state.schedule.initial > 1:
+        now = max(now, one.wake_at)
+        one.due(now)
+    last = one.wake_at
+    first = one.from_guest(RS, last).tap
+    assert len(first) == 2
+    assert replies(one, RS, last + 2)[0][2] != first[0]
+
+
+def test_each_probe_at_rest_goes_with_a_question_to_the_gateway(settled):
+    """Else a dead gateway would seem alive to the guest for ever: we answer in its place."""
+    asked = settled.from_guest(NS, 100).nic
+    assert asked
+    settled.from_network(vector("na-kernel-solicited"), 100.1)
+    assert not settled.from_guest(NS, 100.5).nic, "at most one a second"
+    settled.due(101)
+    settled.from_network(vector("na-kernel-solicited"), 101.1)
+    [kept] = [one for one in settled.notes(110).repeats if one.answer.reply == "NA"]
+    assert kept.nic == asked
+
+
+def test_a_probe_answered_without_that_question_is_not_remembered(settled):
+    settled.from_guest(RS, 100)
+    settled._part.session = replace(
+        settled._part.session, gateway6=replace(settled.state.gateway6, tried=99.5)
+    )
+    assert not settled.from_guest(NS, 100).nic
+    settled.due(100.5)
+    settled.from_network(vector("na-kernel-solicited"), 100.6)
+    assert not [one for one in settled.notes(110).repeats if one.answer.reply == "NA"]
+
+
+def test_a_probe_where_there_is_no_gateway_is_remembered():
+    one = Responder(nd_guest(routes=()), 0.0)
+    one.from_guest(RS, 0.0)
+    one.from_guest(NS, 1.0)
+    assert "NA" in [kept.answer.reply for kept in one._repeats.all]
 
 
 def test_a_guest_of_many_words_fills_no_memory():

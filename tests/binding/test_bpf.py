@@ -15,6 +15,8 @@ from scapy.layers.inet6 import (
     ICMPv6ND_NS,
     ICMPv6ND_RA,
     ICMPv6ND_RS,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptUnknown,
     IPv6,
 )
 from scapy.layers.l2 import ARP, Dot1Q, Ether
@@ -53,6 +55,7 @@ def passes(rules, frame):
         pytest.param(V6 / UDP(sport=546, dport=547) / DHCP6_Solicit(), id="SOLICIT"),
         pytest.param(V6 / ICMPv6ND_RS(), id="RS"),
         pytest.param(V6 / ICMPv6ND_NS(tgt=str(OUR_LINK_LOCAL)), id="NS for the virtual router"),
+        pytest.param(ETHER / ARP(op=1, pdst="192.0.0.8"), id="ARP for the server"),
     ],
 )
 def test_a_request_to_us_passes_at_the_tap(frame):
@@ -72,6 +75,8 @@ def test_a_request_to_us_passes_at_the_tap(frame):
         pytest.param(V6 / ICMPv6ND_NA(), id="NA"),
         pytest.param(V6 / UDP(dport=546) / DHCP6_Advertise(), id="ADVERTISE of the guest"),
         pytest.param(ETHER / ARP(), id="ARP"),
+        pytest.param(ETHER / ARP(op=1, pdst="192.0.0.9"), id="ARP for somebody else"),
+        pytest.param(ETHER / ARP(op=2, pdst="192.0.0.8"), id="ARP reply"),
         pytest.param(ETHER / Dot1Q(vlan=5) / IP() / DISCOVER, id="DISCOVER in a VLAN"),
         pytest.param(bytes(10), id="shorter than a header"),
     ],
@@ -137,8 +142,9 @@ def arp(mac, address="10.0.0.1"):
     return Ether(src=mac, dst=GUEST) / ARP(op=2, hwsrc=mac, psrc=address, pdst="10.0.0.5")
 
 
-def na(mac, target="fe80::1"):
-    return Ether(src=mac, dst=GUEST) / IPv6() / ICMPv6ND_NA(tgt=target)
+def na(mac, target="fe80::1", option=None):
+    frame = Ether(src=mac, dst=GUEST) / IPv6() / ICMPv6ND_NA(tgt=target)
+    return frame / ICMPv6NDOptDstLLAddr(lladdr=option) if option else frame
 
 
 @pytest.mark.parametrize(
@@ -149,6 +155,13 @@ def na(mac, target="fe80::1"):
         pytest.param(na(OTHER), True, id="NA of the gateway from another MAC"),
         pytest.param(arp(ROUTER), False, id="ARP of the gateway as it is known"),
         pytest.param(na(ROUTER), False, id="NA of the gateway as it is known"),
+        pytest.param(na(ROUTER, option=OTHER), True, id="NA that names another MAC"),
+        pytest.param(na(OTHER, option=ROUTER), False, id="NA that names the known MAC"),
+        pytest.param(
+            na(OTHER) / ICMPv6NDOptUnknown(type=14, data=bytes(6)),
+            True,
+            id="NA from another MAC with an option of another kind",
+        ),
         pytest.param(arp(OTHER, "10.0.0.9"), False, id="ARP of a neighbour"),
         pytest.param(na(OTHER, "fe80::2"), False, id="NA of a neighbour"),
         pytest.param(FROM_ROUTER / IPv6() / ICMPv6ND_RA(), False, id="RA"),

@@ -12,7 +12,7 @@ GUEST = GuestNetwork(
     ipv4=(IPv4Interface("10.0.0.42/24"),), ipv6=(IPv6Interface("fd00::42/64"),),
 )  # fmt: skip
 SHIELD = {"dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra"}
-REQUESTS = {"dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us"}
+REQUESTS = {"dhcp4-to-server", "arp-for-us", "dhcp6-to-server", "rs", "ns-for-us"}
 ANSWERS = {"dhcp4-to-client", "dhcp6-to-client", "ra", "na-for-us"}
 
 

@@ -8,6 +8,7 @@ import pytest
 from binding.guest import Boot, Route
 from tests.dhcp.v4_wire import (
     ACK,
+    ADDRESS,
     CALICO,
     DISCOVER,
     FLAT,
@@ -180,6 +181,14 @@ def test_108_and_114_are_not_sent_unless_configured():
 def test_108_of_0_seconds_is_sent():
     guest = replace(FLAT, ipv6_only=0)
     assert seen(ask(DISCOVER, prl(108), guest=guest)).options[108] == bytes(4)
+
+
+@pytest.mark.parametrize("address", [ADDRESS, IPv4Address("10.244.9.9")], ids=["ours", "static"])
+def test_inform_is_never_told_to_do_without_ipv4(address):
+    """RFC 8925 section 3.3: there is no lease that the client could give up."""
+    guest = replace(CALICO, ipv6_only=300)
+    assert 108 not in seen(ask(INFORM, prl(108), ciaddr=address, guest=guest)).options
+    assert 108 in seen(ask(DISCOVER, prl(108), guest=guest)).options
 
 
 def test_a_private_option_cannot_replace_an_official_one():

@@ -171,3 +171,25 @@ def test_discover_from_the_guests_own_address_is_answered_there(options):
 def test_inform_from_an_address_of_its_own_is_not_told_our_broadcast_address():
     other = IPv4Address("192.168.7.7")
     assert 28 not in seen(ask(INFORM, prl(28, 6), ciaddr=other, src=other, guest=FLAT)).options
+
+
+def test_the_servers_address_is_its_own_where_no_gateway_has_it():
+    alone = replace(FLAT, routes=())
+    assert v4.own_address(alone) == v4.server_identifier(alone)
+    for guest in (FLAT, CALICO, replace(alone, ipv4=()), replace(alone, ipv4_mode="off")):
+        assert v4.own_address(guest) is None
+
+
+def test_equal_requests_get_equal_frames():
+    client_id = (61, b"\x01" + mac(MAC))
+    assert ask(DISCOVER, client_id) == ask(DISCOVER, client_id)
+
+
+def test_only_the_xid_differs_when_only_the_xid_differs():
+    one, two = ask(DISCOVER, xid=0x01020304), ask(DISCOVER, xid=0xF0E0D0C0)
+    assert (one.note, one.reply) == (two.note, two.reply)
+    assert one.frame[46:50] == bytes([1, 2, 3, 4])
+    # 40:42 is the UDP checksum.
+    assert one.frame[:40] + one.frame[42:46] + one.frame[50:] == (
+        two.frame[:40] + two.frame[42:46] + two.frame[50:]
+    )

@@ -7,7 +7,19 @@ import pytest
 
 from binding.guest import Boot, Route
 from dhcp import options as codec
-from tests.dhcp.v4_wire import CALICO, DISCOVER, FLAT, REQUEST, ask, domains, prl, routes, seen
+from tests.dhcp.v4_wire import (
+    ADDRESS,
+    CALICO,
+    DISCOVER,
+    FLAT,
+    INFORM,
+    REQUEST,
+    ask,
+    domains,
+    prl,
+    routes,
+    seen,
+)
 
 MANY = prl(3, 6, 12, 15, 26, 28, 42, 119, 121)
 WINDOWS = prl(1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252)
@@ -111,12 +123,47 @@ def test_no_route_is_cut_in_two(limit):
     assert sum(len(routes(part)) for part in parts) == 41
 
 
-def test_routes_that_fit_nowhere_are_dropped_whole_and_the_router_stays():
+def test_of_routes_that_fit_nowhere_the_default_one_stays():
     exchange = ask(DISCOVER, MANY, guest=with_routes(100))
     reply = seen(exchange)
-    assert 121 not in reply.options
+    assert routes(reply.options[121]) == [("0.0.0.0/0", "10.244.1.1")]
     assert {3, 6, 26, 12, 119} <= reply.options.keys()
+    rest = "no room for option 121 but its default route (100 others, 10.100.0.0/24 first)"
+    assert exchange.note == f"10.244.1.7, {rest}"
+
+
+def test_a_default_route_that_stays_alone_takes_the_way_to_its_gateway_along():
+    guest = with_routes(100, CALICO)
+    reply = seen(ask(DISCOVER, MANY, guest=guest))
+    assert routes(reply.options[121]) == [
+        ("169.254.1.1/32", "0.0.0.0"),
+        ("0.0.0.0/0", "169.254.1.1"),
+    ]
+
+
+def test_routes_that_fit_nowhere_are_dropped_whole_where_none_is_the_default_one():
+    guest = with_routes(100)
+    exchange = ask(DISCOVER, MANY, guest=replace(guest, routes=guest.routes[1:]))
+    assert 121 not in seen(exchange).options
     assert exchange.note.endswith("no room for option 121")
+
+
+def test_routes_asked_for_as_249_alone_keep_the_default_one_too():
+    reply = seen(ask(DISCOVER, prl(3, 249), guest=with_routes(100)))
+    assert routes(reply.options[249]) == [("0.0.0.0/0", "10.244.1.1")]
+
+
+def test_the_copy_of_the_routes_is_never_shorter_than_they_are():
+    """Windows reads either: two that differ would leave its routes to chance."""
+    reply = seen(ask(DISCOVER, prl(3, 121, 249), guest=with_routes(60)))
+    assert 249 not in reply.options or reply.options[249] == reply.options[121]
+
+
+def test_a_249_of_the_users_own_is_sent_whole_or_not_at_all():
+    guest = replace(with_routes(40), private=((249, bytes(600)),))
+    exchange = ask(DISCOVER, prl(3, 249), guest=guest)
+    assert 249 not in seen(exchange).options
+    assert exchange.note.endswith("no room for option 249")
 
 
 def test_windows_with_forty_routes_loses_249_before_121():
@@ -137,7 +184,7 @@ def test_the_only_routes_that_are_asked_for_do_not_give_way():
     guest = replace(with_routes(40), search=with_domains(30).search)
     exchange = ask(DISCOVER, prl(3, 119, 249), guest=guest)
     assert len(routes(seen(exchange).options[249])) == 41
-    assert exchange.note.endswith("no room for option 119")
+    assert "no room for option 119" in exchange.note
 
 
 @pytest.mark.parametrize("limit", [576, 1500], ids=str)
@@ -153,6 +200,30 @@ def test_a_search_list_over_255_bytes_is_split():
     assert len(reply.options[119]) > 255
     assert reply.order.count(119) > 1
     assert domains(reply.options[119]) == list(guest.search)
+
+
+@pytest.mark.parametrize("limit", [576, 700, 900], ids=str)
+def test_of_a_search_list_that_is_too_long_as_many_names_are_sent_as_fit(limit):
+    guest = with_domains(60)
+    exchange = ask(DISCOVER, prl(3, 119), size(limit), guest=guest)
+    reply = seen(exchange)
+    head = domains(reply.options[119])
+    assert head == list(guest.search[: len(head)])
+    assert limit - 30 < reply.datagram <= limit
+    rest = f"{60 - len(head)} others, {guest.search[len(head)]} first"
+    assert exchange.note == f"10.244.1.7, no room for option 119 but its head ({rest})"
+
+
+def test_a_search_list_of_which_no_name_fits_is_dropped():
+    guest = replace(FLAT, search=(".".join(["a" * 60] * 4),) * 2, boot=Boot(file="boot.img"))
+    exchange = ask(DISCOVER, (61, bytes(200)), prl(67, 119), guest=guest)
+    assert 119 not in seen(exchange).options
+    assert exchange.note.endswith("no room for option 119")
+
+
+def test_an_inform_learns_the_head_of_a_long_search_list_too():
+    reply = seen(ask(INFORM, prl(119), ciaddr=ADDRESS, guest=with_domains(60)))
+    assert domains(reply.options[119])
 
 
 def test_options_are_dropped_from_the_end_of_the_order_of_worth():

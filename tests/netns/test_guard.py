@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface
 
 import pytest
+from scapy.layers.l2 import ARP, Ether
 
 from binding import codec, guard, names
 from binding.guest import GuestNetwork
@@ -219,6 +220,20 @@ def test_the_guards_of_two_sidecars_in_a_pod_do_not_know_each_other(bed):
     bed.install((guard.Filter("k6t-eth0", ("ra",)),), name="dsbridge-own")
     assert bed.out(REQUESTS) == set()
     bed.install((), name="dsbridge-own")
+
+
+def test_arp_for_the_server_where_no_gateway_has_its_address_is_ours_alone(bed):
+    ether = Ether(dst="ff:ff:ff:ff:ff:ff")
+    ours = {"request": bytes(ether / ARP(op=1, pdst="192.0.0.8"))}
+    others = {
+        "for another": bytes(ether / ARP(op=1, pdst="192.0.0.9")),
+        "reply": bytes(ether / ARP(op=2, pdst="192.0.0.8")),
+    }
+    for guest, passes in ((GUEST, others), (KUBE_OVN, ours | others)):
+        bed.guard(guest)
+        with overhearing(bed, "tap0", ours | others) as handed:
+            assert bed.out(ours | others) == {*passes}
+        assert handed == {*ours}
 
 
 def test_our_answers_at_the_tap_reach_the_guest(bed):

@@ -75,6 +75,21 @@ def test_a_client_renews_at_t1_by_unicast_and_gives_the_lease_back(tmp_path: Pat
     together(story, CLIENTS)
 
 
+def test_a_client_without_any_gateway_renews_at_t1_by_unicast_too(tmp_path: Path) -> None:
+    """Nobody but us is there to answer the ARP for the server. dhclient asks its routes first."""
+    alone = {"dsbridge.io/default": {**SHORT["dsbridge.io/default"], "defaultRoute": False}}
+
+    def story(name: str) -> None:
+        with started("flat", "managed", alone) as vm, running(name, vm, tmp_path / name) as guest:
+            first = guest.lease(20, until=lambda lease: bool(lease.ipv4))
+            assert not any(gateway for _, gateway in first.routes4)
+            answered(vm, "RENEWING", LEASE)
+            assert "REBINDING" not in vm.sidecar.log
+            assert counters(vm)["ARP reply"] >= 1
+
+    together(story, ["networkd", "udhcpc"])
+
+
 def test_a_client_whose_gateway_is_dead_rebinds_before_the_lease_ends(tmp_path: Path) -> None:
     """No ARP for the gateway, no unicast: at T2 the client asks everybody, and we answer."""
 
