@@ -219,9 +219,11 @@ class Server:
     def _leave(self, now: float) -> bool:
         """Leave the guests to the parent, with notes, if all of them are quiet."""
         served = self._served.values()
-        if self._news is not None or any(
-            one.quiet or one.responder.notes(now) is None for one in served
-        ):
+        # As long as no NIC has been heard the guest is about to boot, and shall not wait.
+        nobody = not any(one.responder.here for one in served)
+        if self._news is not None or nobody:
+            return False
+        if any(one.quiet or one.responder.notes(now) is None for one in served):
             return False
         for one in served:
             one.listen(now, at_rest=True)

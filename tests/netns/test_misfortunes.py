@@ -1,6 +1,7 @@
 """What goes wrong around a sidecar: it may cost a moment, and never the guest."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,8 @@ from tests.netns.wires import listening
 
 pytestmark = pytest.mark.netns
 
+DATA = Path(__file__).parents[1]
+TWO_NICS = (DATA / "domains/03-two-iface-multus.sidecar-only.prephase2.xml").read_text()
 OFF = {"dsbridge.io/default": {"provider": "off"}}
 
 
@@ -151,6 +154,16 @@ def test_calls_that_change_something_leave_no_file_open():
         assert (files(child), files(side.process.pid)) == before
 
 
+def test_a_nic_that_the_guest_never_brings_up_keeps_no_sidecar_awake():
+    with pod("flat", blue=True) as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
+        instance = json.loads((DATA / "vmis/vmi-03-two-iface-multus.json").read_text())
+        instance["metadata"]["annotations"] = {"dsbridge.io/blue": '{"ipv6": "off"}'}
+        hook.define(TWO_NICS, json.dumps(instance))
+        with plugged(made) as guest:
+            assert leased(guest)
+            until(lambda: serve(side)["resting"], "rest", 20)
+
+
 def test_a_network_that_talks_to_itself_keeps_no_sidecar_awake(tmp_path):
     with started("flat", "managed") as vm, client("networkd", vm.guest, tmp_path) as program:
         program.lease(timeout=20)
@@ -186,10 +199,7 @@ def test_a_request_that_wakes_serve_is_not_lost_by_a_call_that_changes_something
 
 def test_a_tap_that_is_gone_silences_no_other_nic():
     with pod("flat", blue=True) as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
-        samples = Path(__file__).parents[1]
-        instance = (samples / "vmis/vmi-03-two-iface-multus.json").read_text()
-        bare = (samples / "domains/03-two-iface-multus.sidecar-only.prephase2.xml").read_text()
-        hook.define(bare, instance)
+        hook.define(TWO_NICS, (DATA / "vmis/vmi-03-two-iface-multus.json").read_text())
         (blue,) = (one["tap"] for one in side.status()["guests"] if one["tap"] != "tap0")
         with plugged(made) as guest:
             assert leased(guest)
