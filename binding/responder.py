@@ -188,6 +188,11 @@ class Responder:
         state = session.from_network(self._part.session, self._part.guest, frame, now)
         return seen + self._advance(self._part, *state)
 
+    def excuse(self) -> None:
+        """Blame nobody for silence to what was asked before this process listened."""
+        if self._part is not None:
+            self._part.witness.excuse()
+
     def due(self, now: float) -> Output:
         """Do what the time asks for."""
         output = Output(nic=self._choice.due(now)) + self._settle(now)

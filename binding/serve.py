@@ -114,6 +114,7 @@ class Server:
             if each.link in by_link:  # it may have gone meanwhile
                 one, port = by_link[each.link]
                 one.receive(port, each.received, self._heard, answered=each.answered)
+                one.responder.excuse()
 
     def _serve(
         self, guests: tuple[GuestNetwork, ...], handed: dict[str, int], message: channel.Message

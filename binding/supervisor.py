@@ -268,7 +268,8 @@ class Supervisor:
         asyncio.get_running_loop().call_later(pause, self._resume)
 
     def _resume(self) -> None:
-        if self._closing or self._child is not None:
+        nobody = self._called and not self._guests
+        if self._closing or self._child is not None or nobody:
             return
         self._start()
         if self._guests and self._rest is None:
