@@ -71,7 +71,8 @@ class Table:
 def table_name(plugin: str | None) -> str:
     """Return the name that `nft list tables` shows, for the registered name of the plugin."""
     name = plugin or "dsbridge"
-    return name if name.startswith("dsbridge") else f"dsbridge-{name}"
+    # The kernel takes 255 bytes, a registration any number.
+    return (name if name.startswith("dsbridge") else f"dsbridge-{name}")[:60]
 
 
 def is_heard(guest: GuestNetwork) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface
 
-from binding.guard import filters
+from binding.guard import filters, table_name
 from binding.guest import GuestNetwork
 
 GUEST = GuestNetwork(
@@ -80,3 +80,10 @@ def test_what_is_heard_of_a_guest_is_the_same_whoever_serves_it():
 def test_nobody_listens_to_a_guest_that_is_not_served():
     assert heard(replace(GUEST, provider="off"), replace(GUEST, ipv4=(), ipv6=())) == {}
     assert heard(replace(GUEST, nic="")) == {"tap0": REQUESTS}
+
+
+def test_each_registration_has_a_table_that_the_kernel_takes():
+    plugins = (None, "dsbridge", "dsbridge-own", "team", "x" * 300)
+    found = [table_name(plugin) for plugin in plugins]
+    assert found[:4] == ["dsbridge", "dsbridge", "dsbridge-own", "dsbridge-team"]
+    assert len(found[4]) <= 255
