@@ -55,7 +55,8 @@ def take(resolv_conf: Path) -> Snapshot:
 def _links(ipr: IPRoute) -> tuple[Link, ...]:
     links = dump(ipr.link)
     names = {link["index"]: link.get("ifname") for link in links}
-    addresses, routes, neighbors = dump(ipr.addr), dump(ipr.route), dump(ipr.neigh)
+    addresses, neighbors = dump(ipr.addr), dump(ipr.neigh)
+    routes, own = tuple(_of_cni(dump(ipr.route), addresses)), _own(addresses)
     return tuple(
         Link(
             name=link.get("ifname"),
@@ -66,7 +67,7 @@ def _links(ipr: IPRoute) -> tuple[Link, ...]:
             up=bool(link["flags"] & _IFF_UP),
             bridge=names.get(link.get("master"), ""),
             addresses=_addresses(addresses, link["index"]),
-            routes=_routes(_of_cni(routes, addresses), link["index"], _own(addresses)),
+            routes=_routes(routes, link["index"], own),
             neighbors=_neighbors(neighbors, link["index"]),
         )
         for link in sorted(links, key=lambda link: int(link["index"]))
