@@ -40,8 +40,9 @@ def rules(one: Filter, ear: int | None) -> Iterator[tuple[str, list[Expression]]
             yield kind, [*_MATCHES[kind], _COUNTER, link, _HAND_OVER]
         else:
             yield f"{kind}, for us, too", [*_MATCHES[kind], link, _COPY]
-    for kind in (kind for kind in one.drop if kind not in heard):
-        yield kind, [*_MATCHES[kind], _COUNTER, _verdict(_DROP)]
+    for kind in one.drop:
+        if kind not in heard:
+            yield kind, [*_MATCHES[kind], _COUNTER, _verdict(_DROP)]
     if one.drop:
         yield from _strict()
 

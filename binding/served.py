@@ -12,8 +12,9 @@ from binding.exchange import Exchange
 from binding.frame import mac_bytes, parse
 from binding.port import Port, Received
 from binding.responder import Output, Responder
+from dhcp import v4, v6
 
-_ASKED = (0, 67, 547)
+_ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
 """Ports of requests; ICMPv6 has none."""
 _FULL_SOCKET = 8
 """Batches."""
