@@ -25,4 +25,4 @@ from scapy.interfaces import NetworkInterfaceDict  # noqa: E402  # with the abov
 conf.route_autoload = conf.route6_autoload = False
 
 # Nor of its links and addresses, which takes memory for each.
-NetworkInterfaceDict.register_provider = lambda *_: None  # type: ignore[method-assign]
+NetworkInterfaceDict.register_provider = lambda *_: None  # type: ignore[method-assign]  # it has no switch for that
