@@ -18,6 +18,7 @@ COPY pyproject.toml uv.lock ./
 RUN /uv/bin/uv sync --quiet --frozen --no-dev --python "$(command -v python3)" \
  && rm -r pyproject.toml uv.lock .venv/.lock .venv/lib/python*/site-packages/scapy/contrib \
  && find .venv/bin -type f,l ! -name 'python*' -delete
+COPY guest guest
 COPY binding binding
 COPY dhcp dhcp
 COPY ra ra
@@ -27,7 +28,7 @@ COPY LICENSE ./
 # in front loses them under no_new_privs. Permitted only (=p): with =ep it could not even be
 # executed where the pod grants none.
 RUN set -eux \
- && python3 -m compileall -q --invalidation-mode unchecked-hash binding dhcp ra proto \
+ && python3 -m compileall -q --invalidation-mode unchecked-hash guest binding dhcp ra proto \
  && cp --remove-destination "$(readlink -f .venv/bin/python)" .venv/bin/python \
  && setcap cap_net_admin,cap_net_raw=p .venv/bin/python \
  && printf '%s\n' '#!/app/.venv/bin/python' 'import sys' 'sys.path[0] = "/app"' \
@@ -49,7 +50,7 @@ WORKDIR /app
 # scapy would otherwise load its table of 11,000 hardware vendors: 23 MiB of the 61 there are.
 # The official Python image ships its standard library without bytecode: what we import gets it.
 RUN mkdir -p /usr/share/wireshark && : > /usr/share/wireshark/manuf \
- && .venv/bin/python -c "import binding.sidecar, binding.binder, binding.cli, binding.netlink_snapshot, binding.wire, binding.serve"
+ && .venv/bin/python -c "import binding.sidecar.start, binding.hooks.define_domain, binding.operator.commands, binding.plumb.snapshot, binding.plumb.wire, binding.serve.__main__"
 ENV PATH=/app/.venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 107:107
 ENTRYPOINT ["/app/.venv/bin/python", "-m", "binding"]

@@ -14,8 +14,9 @@ import time
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
-from binding import codec, guard
-from binding.guest import GuestNetwork
+from binding.ipc import codec
+from binding.packet import guard
+from guest.network import GuestNetwork
 from tests.bed.netns import Netns, end, netns
 
 ROOT = Path(__file__).parents[1]

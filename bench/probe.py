@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from binding.guest import OUR_LINK_LOCAL
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.netns import end
 from tests.bed.pod import Pod
 from tests.bed.wait import until

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from binding import logs, no_openssl  # noqa: F401  # imported for what it keeps out
+from binding.process import logs, no_openssl  # noqa: F401  # imported for what it keeps out
 from binding.version import VERSION
 
 
@@ -63,19 +63,19 @@ def main() -> int:
     """Run the sidecar until the VM ends, or one command. Returns the exit status."""
     arguments = _arguments()
     if arguments.command == "capture":
-        from binding.capture import capture  # noqa: PLC0415  # the sidecar does without
+        from binding.operator.capture import capture  # noqa: PLC0415  # the sidecar does without
 
         return capture(arguments.tap)
     if arguments.command != "run":
-        from binding import cli  # noqa: PLC0415  # likewise
+        from binding.operator import commands  # noqa: PLC0415  # likewise
 
         if arguments.command == "diagnose":
-            return cli.diagnose(arguments.directory)
-        return cli.status(arguments.directory, arguments.form, watch=arguments.watch)
+            return commands.diagnose(arguments.directory)
+        return commands.status(arguments.directory, arguments.form, watch=arguments.watch)
     logs.to_stderr(arguments.log_level)
-    from binding import sidecar  # noqa: PLC0415  # after the log: gRPC may have something to say
+    from binding.sidecar import start  # noqa: PLC0415  # after the log: gRPC may have something to say
 
-    return sidecar.run(arguments.directory, structured=arguments.structured)
+    return start.run(arguments.directory, structured=arguments.structured)
 
 
 if __name__ == "__main__":

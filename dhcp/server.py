@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from binding.exchange import Exchange
-from binding.frame import Packet
-from binding.guest import GuestNetwork
 from dhcp import v4, v6
+from guest.exchange import Exchange
+from guest.frame import Packet
+from guest.network import GuestNetwork
 
 _IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
 """Messages of DHCPv4 too; a log and a counter must tell them apart."""

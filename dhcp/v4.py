@@ -10,12 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
-from binding.exchange import Exchange
-from binding.frame import UDP, Packet, mac_bytes, mac_text
-from binding.guest import OUR_IPV4, GuestNetwork
 from dhcp.v4_options import boot_fields, default_gateway, lease, parameters, shorter
 from dhcp.v4_reply import EVERYBODY, NOBODY, SERVER_PORT, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
+from guest.ethernet import UDP, mac_bytes, mac_text
+from guest.exchange import Exchange
+from guest.frame import Packet
+from guest.network import OUR_IPV4, GuestNetwork
 
 __all__ = ["SERVER_PORT", "answer", "own_address", "server_identifier"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
-from binding.guest import Address, GuestNetwork
-from dhcp.options import FILE_SIZE, SNAME_SIZE, Shorter, classless, names
+from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, names
 from dhcp.v4_request import Request
+from guest.network import Address, GuestNetwork
 
 ON_LINK = IPv4Address(0)
 INFINITE = 0xFFFFFFFF

@@ -9,12 +9,12 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from binding.frame import BROADCAST
-from binding.guest import OUR_MAC, GuestNetwork
-from binding.layers import built
-from dhcp.options import ShorterValues, none_shorter, pack
+from dhcp.v4_option_codec import ShorterValues, none_shorter, pack
 from dhcp.v4_options import NOT_BOOTING, BootFields
 from dhcp.v4_request import COOKIE, Request
+from guest.build import built
+from guest.ethernet import BROADCAST
+from guest.network import OUR_MAC, GuestNetwork
 
 SERVER_PORT = 67
 CLIENT_PORT = 68

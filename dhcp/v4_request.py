@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from dhcp.options import decode
+from dhcp.v4_option_codec import decode
 
 COOKIE = b"\x63\x82\x53\x63"
 KINDS = {1: "DISCOVER", 3: "REQUEST", 4: "DECLINE", 7: "RELEASE", 8: "INFORM"}

@@ -21,10 +21,6 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
-from binding.exchange import Exchange
-from binding.frame import Packet
-from binding.guest import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
-from binding.layers import built
 from dhcp import v6_associations as associations
 from dhcp.v6_message import (
     CLIENT_ID,
@@ -41,6 +37,10 @@ from dhcp.v6_message import (
     parse,
 )
 from dhcp.v6_options import option, requested
+from guest.build import built
+from guest.exchange import Exchange
+from guest.frame import Packet
+from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
 SERVER_PORT = 547
 CLIENT_PORT = 546

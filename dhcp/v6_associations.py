@@ -18,9 +18,9 @@ from scapy.layers.dhcp6 import (
 )
 from scapy.packet import Packet
 
-from binding.guest import GuestNetwork
-from binding.layers import built
 from dhcp.v6_message import IA_NA, IA_PD, IA_TA, REBIND, RENEW, REQUEST, Association, Message
+from guest.build import built
+from guest.network import GuestNetwork
 
 SUCCESS, NO_ADDRS_AVAIL, NO_BINDING, NOT_ON_LINK, NO_PREFIX_AVAIL = 0, 2, 3, 4, 6
 INFINITE = 0xFFFFFFFF

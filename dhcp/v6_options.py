@@ -17,10 +17,10 @@ from scapy.layers.dhcp6 import (
 )
 from scapy.packet import Packet
 
-from binding.guest import Address, GuestNetwork
-from binding.layers import built
 from dhcp.v6_associations import offered
 from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
+from guest.build import built
+from guest.network import Address, GuestNetwork
 
 _DNS, _SEARCH, _SNTP, _REFRESH, _NTP = 23, 24, 31, 32, 56
 _BOOT_URL, _BOOT_PARAMETERS, _SOL_MAX_RT, _INF_MAX_RT, _PORTAL = 59, 60, 82, 83, 103

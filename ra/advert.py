@@ -24,8 +24,8 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Raw
 
-from binding.guest import OUR_MAC, GuestNetwork
-from binding.layers import built
+from guest.build import built
+from guest.network import OUR_MAC, GuestNetwork
 from ra.gateway import Router
 from ra.message import frame
 

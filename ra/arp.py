@@ -6,9 +6,9 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from binding.exchange import Exchange
-from binding.frame import BROADCAST, ETH_ARP, mac_bytes, mac_text
-from binding.guest import OUR_MAC
+from guest.ethernet import BROADCAST, ETH_ARP, mac_bytes, mac_text
+from guest.exchange import Exchange
+from guest.network import OUR_MAC
 from ra.message import is_unicast
 
 _REQUEST, _REPLY = 1, 2

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal
 
-from binding.frame import mac_bytes
-from binding.guest import OUR_LINK_LOCAL, GuestNetwork
+from guest.ethernet import mac_bytes
+from guest.network import OUR_LINK_LOCAL, GuestNetwork
 from ra.resolve import Neighbor
 
 

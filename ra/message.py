@@ -8,8 +8,9 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet as Message
 
-from binding.frame import ETH_IPV6, ICMPV6, Packet, mac_bytes
-from binding.layers import built
+from guest.build import built
+from guest.ethernet import ETH_IPV6, ICMPV6, mac_bytes
+from guest.frame import Packet
 
 ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
 NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT = 135, 136

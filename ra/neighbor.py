@@ -14,7 +14,8 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptSrcLLAddr,
 )
 
-from binding.frame import ICMPV6, Packet, mac_text
+from guest.ethernet import ICMPV6, mac_text
+from guest.frame import Packet
 from ra.message import (
     ALL_NODES,
     NEIGHBOR_ADVERTISEMENT,

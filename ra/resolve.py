@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from binding.guest import Address
+from guest.network import Address
 
 TRIES = 3
 BETWEEN_TRIES = 1.0

@@ -8,12 +8,12 @@ from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
-from binding import names
-from binding.discover import Attachment, Discovery, guests
-from binding.guest import GuestNetwork, Route
-from binding.override import parse_defaults
-from binding.snapshot import Link, Snapshot
-from binding.vmi import Vmi, decode
+from binding.discover.annotation import parse_defaults
+from binding.discover.guests import Attachment, Discovery, guests
+from binding.discover.vmi import Vmi, decode
+from binding.ipc.snapshot import Link, Snapshot
+from binding.packet import link_names
+from guest.network import GuestNetwork, Route
 
 _HERE = Path(__file__).parent
 VMIS = sorted(path.stem.removeprefix("vmi-") for path in (_HERE / "vmis").glob("*.json"))
@@ -111,7 +111,12 @@ CALICO = snapshot(
 def secondary(network: str, *addresses: str, name: str = "") -> Link:
     """A link that multus made for a secondary network."""
     return pod_link(
-        name or names.hashed(network), addresses, (), index=7, mac="02:00:00:00:00:07", mtu=9000
+        name or link_names.hashed(network),
+        addresses,
+        (),
+        index=7,
+        mac="02:00:00:00:00:07",
+        mtu=9000,
     )
 
 

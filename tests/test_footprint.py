@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.bed.clients import client
+from tests.bed.guests import started
 from tests.bed.launcher import collect
 from tests.bed.pod import NAMESERVERS, pod
 from tests.bed.processes import cpu_seconds, family, memory, running, threads, wakeups
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.netns.guests import started
 
 pytestmark = pytest.mark.netns
 MIB = 2**20

@@ -11,7 +11,7 @@ import pytest
 from binding.version import VERSION
 
 ROOT = Path(__file__).parents[1]
-OURS = {"binding", "dhcp", "ra", "proto", "tests"}
+OURS = {"guest", "binding", "dhcp", "ra", "proto", "tests"}
 
 
 def test_generated_code_is_what_the_proto_files_give(tmp_path):
@@ -25,6 +25,22 @@ def test_generated_code_is_what_the_proto_files_give(tmp_path):
 def test_the_version_is_the_same_in_both_places():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
+
+
+def test_every_file_is_in_a_room():
+    """A program's package or one that programs share; nothing lies beside them."""
+    loose = {path.stem for path in (ROOT / "binding").glob("*.py")}
+    assert loose == {"__init__", "__main__", "version"}
+    programs, shared = {"sidecar", "hooks", "serve", "plumb", "operator"}, {"discover", "ipc"}
+    rooms = programs | shared | {"packet", "process"}
+    found = {p.name for p in (ROOT / "binding").iterdir() if p.is_dir() and p.name[0] != "_"}
+    assert found == rooms
+    code = [
+        path for top in ("guest", "binding", "dhcp", "ra") for path in (ROOT / top).rglob("*.py")
+    ]
+    assert {path.parent.relative_to(ROOT).as_posix() for path in code} == (
+        {"guest", "binding", "dhcp", "ra"} | {f"binding/{room}" for room in rooms}
+    )
 
 
 def test_no_dependency_brings_a_package_of_our_name():
@@ -41,11 +57,11 @@ def printed(code):
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("binding.sidecar", {"scapy", "pyroute2", "dhcp", "ra"}),
-        ("binding.serve", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
-        ("binding.plumb", {"grpc", "scapy", "lxml", "argparse"}),
-        ("binding.wire", {"grpc", "scapy", "lxml", "_ssl", "unittest", "multiprocessing"}),
-        ("binding.cli", {"grpc", "scapy", "lxml", "pyroute2", "asyncio"}),
+        ("binding.sidecar.start", {"scapy", "pyroute2", "dhcp", "ra"}),
+        ("binding.serve.__main__", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
+        ("binding.plumb.__main__", {"grpc", "scapy", "lxml", "argparse"}),
+        ("binding.plumb.wire", {"grpc", "scapy", "lxml", "_ssl", "unittest", "multiprocessing"}),
+        ("binding.operator.commands", {"grpc", "scapy", "lxml", "pyroute2", "asyncio"}),
     ],
 )
 def test_each_process_imports_only_what_its_job_needs(module, never):
@@ -55,10 +71,10 @@ def test_each_process_imports_only_what_its_job_needs(module, never):
 
 def test_scapy_does_not_look_at_the_links_of_the_pod():
     """It would take time and memory for each, and a pod may have dozens."""
-    code = "import binding.serve; from scapy.config import conf; print(len(conf.ifaces))"
+    code = "import binding.serve.__main__; from scapy.config import conf; print(len(conf.ifaces))"
     assert printed(code) == "0"
 
 
 def test_scapy_is_never_imported_whole():
-    code = "import sys, binding.serve; print('scapy.all' in sys.modules)"
+    code = "import sys, binding.serve.__main__; print('scapy.all' in sys.modules)"
     assert printed(code) == "False"

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from binding.codec import decode
-from binding.frame import mac_bytes
-from binding.port import Port, Received
-from binding.responder import Responder
-from binding.served import Served
-from ra.session import State
+from binding.ipc.codec import decode
+from binding.packet.port import Port, Received
+from binding.serve.guest_ports import Served
+from binding.serve.responder import Responder
+from guest.ethernet import mac_bytes
+from ra.guest_input import State
 from tests.bed.netns import netns
+from tests.bed.wires import packet_socket
 from tests.binding.test_codec import GUEST
-from tests.netns.wires import packet_socket
 
 pytestmark = pytest.mark.netns
 

@@ -21,8 +21,8 @@ from scapy.layers.inet6 import (
 )
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
-from binding import bpf
-from binding.guest import OUR_LINK_LOCAL
+from binding.packet import bpf
+from guest.network import OUR_LINK_LOCAL
 
 GUEST, ROUTER = "52:54:00:12:34:56", "ee:ee:ee:ee:ee:ee"
 ETHER = Ether(src=GUEST, dst="ff:ff:ff:ff:ff:ff")

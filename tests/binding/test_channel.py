@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from binding import channel
+from binding.ipc import channel
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from ipaddress import (
 
 import pytest
 
-from binding.codec import decode, encode
-from binding.guest import Boot, GuestNetwork, Route
-from binding.snapshot import Link, Snapshot, merged
+from binding.ipc.codec import decode, encode
+from binding.ipc.snapshot import Link, Snapshot, merged
+from guest.network import Boot, GuestNetwork, Route
 
 GUEST = GuestNetwork(
     network="default",

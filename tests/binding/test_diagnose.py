@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from binding.diagnose import findings
+from binding.operator.diagnose import findings
 
 GUEST: dict[str, Any] = {
     "network": "default",

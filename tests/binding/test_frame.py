@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.frame import ICMPV6, UDP, Packet, checksum, mac_bytes, mac_text, parse
+from guest.ethernet import ICMPV6, UDP, checksum, mac_bytes, mac_text
+from guest.frame import Packet, parse
 
 GUEST = "02:00:5e:10:00:42"
 TO = "ff:ff:ff:ff:ff:ff"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.vmi import Vmi, VmiError, decode
+from binding.discover.vmi import Vmi, VmiError, decode
 from tests import samples
 
 

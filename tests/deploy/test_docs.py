@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from binding import override
+from binding.discover import annotation
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -19,7 +19,7 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 def said():
     """Return every piece of text in binding/, implicit concatenations joined."""
-    for path in (ROOT / "binding").glob("*.py"):
+    for path in (ROOT / "binding").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value
@@ -53,8 +53,8 @@ def test_every_key_is_described_and_no_other():
 
 def refused(text):
     try:
-        override.parse(text, "annotation dsbridge.io/default")
-    except override.OverrideError as error:
+        annotation.parse(text, "annotation dsbridge.io/default")
+    except annotation.OverrideError as error:
         return str(error)
     return ""
 

@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from binding import override, vmi
+from binding.discover import annotation, vmi
 from tests.deploy import kyverno
 from tests.deploy.policy import DEPLOY, admitted, documents
 from tests.deploy.test_policy import KUBEVIRT, POD, POLICY
@@ -83,12 +83,12 @@ def test_an_example_is_understood_by_the_sidecar(vm):
     metadata = {"name": vm["metadata"]["name"], **template.get("metadata", {})}
     instance = vmi.decode(json.dumps({"metadata": metadata, "spec": template["spec"]}).encode())
     assert {one.name for one in instance.interfaces} == {one.name for one in instance.networks}
-    names = {override.PREFIX + one.name for one in instance.interfaces}
-    ours = {key for key in instance.annotations if key.startswith(override.PREFIX)}
+    names = {annotation.PREFIX + one.name for one in instance.interfaces}
+    ours = {key for key in instance.annotations if key.startswith(annotation.PREFIX)}
     assert ours <= names
     for interface in instance.interfaces:
         assert interface.core_bridge or interface.binding == "dsbridge"
-        override.of_network(instance.annotations, interface.name, override.Override())
+        annotation.of_network(instance.annotations, interface.name, annotation.Override())
     if "dsbridge.io/cloud-init" in metadata.get("labels", {}):
         assert instance.cloud_init, "virt-launcher would panic"
 
@@ -164,7 +164,7 @@ def test_kyvernos_example_of_defaults_sets_them():
     made = kyverno.admitted(policy, POD)["spec"]["containers"][-1]["env"]
     assert made[:-1] == POD["spec"]["containers"][-1]["env"]
     assert made[-1]["name"] == "DSBRIDGE_DEFAULTS"
-    assert override.parse(made[-1]["value"], "DSBRIDGE_DEFAULTS")
+    assert annotation.parse(made[-1]["value"], "DSBRIDGE_DEFAULTS")
 
 
 def test_kyverno_chooses_the_same_containers():

@@ -228,7 +228,7 @@ FOREIGN = [
         for name, mount in {
             "ConfigMap over our code": {
                 "name": "mine",
-                "mountPath": "/app/binding/plumb.py",
+                "mountPath": "/app/binding/plumb/__main__.py",
                 "subPath": "my.py",
             },
             "PVC": {"name": "mine", "mountPath": "/app"},

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from binding.guest import Boot
+from guest.network import Boot
 from tests.dhcp.v4_wire import ANY, DISCOVER, FLAT, ask, prl, seen
 
 BOOTS = replace(FLAT, boot=Boot(file="boot.img", server="10.0.0.69"))

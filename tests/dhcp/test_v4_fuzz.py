@@ -7,11 +7,11 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.exchange import Exchange
-from binding.frame import parse
-from binding.guest import Boot, Route
-from dhcp import options as codec
 from dhcp import v4
+from dhcp import v4_option_codec as codec
+from guest.exchange import Exchange
+from guest.frame import parse
+from guest.network import Boot, Route
 from tests.dhcp.v4_wire import CALICO, VECTORS, bootp, packet, seen, tlv, vector
 
 FRAMES = [vector(path.stem)[0] for path in sorted(VECTORS.glob("*.hex"))]

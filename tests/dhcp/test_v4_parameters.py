@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 import pytest
 
-from binding.guest import Boot, Route
+from guest.network import Boot, Route
 from tests.dhcp.v4_wire import (
     ACK,
     ADDRESS,

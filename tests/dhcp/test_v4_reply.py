@@ -6,8 +6,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 
 import pytest
 
-from binding.guest import Route
 from dhcp import v4
+from guest.network import Route
 from tests.dhcp.v4_wire import (
     ADDRESS,
     ALL,

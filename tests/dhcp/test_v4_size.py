@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from binding.guest import Boot, Route
-from dhcp import options as codec
+from dhcp import v4_option_codec as codec
+from guest.network import Boot, Route
 from tests.dhcp.v4_wire import (
     ADDRESS,
     CALICO,

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 
-from binding.frame import parse
 from dhcp import v4
+from guest.frame import parse
 from tests.dhcp.v4_wire import ADDRESS, ALL, ANY, CALICO, MAC, SERVER, VECTORS, mac, seen, vector
 
 NAMES = sorted(path.stem for path in VECTORS.glob("*.hex"))

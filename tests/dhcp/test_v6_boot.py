@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from binding.guest import Boot
+from guest.network import Boot
 from tests.dhcp.v6_wire import CLIENT_ID, GUEST, INFORMATION_REQUEST, option, oro, told
 
 URL = "http://[fd77::80]/boot.efi"

@@ -11,9 +11,9 @@ from ipaddress import IPv6Interface
 
 import pytest
 
-from binding.frame import parse
-from binding.guest import OUR_LINK_LOCAL, OUR_MAC
 from dhcp import v6
+from guest.frame import parse
+from guest.network import OUR_LINK_LOCAL, OUR_MAC
 from tests.dhcp.v6_wire import GUEST, spoken, vector, vectors, walk
 
 DNS = "23 fd770000000000000000000000000053"

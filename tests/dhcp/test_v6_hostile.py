@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from binding.exchange import Exchange
 from dhcp import v6
+from guest.exchange import Exchange
 from tests.dhcp.v6_wire import (
     CLIENT_ID,
     GUEST,

@@ -7,9 +7,9 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from binding.frame import parse
-from binding.guest import OUR_LINK_LOCAL
 from dhcp import v6
+from guest.frame import parse
+from guest.network import OUR_LINK_LOCAL
 from tests.dhcp.v6_wire import (
     CLIENT_ID,
     CONFIRM,

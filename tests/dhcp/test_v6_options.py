@@ -9,8 +9,8 @@ import pytest
 from scapy.layers import dhcp6
 from scapy.layers.l2 import Ether
 
-from binding.frame import parse
-from binding.guest import Boot
+from guest.frame import parse
+from guest.network import Boot
 from tests.dhcp.v6_wire import (
     CLIENT_ID,
     CONFIRM,

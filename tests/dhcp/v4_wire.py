@@ -8,10 +8,10 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from binding.exchange import Exchange
-from binding.frame import Packet, parse
-from binding.guest import OUR_MAC, GuestNetwork, Route
 from dhcp import v4
+from guest.exchange import Exchange
+from guest.frame import Packet, parse
+from guest.network import OUR_MAC, GuestNetwork, Route
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "v4"
 MAC = "02:00:5e:10:00:42"

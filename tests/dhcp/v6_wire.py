@@ -7,10 +7,10 @@ from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 
-from binding.exchange import Exchange
-from binding.frame import Packet, parse
-from binding.guest import GuestNetwork
 from dhcp import v6
+from guest.exchange import Exchange
+from guest.frame import Packet, parse
+from guest.network import GuestNetwork
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "v6"
 GUEST = GuestNetwork(

@@ -19,12 +19,12 @@ from lxml import etree
 from proto import info_pb2, info_pb2_grpc
 from tests.bed.cable import cable
 from tests.bed.clients import Lease, client
+from tests.bed.guests import vmi
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import Hook, collect
 from tests.bed.pod import Pod, pod
 from tests.bed.wait import until
 from tests.image.runtime import Container, Root, started, unpacked
-from tests.netns.guests import vmi
 
 pytestmark = pytest.mark.image
 
@@ -222,8 +222,8 @@ def test_neither_tests_nor_tools_are_in_the_image(root):
 
 def test_every_module_that_runs_has_bytecode(root):
     code = (
-        "import sys, os, binding.sidecar, binding.cli, binding.netlink_snapshot, binding.wire\n"
-        "import binding.serve\n"
+        "import sys, os, binding.sidecar.start, binding.operator.commands\n"
+        "import binding.plumb.snapshot, binding.plumb.wire, binding.serve.__main__\n"
         "paths = [m.__cached__ for m in sys.modules.values() if getattr(m, '__cached__', None)]\n"
         "print(*(path for path in paths if not os.path.exists(path)))\n"
     )

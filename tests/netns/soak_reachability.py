@@ -10,9 +10,9 @@ import pytest
 
 from tests.bed.capture import NA, capture, kind
 from tests.bed.echo import echoes
+from tests.bed.guests import started
+from tests.bed.kernels import addressed
 from tests.bed.pod import REMOTE4, REMOTE6
-from tests.netns.guests import started
-from tests.netns.kernels import addressed
 
 SECONDS = int(os.environ.get("SECONDS_OF_SOAK", "600"))
 pytestmark = [pytest.mark.netns, pytest.mark.timeout(SECONDS + 120)]

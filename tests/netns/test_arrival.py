@@ -8,10 +8,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from tests.bed.capture import ARP, capture, kind
+from tests.bed.guests import started_in
 from tests.bed.pod import pod
 from tests.bed.wait import until
-from tests.netns.guests import started_in
-from tests.netns.wires import ear, listening
+from tests.bed.wires import ear, listening
 
 pytestmark = pytest.mark.netns
 

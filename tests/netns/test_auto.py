@@ -13,10 +13,10 @@ import pytest
 from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.dnsmasq import dnsmasq
+from tests.bed.guests import started_in
 from tests.bed.ovn import COMPLETE, LAYOUT, ROUTER4, ROUTER6, ovn
 from tests.bed.pod import NAMESERVERS, pod
 from tests.bed.wait import until
-from tests.netns.guests import started_in
 
 pytestmark = pytest.mark.netns
 AUTO = {"dsbridge.io/default": {"provider": "auto", "lease": 7200}}

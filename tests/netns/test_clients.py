@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from binding.guest import OUR_LINK_LOCAL
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.clients import client
+from tests.bed.guests import started
 from tests.bed.layouts import LAYOUTS
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH
 from tests.bed.wait import until
-from tests.netns.guests import started
 
 pytestmark = pytest.mark.netns
 GATEWAY4 = {

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from binding import guard
-from tests.netns.evasions import (
+from binding.packet import guard
+from tests.bed.evasions import (
     ANSWERS,
     INNOCENT,
     PLAIN_ANSWERS,
@@ -18,9 +18,9 @@ from tests.netns.evasions import (
     REQUESTS,
     TO_A_RELAY,
 )
-from tests.netns.guarded import GUEST, KUBE_OVN, Bed, wired
-from tests.netns.pods import NET_ADMIN_ONLY, UNPRIVILEGED
-from tests.netns.wires import carried
+from tests.bed.guarded import GUEST, KUBE_OVN, Bed, wired
+from tests.bed.pods import NET_ADMIN_ONLY, UNPRIVILEGED
+from tests.bed.wires import carried
 
 pytestmark = pytest.mark.netns
 

@@ -13,10 +13,10 @@ import pytest
 
 from tests.bed.capture import capture
 from tests.bed.clients import client
+from tests.bed.guests import started_in
 from tests.bed.ovn import COMPLETE, DEFAULTS, LAYOUT, ROUTER4, ROUTER6, ovn
 from tests.bed.pod import NAMESERVERS
 from tests.bed.wait import until
-from tests.netns.guests import started_in
 
 pytestmark = pytest.mark.netns
 KUBE_OVN = {"dsbridge.io/default": {"provider": "kube-ovn"}}

@@ -19,12 +19,12 @@ from tests.bed import handler
 from tests.bed.cable import cable
 from tests.bed.capture import capture
 from tests.bed.clients import client
+from tests.bed.guests import DOMAIN, INTERFACE, started, vmi
 from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.netns.guests import DOMAIN, INTERFACE, started, vmi
-from tests.netns.wires import listening
+from tests.bed.wires import listening
 
 pytestmark = pytest.mark.netns
 

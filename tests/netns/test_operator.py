@@ -9,9 +9,9 @@ from scapy.layers.dhcp import DHCP
 from scapy.utils import rdpcap
 
 from tests.bed.clients import client
+from tests.bed.guests import started
 from tests.bed.sidecar import PROGRAM, ROOT
 from tests.bed.wait import until
-from tests.netns.guests import started
 
 pytestmark = pytest.mark.netns
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.netns.guests import started
+from tests.bed.guests import started
 
 pytestmark = pytest.mark.netns
 

@@ -6,11 +6,11 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from binding.guest import OUR_LINK_LOCAL
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import RA, capture, kind
+from tests.bed.guests import started, vmi
+from tests.bed.kernels import addressed
 from tests.bed.wait import until
-from tests.netns.guests import started, vmi
-from tests.netns.kernels import addressed
 
 pytestmark = pytest.mark.netns
 FIRST, SECOND = IPv6Address("fd00:10:96::53"), IPv6Address("fd00:10:96::54")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from binding.guest import OUR_LINK_LOCAL
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.clients import Lease, client
+from tests.bed.guests import started
 from tests.bed.layouts import LAYOUTS
 from tests.bed.netns import Netns
 from tests.bed.pod import NAMESERVERS, REMOTE6, SEARCH
 from tests.bed.wait import until
-from tests.netns.guests import started
 
 pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from binding.frame import mac_bytes
-from binding.guest import OUR_LINK_LOCAL
+from guest.ethernet import mac_bytes
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import capture
 from tests.bed.echo import echoes
+from tests.bed.guests import started
+from tests.bed.kernels import addressed, default_routers, hurry, lladdrs
 from tests.bed.pod import REMOTE4, REMOTE6, Pod
 from tests.bed.wait import until
-from tests.netns.guests import started
-from tests.netns.kernels import addressed, default_routers, hurry, lladdrs
 
 pytestmark = pytest.mark.netns
 AFTER = "0a:58:00:00:fa:11"

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from binding.guest import OUR_LINK_LOCAL
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.clients.lease import kernel
+from tests.bed.guests import started
 from tests.bed.launcher import collect
 from tests.bed.netns import Netns
 from tests.bed.pod import REMOTE6, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.netns.guests import started
 
 pytestmark = pytest.mark.netns
 DATA = Path(__file__).parents[1]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.bed.guests import started
+from tests.bed.kernels import addressed, lladdrs
 from tests.bed.neighbour import neighbour
 from tests.bed.wait import until
-from tests.netns.guests import started
-from tests.netns.kernels import addressed, lladdrs
 
 pytestmark = pytest.mark.netns
 

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from binding.frame import mac_bytes
-from binding.guest import OUR_LINK_LOCAL
+from guest.ethernet import mac_bytes
+from guest.network import OUR_LINK_LOCAL
 from ra import arp, neighbor
 from tests.bed.cable import cable
 from tests.bed.capture import ARP, NA, NS, RA, capture, kind
 from tests.bed.clients.lease import kernel
+from tests.bed.guests import started
+from tests.bed.kernels import addressed
 from tests.bed.launcher import collect
 from tests.bed.pod import REMOTE4, REMOTE6, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.netns.guests import started
-from tests.netns.kernels import addressed
 
 pytestmark = pytest.mark.netns
 DATA = Path(__file__).parents[1]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from binding.guest import OUR_LINK_LOCAL
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import NA, NS, capture, kind
 from tests.bed.echo import echoes
+from tests.bed.guests import started
+from tests.bed.kernels import addressed, default_routers, hurry
 from tests.bed.pod import REMOTE6
 from tests.bed.wait import until
-from tests.netns.guests import started
-from tests.netns.kernels import addressed, default_routers, hurry
 
 pytestmark = pytest.mark.netns
 

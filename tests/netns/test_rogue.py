@@ -10,10 +10,10 @@ import pytest
 from tests.bed.capture import capture
 from tests.bed.clients import CLIENTS, client
 from tests.bed.dnsmasq import dnsmasq
+from tests.bed.guests import started_in
 from tests.bed.lan import machine
 from tests.bed.pod import NAMESERVERS, pod
 from tests.bed.wait import until
-from tests.netns.guests import started_in
 
 pytestmark = pytest.mark.netns
 ROGUE = 66

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from lxml import etree
 
-from binding import names
+from binding.packet import link_names
 from tests import samples
 from tests.bed import handler
 from tests.bed.launcher import collect
@@ -25,7 +25,7 @@ def pod_link(value, network):
         if status["name"] == network["name"] and "podInterfaceName" in status:
             return status["podInterfaceName"]
     primary = "pod" in network or network["multus"].get("default")
-    return "eth0" if primary else names.hashed(network["name"])
+    return "eth0" if primary else link_names.hashed(network["name"])
 
 
 def ours(value):
@@ -60,7 +60,7 @@ def phase2(domain, links, macs):
     for nic in root.iterfind("devices/interface"):
         network = nic.find("alias").get("name").removeprefix("ua-")
         primary = links[network] == "eth0"
-        tap = names.links(links[network], primary=primary).tap
+        tap = link_names.links(links[network], primary=primary).tap
         etree.SubElement(nic, "target", dev=tap, managed="no")
         if nic.find("mac") is None:
             etree.SubElement(nic, "mac", address=macs[links[network]])

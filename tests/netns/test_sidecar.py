@@ -13,12 +13,12 @@ from tests.bed import handler
 from tests.bed.cable import cable
 from tests.bed.capture import capture
 from tests.bed.clients import client
+from tests.bed.guests import started
 from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.netns.guests import started
-from tests.netns.wires import ear, listening
+from tests.bed.wires import ear, listening
 
 pytestmark = pytest.mark.netns
 

@@ -4,12 +4,12 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from binding import codec
-from binding.guest import Route
-from binding.snapshot import Link, Snapshot
+from binding.ipc import codec
+from binding.ipc.snapshot import Link, Snapshot
+from guest.network import Route
 from tests.bed.netns import Netns, netns
+from tests.bed.pods import CALICO, FLAT, KINDNET, MAC, UNPRIVILEGED, link, plumb, veth
 from tests.bed.wait import until
-from tests.netns.pods import CALICO, FLAT, KINDNET, MAC, UNPRIVILEGED, link, plumb, veth
 
 pytestmark = pytest.mark.netns
 

@@ -13,13 +13,13 @@ import pytest
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.dnsmasq import Dnsmasq, dnsmasq
+from tests.bed.guests import DOMAIN, INTERFACE
 from tests.bed.handler import core_bridge
 from tests.bed.launcher import Hook, collect
 from tests.bed.netns import Netns
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, Pod, pod
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
-from tests.netns.guests import DOMAIN, INTERFACE
 
 pytestmark = pytest.mark.netns
 VMI = Path(__file__).parents[1] / "vmis/vmi-17-hooksidecar-annotation-core-bridge.json"

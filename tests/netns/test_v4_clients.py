@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.bed.clients import Client, client
+from tests.bed.guests import Started, started, vmi
 from tests.bed.pod import REMOTE4, Pod
+from tests.bed.together import together
 from tests.bed.wait import until
-from tests.netns.guests import Started, started, vmi
-from tests.netns.together import together
 
 pytestmark = pytest.mark.netns
 V4_ONLY = {"dsbridge.io/default": {"ipv6": "off"}}

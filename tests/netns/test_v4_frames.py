@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.bed.guests import Started, started
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import collect, phase2
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.vm import nics, vm
 from tests.bed.wait import until
+from tests.bed.wires import packet_socket
 from tests.dhcp.v4_wire import ADDRESS, MAC, SERVER, VECTORS, Seen, ones_complement, routes, vector
-from tests.netns.guests import Started, started
-from tests.netns.wires import packet_socket
 
 pytestmark = pytest.mark.netns
 SOL_PACKET, PACKET_AUXDATA, CHECKSUM_NOT_READY = 263, 8, 1 << 3

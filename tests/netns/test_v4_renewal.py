@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.bed.clients import Client, client
+from tests.bed.guests import Started, started
 from tests.bed.netns import Netns
 from tests.bed.pod import REMOTE4
+from tests.bed.together import together
 from tests.bed.wait import until
-from tests.netns.guests import Started, started
-from tests.netns.together import together
 
 pytestmark = pytest.mark.netns
 LEASE = 20

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.bed.clients import Client, client
+from tests.bed.guests import Started, started, vmi
 from tests.bed.launcher import collect
 from tests.bed.netns import end
 from tests.bed.pod import NAMESERVERS, SEARCH
 from tests.bed.sidecar import Sidecar, sidecar
+from tests.bed.together import together
 from tests.bed.wait import until
-from tests.netns.guests import Started, started, vmi
-from tests.netns.together import together
 
 pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"

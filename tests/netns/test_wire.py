@@ -9,21 +9,16 @@ import time
 
 import pytest
 
-from binding import codec, names
-from binding.guard import Filter, Table
-from binding.wiring import Wiring
+from binding.ipc import codec
+from binding.ipc.wiring import Wiring
+from binding.packet import link_names
+from binding.packet.guard import Filter, Table
 from tests.bed.cable import cable
 from tests.bed.netns import Netns, netns
 from tests.bed.pod import BLUE, pod
+from tests.bed.pods import FLAT, MAC, link, plumb, veth
 from tests.bed.wait import until
-from tests.netns.pods import (
-    FLAT,
-    MAC,
-    link,
-    plumb,
-    veth,
-)
-from tests.netns.wirings import ADDRESSES, ETH0, PRIMARY, links, wire
+from tests.bed.wirings import ADDRESSES, ETH0, PRIMARY, links, wire
 
 pytestmark = pytest.mark.netns
 
@@ -99,7 +94,7 @@ def test_the_tap_is_one_that_qemu_may_open(queues):
 def test_secondary_networks_are_wired_beside_the_primary():
     with pod("flat", blue=True) as made:
         flat = made.layout
-        blue = Wiring(names.links(BLUE, primary=False), "0a:58:0a:64:00:05", 1500)
+        blue = Wiring(link_names.links(BLUE, primary=False), "0a:58:0a:64:00:05", 1500)
         first = Wiring(ETH0, flat.mac, flat.mtu, (*flat.ipv4, *flat.ipv6))
         assert wire(made.netns, first, blue) == {"wired": ["eth0", BLUE], "adopted": []}
         assert links(made.netns) >= {

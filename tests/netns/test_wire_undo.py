@@ -12,13 +12,14 @@ from ipaddress import ip_network
 
 import pytest
 
-from binding import codec, names
-from binding.guest import Route
-from binding.wiring import Wiring
+from binding.ipc import codec
+from binding.ipc.wiring import Wiring
+from binding.packet import link_names
+from guest.network import Route
 from tests.bed.cable import cable
 from tests.bed.netns import netns
 from tests.bed.pod import BLUE, pod
-from tests.netns.pods import (
+from tests.bed.pods import (
     CALICO,
     FLAT,
     KINDNET,
@@ -30,7 +31,7 @@ from tests.netns.pods import (
     link,
     veth,
 )
-from tests.netns.wirings import ADDRESSES, ETH0, PRIMARY, indexes, links, state, wire
+from tests.bed.wirings import ADDRESSES, ETH0, PRIMARY, indexes, links, state, wire
 
 pytestmark = pytest.mark.netns
 
@@ -66,7 +67,7 @@ def test_when_the_second_nic_fails_the_first_is_undone_too():
         before = state(made.netns)
         flat = made.layout
         first = Wiring(ETH0, flat.mac, flat.mtu, (*flat.ipv4, *flat.ipv6))
-        impossible = Wiring(names.links(BLUE, primary=False), "0a:58:0a:64:00:05", 999_999)
+        impossible = Wiring(link_names.links(BLUE, primary=False), "0a:58:0a:64:00:05", 999_999)
         failure = wire(made.netns, first, impossible)
         assert failure["step"] == "create bridge k6t-16477688c0e"
         assert state(made.netns) == before
@@ -103,7 +104,7 @@ def test_net_admin_and_the_tun_device_are_all_it_needs():
 def test_a_link_that_no_bridge_takes_is_named_with_the_way_out():
     with veth() as (inside, _):
         inside.ip("link add link eth0 name pod16477688c0e type macvlan mode bridge")
-        blue = Wiring(names.links(BLUE, primary=False), MAC, 1450)
+        blue = Wiring(link_names.links(BLUE, primary=False), MAC, 1450)
         before = state(inside)
         assert "have the network attached by a veth" in wire(inside, blue)["error"]
         assert state(inside) == before

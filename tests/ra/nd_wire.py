@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address, ip_network
 from pathlib import Path
 
-from binding.exchange import Exchange
-from binding.frame import Packet, checksum, mac_bytes, parse
-from binding.guest import GuestNetwork, Route
-from ra import session
+from guest.ethernet import checksum, mac_bytes
+from guest.exchange import Exchange
+from guest.frame import Packet, parse
+from guest.network import GuestNetwork, Route
+from ra import guest_input
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "ra"
 MAC = "52:54:00:12:34:56"
@@ -133,48 +134,48 @@ class Clocked:
 
     guest: GuestNetwork
     now: float = 1000.0
-    log: list[tuple[float, session.Action]] = field(default_factory=list)
+    log: list[tuple[float, guest_input.Action]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.state = session.start(self.guest, self.now)
+        self.state = guest_input.start(self.guest, self.now)
 
-    def _take(self, step: session.Step) -> list[session.Action]:
+    def _take(self, step: guest_input.Step) -> list[guest_input.Action]:
         self.state, actions = step
         self.log += [(self.now, action) for action in actions]
         return list(actions)
 
-    def says(self, frame: bytes) -> list[session.Action]:
+    def says(self, frame: bytes) -> list[guest_input.Action]:
         """Let the guest send a frame that must be well-formed up to its checksum."""
         packet = parse(frame)
         assert packet is not None
-        return self._take(session.from_guest(self.state, self.guest, packet, self.now))
+        return self._take(guest_input.from_guest(self.state, self.guest, packet, self.now))
 
-    def stirs(self) -> list[session.Action]:
+    def stirs(self) -> list[guest_input.Action]:
         """Let the guest send something that is neither RS nor NS."""
-        return self._take(session.from_guest(self.state, self.guest, None, self.now))
+        return self._take(guest_input.from_guest(self.state, self.guest, None, self.now))
 
-    def hears(self, frame: bytes) -> list[session.Action]:
+    def hears(self, frame: bytes) -> list[guest_input.Action]:
         """Let a frame come in on the pod NIC."""
-        return self._take(session.from_network(self.state, self.guest, frame, self.now))
+        return self._take(guest_input.from_network(self.state, self.guest, frame, self.now))
 
-    def run(self, seconds: float) -> list[session.Action]:
+    def run(self, seconds: float) -> list[guest_input.Action]:
         """Let time pass; a timer that does not move on fails the test."""
         end, actions, wakes = self.now + seconds, [], 0
-        while (at := session.wake_at(self.state)) is not None and at <= end:
+        while (at := guest_input.wake_at(self.state)) is not None and at <= end:
             wakes += 1
             assert wakes < 100 + seconds * 10, "the session wakes without end"
             self.now = max(self.now, at)
-            actions += self._take(session.due(self.state, self.guest, self.now))
+            actions += self._take(guest_input.due(self.state, self.guest, self.now))
         self.now = end
         return actions
 
 
-def replies(actions: list[session.Action], reply: str) -> list[Exchange]:
+def replies(actions: list[guest_input.Action], reply: str) -> list[Exchange]:
     return [a for a in actions if isinstance(a, Exchange) and a.reply == reply]
 
 
-def asked(actions: list[session.Action]) -> list[session.Solicit]:
-    return [a for a in actions if isinstance(a, session.Solicit)]
+def asked(actions: list[guest_input.Action]) -> list[guest_input.Solicit]:
+    return [a for a in actions if isinstance(a, guest_input.Solicit)]
 
 
 RESOLVED = vector("na-kernel-solicited")
@@ -183,13 +184,13 @@ POD_LL = "fe80::ecee:eeff:feee:eeee"
 CALICO = guest(routes=(route("0.0.0.0/0", str(GATEWAY4)), route("::/0", POD_LL)))
 
 
-def sources(actions: list[session.Action]) -> list[tuple[str, int]]:
+def sources(actions: list[guest_input.Action]) -> list[tuple[str, int]]:
     """Return (source, router lifetime) of each RA."""
     adverts = [ra(action.frame) for action in replies(actions, "RA")]
     return [(str(advert.packet.src), advert.lifetime) for advert in adverts]
 
 
-def targets(actions: list[session.Action]) -> list[str]:
+def targets(actions: list[guest_input.Action]) -> list[str]:
     """Return whom the frames for the pod NIC ask for."""
     return [action.note.removeprefix("who has ") for action in asked(actions)]
 
@@ -203,7 +204,7 @@ def settled(kind: str, configured: GuestNetwork | None = None) -> Clocked:
     if kind == "eui64":
         one.hears(PROBED)
     one.run(60)
-    router = session.router(one.state)
+    router = guest_input.router(one.state)
     assert router is not None
     assert (router.source, router.lladdr) == (kind, OLD_MAC)
     return one

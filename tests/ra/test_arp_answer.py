@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from binding.frame import mac_bytes
-from binding.guest import OUR_MAC
-from binding.responder import Responder
+from binding.serve.responder import Responder
+from guest.ethernet import mac_bytes
+from guest.network import OUR_MAC
 from ra import arp
 from tests.ra.nd_wire import GATEWAY4, MAC, NEW_MAC, guest, route
 

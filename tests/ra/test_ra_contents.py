@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, IPv6Interface, IPv6Network, ip_address
 
 import pytest
 
-from binding.guest import OUR_MAC
+from guest.network import OUR_MAC
 from ra.advert import INFINITE, advertisement, withdrawal
 from ra.gateway import Router
 from ra.schedule import LONGEST

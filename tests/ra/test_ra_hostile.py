@@ -8,8 +8,9 @@ from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.frame import ICMPV6, Packet
-from ra import arp, session
+from guest.ethernet import ICMPV6
+from guest.frame import Packet
+from ra import arp, guest_input
 from ra.advert import advertisement
 from ra.gateway import Router
 from ra.message import options
@@ -35,7 +36,7 @@ PACKETS = st.builds(
 def test_no_message_of_the_guest_raises_or_is_answered_without_end(packets: list[Packet]):
     one = Clocked(guest())
     for packet in packets:
-        state, actions = session.from_guest(one.state, one.guest, packet, one.now)
+        state, actions = guest_input.from_guest(one.state, one.guest, packet, one.now)
         assert len(actions) <= 6
         one.state = state
     one.run(5)

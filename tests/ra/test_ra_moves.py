@@ -6,9 +6,9 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from binding.frame import mac_text
-from binding.guest import OUR_LINK_LOCAL
-from ra import session
+from guest.ethernet import mac_text
+from guest.network import OUR_LINK_LOCAL
+from ra import guest_input
 from tests.ra.nd_wire import (
     GATEWAY4,
     GATEWAY6,
@@ -74,8 +74,8 @@ def test_an_eui64_router_that_takes_its_address_along_stays(order: int):
         one.hears(vector(name))
     one.run(60)
     assert (VIRTUAL, 65535) not in sources([action for _, action in one.log])
-    expected = session.Router(IPv6Address(OLD_LL), NEW_MAC, "eui64")
-    assert session.router(one.state) == expected
+    expected = guest_input.Router(IPv6Address(OLD_LL), NEW_MAC, "eui64")
+    assert guest_input.router(one.state) == expected
 
 
 @pytest.mark.parametrize("kind", ["virtual", "eui64", "pod"])
@@ -165,6 +165,6 @@ def test_the_guests_own_frames_are_not_believed():
 def test_a_unicast_answer_without_an_option_confirms_the_sender():
     one = settled("eui64")
     assert one.hears(vector("na-kernel-unicast")) == []
-    router = session.router(one.state)
+    router = guest_input.router(one.state)
     assert router is not None
     assert router.lladdr == OLD_MAC

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address
 
-from binding.frame import mac_text
-from binding.guest import OUR_LINK_LOCAL
-from ra import session
+from guest.ethernet import mac_text
+from guest.network import OUR_LINK_LOCAL
+from ra import guest_input
 from ra.gateway import eui64
 from tests.ra.nd_wire import (
     CALICO,
@@ -36,7 +36,7 @@ from tests.ra.nd_wire import (
 def test_a_link_local_gateway_is_announced_at_once():
     one = Clocked(CALICO)
     assert sources(one.says(vector("rs-kernel"))) == [(POD_LL, 65535)]
-    assert session.router(one.state) == session.Router(IPv6Address(POD_LL), None, "pod")
+    assert guest_input.router(one.state) == guest_input.Router(IPv6Address(POD_LL), None, "pod")
 
 
 def test_a_gateway_that_answers_for_its_eui64_is_announced_by_it():
@@ -77,7 +77,7 @@ def test_without_a_default_route_the_ra_is_at_once_and_no_router_is_shown():
     actions = one.says(vector("rs-kernel"))
     assert sources(actions) == [(VIRTUAL, 0)]
     assert asked(actions) == []
-    assert session.router(one.state) is None
+    assert guest_input.router(one.state) is None
 
 
 def test_a_router_found_late_replaces_the_one_told_and_only_then_ends_it():
@@ -120,7 +120,7 @@ def test_an_unresolvable_gateway_is_asked_for_three_times_a_second_apart():
     start = one.now
     one.stirs()
     one.run(3600)
-    times = [at - start for at, action in one.log if isinstance(action, session.Solicit)]
+    times = [at - start for at, action in one.log if isinstance(action, guest_input.Solicit)]
     assert times == [0, 1, 2]
 
 

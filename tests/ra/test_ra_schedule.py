@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from ra import session
+from ra import guest_input
 from ra.schedule import LONGEST
 from tests.ra.nd_wire import (
     GATEWAY6,
@@ -48,7 +48,8 @@ def test_an_rs_that_shows_the_guest_is_answered_once():
     one = Clocked(guest(**CALICO))
     assert len(one.says(vector("rs-kernel"))) == 2  # the NS for the gateway's MAC, and the RA
     assert (
-        one.run(2.9) == [action for _, action in one.log if isinstance(action, session.Solicit)][1:]
+        one.run(2.9)
+        == [action for _, action in one.log if isinstance(action, guest_input.Solicit)][1:]
     )
 
 
@@ -69,7 +70,7 @@ def test_guests_of_a_node_are_spread_over_time():
     firsts = set()
     for number in range(32):
         one = Clocked(guest(mac=f"52:54:00:12:34:{number:02x}"))
-        firsts.add(round(session.wake_at(one.state) or 0))
+        firsts.add(round(guest_input.wake_at(one.state) or 0))
     assert len(firsts) > 24
 
 
@@ -98,7 +99,7 @@ def test_the_interval_runs_without_a_request_after_a_restart_of_ours():
 
 def test_a_guest_that_arrives_by_migration_must_speak_first():
     one = Clocked(guest(migration_target=True, **CALICO))
-    assert session.wake_at(one.state) is None
+    assert guest_input.wake_at(one.state) is None
     one.hears(vector("arp-kernel-moved"))
     one.run(DAY)
     assert one.log == []

@@ -6,9 +6,9 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from binding.frame import parse
-from binding.guest import OUR_MAC
-from ra import session
+from guest.frame import parse
+from guest.network import OUR_MAC
+from ra import guest_input
 from tests.ra.nd_wire import (
     GATEWAY6,
     GUEST_LL,
@@ -179,5 +179,5 @@ def test_an_ns_waits_for_the_gateways_mac():
     one.run(10)
     [waits, question] = one.says(vector("ns-kernel-multicast"))
     assert (waits.request, waits.reply) == ("NS", "")
-    assert isinstance(question, session.Solicit)
+    assert isinstance(question, guest_input.Solicit)
     assert replies(one.hears(vector("na-kernel-solicited")), "NA")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.bed.guests import vmi
 from tests.bed.launcher import collect
 from tests.bed.netns import end
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.netns.guests import vmi
 
 pytestmark = [pytest.mark.netns, pytest.mark.vm]
 KERNEL = Path("/usr/lib/ipxe/ipxe.lkrn")

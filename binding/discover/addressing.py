@@ -1,0 +1,129 @@
+"""Addresses and routes of a guest from those of its pod link."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from ipaddress import (
+    IPv4Interface,
+    IPv4Network,
+    IPv6Interface,
+    IPv6Network,
+    ip_interface,
+    ip_network,
+)
+
+from binding.discover.annotation import Override
+from binding.ipc.snapshot import Link
+from guest.network import Address, Route
+
+Interface = IPv4Interface | IPv6Interface
+Network = IPv4Network | IPv6Network
+
+_DEFAULTS: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+
+
+def addresses(link: Link, override: Override) -> tuple[Interface, ...]:
+    """Return the guest's addresses; their prefix is what is on-link for the guest."""
+    if override.addresses is not None:
+        return override.addresses
+    return tuple(_narrowed(address, link.routes) for address in link.addresses)
+
+
+def routes(link: Link, own: Collection[Interface], override: Override) -> tuple[Route, ...]:
+    """Return the guest's routes, one per destination, gateways outside its subnets first.
+
+    `own` are the guest's addresses; a family without one has no routes of the pod's.
+    Connected subnets are left out, also the pod's where the guest has other addresses.
+    """
+    subnets = {address.network for address in own}
+    families = {address.version for address in own}
+    connected = subnets | {address.network for address in link.addresses}
+    pod = [one for one in _wanted(link.routes, connected) if one.destination.version in families]
+    kept = tuple(route for route in pod if _is_default(route))
+    others = tuple(route for route in pod if not _is_default(route))
+    # Of equal destinations the first counts: what is given here, then the pod's.
+    found = (*_given(override), *(others if override.routes is None else ()), *kept)
+    if override.default_route is False:
+        found = tuple(route for route in found if not _is_default(route))
+    found = _first_of_each(found)
+    return _first_of_each((*_reaching(found, subnets), *found))
+
+
+def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, str], ...]:
+    """Return the MACs that the pod knew of the guest's gateways."""
+    gateways = {route.gateway for route in guest_routes}
+    return tuple((address, mac) for address, mac in link.neighbors if address in gateways)
+
+
+def deprecated(before: Iterable[Address], own: Iterable[IPv6Interface]) -> tuple[IPv6Network, ...]:
+    """Return the /64s of the addresses that a guest had before and has no more.
+
+    At most eight: the guest's agent is asked for its addresses, and it may lie.
+    """
+    kept = [address.ip for address in own]
+    found: dict[IPv6Network, None] = {}
+    for address in before:
+        if address.version == 4 or not _global(address):
+            continue
+        prefix = IPv6Network((int(address), 64), strict=False)
+        if not any(ip in prefix for ip in kept):
+            found[prefix] = None
+    return tuple(found)[:8]
+
+
+def _global(address: Address) -> bool:
+    return not (address.is_link_local or address.is_multicast or address.is_loopback)
+
+
+def _narrowed(address: Interface, known: Iterable[Route]) -> Interface:
+    """Take the prefix length off an address whose neighbours are behind a gateway (kindnet)."""
+    family = [route for route in known if route.destination.version == address.version]
+    on_link = [route.destination for route in family if route.gateway is None]
+    if not family or any(_covers(destination, address.network) for destination in on_link):
+        return address
+    return ip_interface(address.ip)
+
+
+def _covers(outer: Network, inner: Network) -> bool:
+    # subnet_of() refuses to compare families, in its types as in its values.
+    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # of one family, by the first half
+
+
+def _wanted(known: Iterable[Route], subnets: Iterable[Network]) -> tuple[Route, ...]:
+    connected = set(subnets)
+    return tuple(
+        route
+        for route in known
+        if not (route.gateway is None and route.destination in connected)
+        and not (route.destination.version == 6 and route.destination.is_link_local)
+    )
+
+
+def _first_of_each(known: Iterable[Route]) -> tuple[Route, ...]:
+    unique: dict[Network, Route] = {}
+    for route in known:
+        unique.setdefault(route.destination, route)
+    return tuple(unique.values())
+
+
+def _is_default(route: Route) -> bool:
+    return route.destination == _DEFAULTS[route.destination.version]
+
+
+def _given(override: Override) -> tuple[Route, ...]:
+    gateways = (Route(_DEFAULTS[one.version], one) for one in override.gateways or ())
+    return (*gateways, *(override.routes or ()))
+
+
+def _reaching(known: Iterable[Route], subnets: Iterable[Network]) -> Iterable[Route]:
+    """Yield a host route for every IPv4 gateway that no on-link route reaches.
+
+    The pod has its gateway flagged `onlink` there, which no DHCP option can say.
+    """
+    on_link = [*subnets, *(route.destination for route in known if route.gateway is None)]
+    for route in known:
+        gateway = route.gateway
+        if gateway is not None and gateway.version == 4:
+            host = ip_network(gateway)
+            if Route(host) in known or not any(_covers(network, host) for network in on_link):
+                yield Route(host)

@@ -1,0 +1,118 @@
+"""A user's changes of a NIC as JSON: annotation `dsbridge.io/<network>`, DSBRIDGE_DEFAULTS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from ipaddress import IPv4Interface, IPv6Interface, IPv6Network
+from typing import Any, Literal
+
+from binding.discover import annotation_values as values
+from guest.network import Address, Boot, Provider, Route
+
+PREFIX = "dsbridge.io/"
+DEFAULTS = "DSBRIDGE_DEFAULTS"
+
+
+class OverrideError(ValueError):
+    """The JSON cannot be used; the text names annotation, key, value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What differs from the pod. None everywhere means: as the pod has it."""
+
+    provider: Provider | None = None
+    ipv4: Literal["dhcp", "off"] | None = None
+    ipv6: Literal["dhcp", "slaac", "both", "off"] | None = None
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] | None = None
+    """Instead of the pod's, whose connected subnets then count no more; its gateways stay."""
+    gateways: tuple[Address, ...] | None = None
+    """At most one per family, for the default route of that family."""
+    dns: tuple[Address, ...] | None = None
+    search: tuple[str, ...] | None = None
+    ntp: tuple[Address, ...] | None = None
+    routes: tuple[Route, ...] | None = None
+    """Instead of all routes of the pod but its default routes."""
+    mtu: int | None = None
+    lease: int | Literal["infinite"] | None = None
+    """Seconds."""
+    default_route: bool | None = None
+    hostname: str | None = None
+    shield: bool | None = None
+    boot: Boot | None = None
+    pref64: IPv6Network | None = None
+    captive_portal: str | None = None
+    ipv6_only: int | None = None
+    """Seconds."""
+
+    def over(self, defaults: Override) -> Override:
+        """Return this with the defaults for every key that is not given here."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(defaults, **{name: v for name, v in given.items() if v is not None})
+
+
+# JSON key: field, what turns the value into it (ValueError says what is allowed).
+_KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "provider": ("provider", values.one_of("in-pod", "kube-ovn", "auto", "off")),
+    "ipv4": ("ipv4", values.one_of("dhcp", "off")),
+    "ipv6": ("ipv6", values.one_of("dhcp", "slaac", "both", "off")),
+    "addresses": ("addresses", values.interfaces),
+    "gateways": ("gateways", values.gateways),
+    "dns": ("dns", values.addresses),
+    "search": ("search", values.domains),
+    "ntp": ("ntp", values.addresses),
+    "routes": ("routes", values.routes),
+    "mtu": ("mtu", values.integer(68, 65535)),
+    "lease": ("lease", values.lease),
+    "defaultRoute": ("default_route", values.boolean),
+    "hostname": ("hostname", values.hostname),
+    "shield": ("shield", values.boolean),
+    "boot": ("boot", values.boot),
+    "pref64": ("pref64", values.pref64),
+    "captivePortal": ("captive_portal", values.uri),
+    "ipv6Only": ("ipv6_only", values.integer(0, 2**32 - 1)),
+}
+
+
+def parse(text: str, source: str) -> Override:
+    """Read one JSON object; `source` names it in an error. Raises OverrideError only."""
+    try:
+        given = json.loads(text, object_pairs_hook=values.unique)
+    except (ValueError, RecursionError) as error:
+        example = '{"ipv6": "slaac"}'
+        raise OverrideError(f"{source}: not JSON ({error}); write e.g. {example}") from None
+    if not isinstance(given, dict):
+        raise OverrideError(f"{source}: must be a JSON object such as {{}}")
+    parsed = {}
+    for key, value in given.items():
+        if key not in _KEYS:
+            raise OverrideError(f"{source}: {_unknown(key)}")
+        name, build = _KEYS[key]
+        try:
+            parsed[name] = build(value)
+        except (ValueError, OverflowError) as error:
+            shown = values.short(value)
+            raise OverrideError(f"{source}: {key}: {shown} is not allowed; {error}") from None
+    return Override(**parsed)
+
+
+def parse_defaults(text: str) -> Override:
+    """Read DSBRIDGE_DEFAULTS; an empty text changes nothing. Raises OverrideError."""
+    return parse(text, DEFAULTS) if text.strip() else Override()
+
+
+def of_network(annotations: Mapping[str, str], network: str, defaults: Override) -> Override:
+    """Return the network's annotation over the defaults. Raises OverrideError."""
+    name = PREFIX + network
+    if name not in annotations:
+        return defaults
+    return parse(annotations[name], f"annotation {name}").over(defaults)
+
+
+def _unknown(key: str) -> str:
+    near = get_close_matches(key[:64], _KEYS, n=1)
+    advice = f"did you mean {near[0]}? " if near else ""
+    return f"unknown key {values.short(key)}; {advice}Keys: {', '.join(_KEYS)}"

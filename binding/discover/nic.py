@@ -1,0 +1,171 @@
+"""One NIC between pod and domain: its shape, its links, its MAC and its MTU."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from binding.discover.vmi import Network, Vmi, VmiError
+from binding.discover.vmi_interface import Interface
+from binding.ipc.snapshot import Link, Snapshot
+from binding.packet import link_names
+from binding.packet.link_names import LinkNames
+from guest.network import Shape
+
+# Links that QEMU opens by themselves, so that a domain may rightly name the pod link.
+_TAP_KINDS = ("tun", "macvtap", "ipvtap")
+
+
+class MissingLink(ValueError):  # noqa: N818  # the condition is the name
+    """The pod has no link for a network; the text names it and the links there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The <interface> that a domain has for a network."""
+
+    target: str = ""
+    mac: str = ""
+    mtu: int | None = None
+    """Bytes; None when the domain does not say."""
+    queues: int = 0
+    """0 when the domain does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A NIC of the VM and the links that carry it."""
+
+    interface: Interface
+    names: LinkNames
+    link: Link
+    """The pod link as the CNI made it."""
+    shape: Shape
+    attachment: Attachment
+    tap: str
+    bridge: str
+    port: str
+    """The pod's own link under the name that it has as a port of the bridge."""
+    rewired: bool
+    """What we know of the link was read after KubeVirt had taken its routes away."""
+
+    @property
+    def network(self) -> str:
+        """Name of interface and network."""
+        return self.interface.name
+
+    def mac(self, vmi: Vmi, notes: list[str]) -> str:
+        """Return the MAC that the guest has; appends a note where sources differ."""
+        before = vmi.status(self.network).mac
+        if vmi.migration_target and before:
+            return before
+        domain = self.attachment.mac if self.shape != "own" else ""
+        wanted = self.interface.mac
+        if domain and wanted and domain != wanted:
+            notes.append(f"the domain has MAC {domain} instead of the VMI's {wanted}")
+        found = domain or wanted or self.link.mac.lower()
+        if not found:
+            raise VmiError(f"interface {self.network}: no MAC is known; set its macAddress")
+        return found
+
+    def mtu(self, wanted: int | None, notes: list[str]) -> int:
+        """Return the MTU that the guest is told; appends a note where it is not as wanted."""
+        known = {f"link {self.link.name}": self.link.mtu}
+        if self.attachment.mtu and self.shape != "own":
+            known["the domain"] = self.attachment.mtu
+        least = min(known.values())
+        if max(known.values()) > least:
+            seen = ", ".join(f"{where} has {mtu}" for where, mtu in known.items())
+            notes.append(f"MTU differs, {seen}; the guest is told {least} at most")
+        if wanted and wanted > least:
+            notes.append(f"MTU {wanted} of the override is more than the path has; told {least}")
+        return min(wanted or least, least)
+
+
+def nic_of(  # noqa: PLR0913  # all that decides the shape
+    snapshot: Snapshot,
+    vmi: Vmi,
+    interface: Interface,
+    attachment: Attachment | None,
+    *,
+    takeover: bool,
+    wired: Collection[str],
+) -> Nic:
+    """Find a NIC's links and who wires them. Raises MissingLink and VmiError."""
+    network = vmi.network(interface.name)
+    if network is None:
+        raise VmiError(
+            f"spec.networks: no entry is named {interface.name!r}; add the interface's network"
+        )
+    if network.kind == "other":
+        raise VmiError(
+            f"network {network.name}: is neither `pod` nor `multus`, and has no link that could be "
+            "bridged; give the interface another network or another binding"
+        )
+    pod_link = _pod_link(snapshot, vmi, network)
+    named = link_names.links(pod_link, primary=not network.secondary)
+    rewired_port = snapshot.link(named.nic)
+    link = snapshot.link(pod_link) or rewired_port
+    if link is None:
+        there = ", ".join(one.name for one in snapshot.links) or "none"
+        raise MissingLink(
+            f"network {network.name}: the pod has no link {pod_link}, only {there}; "
+            "check the CNI's or the NetworkAttachmentDefinition's result for this pod"
+        )
+    attachment = attachment or Attachment()
+    shape = _shape(attachment, link, takeover=takeover, wired=wired)
+    tap = named.tap if shape == "own" else attachment.target or named.tap
+    bridge, port = named.bridge, named.nic
+    if shape != "own":
+        bridge, port = _carriers(snapshot, named, tap)
+    return Nic(
+        interface=interface,
+        names=named,
+        link=link,
+        shape=shape,
+        attachment=attachment,
+        tap=tap,
+        bridge=bridge,
+        port=port,
+        rewired=rewired_port is not None and not link.routes and bool(link.addresses),
+    )
+
+
+def _pod_link(snapshot: Snapshot, vmi: Vmi, network: Network) -> str:
+    """Name the pod link as KubeVirt does, with the legacy names where the pod has those."""
+    reported = vmi.status(network.name).pod_link
+    if not network.secondary:
+        return reported or link_names.PRIMARY
+    secondary = [one.name for one in vmi.networks if one.secondary]
+    ordinal = f"net{secondary.index(network.name) + 1}"
+    candidates = (reported, link_names.hashed(network.name), ordinal)
+    for name in candidates:
+        short = link_names.links(name, primary=False)
+        if name and (snapshot.link(name) or snapshot.link(short.nic)):
+            return name
+    return candidates[1]
+
+
+def _shape(attachment: Attachment, link: Link, *, takeover: bool, wired: Collection[str]) -> Shape:
+    if takeover:
+        return "takeover"
+    if not attachment.target or attachment.target in wired:
+        return "own"
+    # Registration `tap` without a tap: KubeVirt names the pod link, which QEMU cannot open.
+    if attachment.target == link.name and link.kind not in _TAP_KINDS:
+        return "own"
+    return "managed"
+
+
+def _carriers(snapshot: Snapshot, named: LinkNames, tap: str) -> tuple[str, str]:
+    """Return bridge and port behind a tap; empty where the CNI has its packets go elsewhere."""
+    if tap == named.pod:
+        return "", ""
+    made_by_cni = snapshot.link(tap)
+    if made_by_cni is None:
+        return named.bridge, named.nic
+    bridge = made_by_cni.bridge
+    if not bridge:
+        return "", ""
+    ports = (one.name for one in snapshot.links if one.bridge == bridge and one.name != tap)
+    return bridge, next(ports, "")

@@ -1,0 +1,199 @@
+"""The part of a VirtualMachineInstance that a network binding needs, checked while it is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Literal
+
+from binding.discover.json_node import Node
+from binding.discover.vmi_interface import Interface, interfaces, mac
+from guest.network import Address
+
+# Caps what KubeVirt calls the maximum of tap device queues.
+MAX_QUEUES = 256
+
+_QUANTITY = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(m?)")
+
+
+class VmiError(ValueError):
+    """The VMI cannot be used; the text names the JSON path and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One entry of spec.networks."""
+
+    name: str
+    kind: Literal["pod", "multus", "other"]
+    default: bool = False
+    """A multus network in the place of the pod network."""
+
+    @property
+    def secondary(self) -> bool:
+        """Whether the pod link has a name of its own instead of eth0."""
+        return self.kind == "multus" and not self.default
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceStatus:
+    """One entry of status.interfaces; partly the guest agent's word."""
+
+    mac: str = ""
+    pod_link: str = ""
+    addresses: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vmi:
+    """What dsbridge reads of a VMI."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    hostname: str = ""
+    """What KubeVirt gives the guest: spec.hostname or the first label of the name."""
+    subdomain: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+    networks: tuple[Network, ...] = ()
+    statuses: Mapping[str, InterfaceStatus] = field(default_factory=dict)
+    architecture: str = ""
+    vcpus: int = 1
+    multiqueue: bool = False
+    transitional: bool = False
+    """useVirtioTransitional."""
+    sev: bool = False
+    """AMD SEV, SEV-SNP or s390x secure execution: virtio needs the IOMMU."""
+    phase: str = ""
+    migration_target: bool = False
+    runtime_user: int = 107
+    """uid of QEMU, thus owner of the tap."""
+    cloud_init: bool = False
+    network_data: bool = False
+    """The user wrote networkData, in whatever form."""
+
+    def network(self, name: str) -> Network | None:
+        """Return the network of that name."""
+        return next((n for n in self.networks if n.name == name), None)
+
+    def status(self, name: str) -> InterfaceStatus:
+        """Return the interface's status, an empty one when there is none."""
+        return self.statuses.get(name, InterfaceStatus())
+
+    def queues(self, interface: Interface) -> int:
+        """Return how many queues KubeVirt gives the interface; 0 without multiqueue."""
+        if not self.multiqueue or not interface.virtio:
+            return 0
+        return min(self.vcpus, MAX_QUEUES)
+
+
+def decode(text: bytes) -> Vmi:
+    """Read a VMI as virt-launcher sends it. Raises VmiError only."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise VmiError(
+            f"the VMI is not JSON ({error}); virt-launcher must send the object"
+        ) from None
+    root = Node(value, "", VmiError)
+    meta, spec, status = root["metadata"], root["spec"], root["status"]
+    name = meta["name"].text()
+    if not name:
+        raise meta["name"].error("is missing; send a whole VirtualMachineInstance")
+    domain, migration = spec["domain"], status["migrationState"]
+    architecture, security = spec["architecture"].text(), domain["launchSecurity"]
+    return Vmi(
+        name=name,
+        namespace=meta["namespace"].text(),
+        uid=meta["uid"].text(),
+        hostname=spec["hostname"].text() or name.split(".")[0][:63],
+        subdomain=spec["subdomain"].text(),
+        annotations={key: node.text() for key, node in meta["annotations"].items()},
+        interfaces=interfaces(domain["devices"]["interfaces"]),
+        networks=tuple(_network(node) for node in spec["networks"].list()),
+        statuses=dict(_status(node) for node in status["interfaces"].list()),
+        architecture=architecture,
+        vcpus=_vcpus(domain),
+        multiqueue=domain["devices"]["networkInterfaceMultiqueue"].flag(),
+        transitional=domain["devices"]["useVirtioTransitional"].flag(),
+        sev=security["sev"].present
+        or security["snp"].present
+        or (security.present and architecture == "s390x"),
+        phase=status["phase"].text(),
+        migration_target=migration.present
+        and not (
+            migration["endTimestamp"].present
+            or migration["completed"].flag()
+            or migration["failed"].flag()
+        ),
+        runtime_user=_runtime_user(status["runtimeUser"]),
+        **_cloud_init(spec["volumes"]),
+    )
+
+
+def _network(node: Node) -> Network:
+    name = node["name"].text()
+    if node["pod"].present:
+        return Network(name, "pod")
+    if node["multus"].present:
+        return Network(name, "multus", default=node["multus"]["default"].flag())
+    return Network(name, "other")
+
+
+def _status(node: Node) -> tuple[str, InterfaceStatus]:
+    addresses = []
+    for item in node["ipAddresses"].list():
+        try:
+            addresses.append(ip_address(item.text()))
+        except ValueError:  # the guest agent may say anything
+            continue
+    return node["name"].text(), InterfaceStatus(
+        mac=mac(node["mac"].text()) or "",
+        pod_link=node["podInterfaceName"].text(),
+        addresses=tuple(addresses),
+    )
+
+
+def _vcpus(domain: Node) -> int:
+    """Count as KubeVirt does: sockets x cores x threads, else the CPU limit or request."""
+    cpu = domain["cpu"]
+    counts = [cpu[key].number(0, 2**31 - 1) or 0 for key in ("sockets", "cores", "threads")]
+    if any(counts):
+        sockets, cores, threads = (count or 1 for count in counts)
+        return sockets * cores * threads
+    resources = domain["resources"]
+    for kind in ("limits", "requests"):
+        quantity = resources[kind]["cpu"].value
+        if quantity is not None:
+            return _ceil(str(quantity))
+    return 1
+
+
+def _ceil(quantity: str) -> int:
+    """Round a CPU quantity such as 2, 1.5 or 500m up; 1 for what no CPU count looks like."""
+    found = _QUANTITY.fullmatch(quantity)
+    if not found:
+        return 1
+    whole, fraction, milli = found.groups()
+    if milli:
+        return max(1, -(-int(whole) // 1000))
+    return max(1, int(whole) + bool(int(fraction or 0)))
+
+
+def _runtime_user(node: Node) -> int:
+    number = node.number(0, 2**31 - 1)
+    return 107 if number is None else number
+
+
+def _cloud_init(volumes: Node) -> dict[str, bool]:
+    keys = ("networkData", "networkDataBase64", "networkDataSecretRef")
+    for volume in volumes.list():
+        for source in (volume["cloudInitNoCloud"], volume["cloudInitConfigDrive"]):
+            if source.present:
+                given = any(source[key].value for key in keys)
+                return {"cloud_init": True, "network_data": given}
+    return {"cloud_init": False, "network_data": False}

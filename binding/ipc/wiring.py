@@ -1,0 +1,28 @@
+"""The wiring of one NIC in the "own" shape, as asked of `binding.plumb wire`. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface
+
+from binding.packet.link_names import LinkNames
+from guest.network import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """A pod link that becomes a bridge port beside a tap, its addresses the guest's."""
+
+    names: LinkNames
+    mac: str
+    """Original MAC of the pod link; the placeholder keeps it."""
+    mtu: int
+    """Bytes, of the pod link; bridge and tap get the same."""
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    """Of the pod link; the placeholder keeps them, where CNI CHECK and others look."""
+    queues: int = 1
+    """Of the domain's NIC; the tap is multi-queue from 2 on."""
+    owner: int = 107
+    """User and group that QEMU runs as."""
+    routes: tuple[Route, ...] = ()
+    """Of the pod link; only to undo what a killed run left behind."""

@@ -1,0 +1,233 @@
+"""The pod's own link: remember it before touching it, and make it again what the CNI made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from errno import EADDRNOTAVAIL, EEXIST
+from functools import partial
+from ipaddress import IPv4Interface, IPv6Interface
+from socket import AF_INET, AF_INET6
+
+from binding.ipc.wiring import Wiring
+from binding.plumb.device_conf import (
+    ADDRESSES_EUI64,
+    address_generation,
+    arp_ignored,
+    generate_addresses,
+    ignore_arp,
+)
+from binding.plumb.netlink import (
+    IPRoute,
+    Message,
+    NetlinkError,
+    dump,
+    ifaddrmsg,
+    out,
+    request,
+    rtmsg,
+)
+from guest.network import Route
+
+Change = Callable[[], object]
+
+NEWADDR, _DELADDR = 20, 21
+CREATE = 0x01 | 0x04 | 0x400  # NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE
+_NEWROUTE, _DELROUTE, _NEWNEIGH = 24, 25, 28
+_REQUEST = 0x01 | 0x04
+_REPLACE = _REQUEST | 0x100
+_EXCLUSIVE = CREATE | 0x200
+_IFF_UP = 1
+_NODAD, _NOPREFIXROUTE = 0x02, 0x200
+_SET_BY_KERNEL = 0x01 | 0x08 | 0x20 | 0x40 | 0x80
+"""Secondary or temporary, DAD failed, deprecated, tentative, permanent."""
+_LOCAL_TABLE, _MAIN_TABLE = 255, 254
+_SCOPE_LINK = 253
+_STATIC, _UNICAST = 4, 1
+_ONLINK = 0x04
+_PERMANENT = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class PodLink:
+    """A link as it was: what restore() needs, in the kernel's own messages."""
+
+    index: int
+    name: str
+    mac: str
+    up: bool
+    addresses: tuple[Message, ...]
+    routes: tuple[Message, ...]
+    address_generation: int = ADDRESSES_EUI64
+    """IFLA_INET6_ADDR_GEN_MODE."""
+    arp_ignore: int = 0
+    exact: bool = True
+    """No route but these was there."""
+    neighbors: tuple[Message, ...] = ()
+    """Permanent ones: some CNIs (AWS) give the gateway's MAC this way."""
+
+
+def capture(ipr: IPRoute, link: Message) -> PodLink:
+    """Remember a link that nobody has touched yet."""
+    index = link["index"]
+    return PodLink(
+        index=index,
+        name=link.get("ifname"),
+        mac=link.get("address"),
+        up=bool(link["flags"] & _IFF_UP),
+        addresses=tuple(one for one in dump(ipr.addr) if one["index"] == index),
+        routes=_routes(ipr, index),
+        address_generation=address_generation(link),
+        arp_ignore=arp_ignored(link),
+        neighbors=tuple(
+            one
+            for one in dump(ipr.neigh)
+            if one["ifindex"] == index and one["state"] == _PERMANENT and one.get("lladdr")
+        ),
+    )
+
+
+def recall(link: Message, wiring: Wiring) -> PodLink:
+    """Put together what a killed run made away with, from what the snapshot still knows."""
+    flags = _NOPREFIXROUTE if wiring.routes else 0  # connected subnets are among the routes
+    return PodLink(
+        index=link["index"],
+        name=wiring.names.pod,
+        mac=wiring.mac,
+        up=True,
+        addresses=tuple(address_message(link["index"], one, flags) for one in wiring.addresses),
+        routes=tuple(_route_message(link["index"], one) for one in wiring.routes),
+        exact=False,
+    )
+
+
+def restore(ipr: IPRoute, pod: PodLink) -> None:
+    """Give the link back its name, MAC, addresses, state, routes and neighbours.
+
+    Whatever it is now; everything is tried, and the first error raised in the end.
+    """
+    errors = [error for change in _changes(ipr, pod) if (error := _failure(change))]
+    wanted = {_identity(route) for route in pod.routes}
+    for route in _routes(ipr, pod.index):
+        if pod.exact and _identity(route) not in wanted:  # the kernel's, deleted by the CNI
+            _failure(partial(request, ipr, route, _DELROUTE, _REQUEST))
+    missing = [partial(request, ipr, one, _NEWROUTE, _EXCLUSIVE) for one in pod.routes]
+    while missing:  # a gateway's own route has to be there first: again as long as it helps
+        failed = [route for route in missing if _failure(route)]
+        if len(failed) == len(missing):
+            errors += [error for route in failed if (error := _failure(route))]
+            break
+        missing = failed
+    if errors:
+        raise errors[0]
+
+
+def flush(ipr: IPRoute, index: int) -> None:
+    """Take every address off a link."""
+    for message in dump(ipr.addr):
+        if message["index"] != index:
+            continue
+        try:
+            request(ipr, _again(message, "IFA_CACHEINFO"), _DELADDR, _REQUEST)
+        except NetlinkError as error:
+            if error.code != EADDRNOTAVAIL:  # gone with the primary address of its subnet
+                raise
+
+
+def address_message(index: int, address: IPv4Interface | IPv6Interface, flags: int = 0) -> Message:
+    """Return what RTM_NEWADDR needs to put an address on a link."""
+    message = ifaddrmsg()
+    message["family"] = AF_INET if address.version == 4 else AF_INET6
+    message["index"], message["prefixlen"] = index, address.network.prefixlen
+    message["attrs"] = [
+        ("IFA_ADDRESS", str(address.ip)),
+        ("IFA_LOCAL", str(address.ip)),
+        ("IFA_FLAGS", flags),
+    ]
+    return message
+
+
+def _changes(ipr: IPRoute, pod: PodLink) -> Iterator[Change]:
+    change = partial(ipr.link, "set", index=pod.index)
+    yield partial(change, master=0)
+    yield partial(change, state="down")
+    yield partial(flush, ipr, pod.index)  # renaming has spoilt their labels
+    yield partial(change, ifname=pod.name)
+    yield partial(change, address=pod.mac)
+    yield partial(generate_addresses, ipr, pod.index, pod.address_generation)
+    yield partial(ignore_arp, ipr, pod.index, pod.arp_ignore)
+    # Added while down and without DAD, IPv6 addresses can carry routes at once.
+    for message in pod.addresses:
+        yield partial(request, ipr, _address(message, _NODAD), NEWADDR, _EXCLUSIVE)
+    if pod.up:
+        yield partial(change, state="up")
+    for message in pod.addresses:
+        if message["family"] == AF_INET6:
+            yield partial(request, ipr, _address(message), NEWADDR, _REPLACE)
+    for message in pod.neighbors:
+        neighbor = _again(message, "NDA_CACHEINFO", "NDA_PROBES")
+        yield partial(request, ipr, neighbor, _NEWNEIGH, CREATE)
+
+
+def _failure(change: Change) -> NetlinkError | None:
+    try:
+        change()
+    except NetlinkError as error:
+        return error if error.code != EEXIST else None
+    return None
+
+
+def _again(message: Message, *without: str) -> Message:
+    """Turn what a dump said into the request that says the same."""
+    request = type(message)()
+    for field, *_ in type(message).fields:
+        request[field] = message[field]
+    request["attrs"] = [(name, value) for name, value in message["attrs"] if name not in without]
+    return request
+
+
+def _address(message: Message, more: int = 0) -> Message:
+    request = _again(message, "IFA_FLAGS", "IFA_CACHEINFO")
+    flags = (message.get("IFA_FLAGS") or 0) & ~_SET_BY_KERNEL | more
+    request["flags"] = 0
+    request["attrs"] = [*request["attrs"], ("IFA_FLAGS", flags)]
+    return request
+
+
+def _routes(ipr: IPRoute, index: int) -> tuple[Message, ...]:
+    found = []
+    for message in dump(ipr.route):
+        if message["family"] not in (AF_INET, AF_INET6) or message["table"] == _LOCAL_TABLE:
+            continue
+        hops = message.get("multipath") or (message,)
+        if any(out(hop) == index for hop in hops):
+            route = _again(message, "RTA_CACHEINFO")
+            route["flags"] &= _ONLINK
+            found.append(route)
+    return tuple(found)
+
+
+def _identity(route: Message) -> tuple[object, ...]:
+    attributes = ("table", "dst", "priority", "gateway", "prefsrc")
+    return (route["family"], route["dst_len"], *(route.get(one) for one in attributes))
+
+
+def _route_message(index: int, route: Route) -> Message:
+    message = rtmsg()
+    message["family"] = AF_INET if route.destination.version == 4 else AF_INET6
+    message["table"], message["proto"], message["type"] = _MAIN_TABLE, _STATIC, _UNICAST
+    message["dst_len"] = route.destination.prefixlen
+    message["scope"] = _SCOPE_LINK if route.gateway is None else 0
+    message["attrs"] = [("RTA_OIF", index)]
+    if route.destination.prefixlen:
+        message["attrs"].append(("RTA_DST", str(route.destination.network_address)))
+    if route.gateway is not None:
+        message["flags"] = _ONLINK
+        message["attrs"].append(_hop(route))
+    return message
+
+
+def _hop(route: Route) -> tuple[str, object]:
+    if route.gateway is not None and route.gateway.version != route.destination.version:
+        return "RTA_VIA", {"family": AF_INET6, "addr": str(route.gateway)}
+    return "RTA_GATEWAY", str(route.gateway)

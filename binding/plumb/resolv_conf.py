@@ -1,0 +1,36 @@
+"""The pod's resolver as /etc/resolv.conf has it (resolv.conf(5)). Pure: text in, values out."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from guest.network import Address
+
+
+def parse(text: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
+    """Return name servers and search list. Lines that make no sense are skipped.
+
+    The last `search` or, failing that, `domain` line wins; `.` in it is no domain. A name
+    server on the loopback or with a scope (fe80::1%eth0) is left out: they mean nothing
+    to the guest.
+    """
+    servers: list[Address] = []
+    search: tuple[str, ...] = ()
+    domain: tuple[str, ...] = ()
+    for line in text.splitlines():
+        match line.split():
+            case ["nameserver", server, *_] if "%" not in server:
+                servers += _address(server)
+            case ["search", *names] if names:
+                search = tuple(name for name in names if name != ".")
+            case ["domain", name, *_] if name != ".":
+                domain = (name,)
+    return tuple(dict.fromkeys(servers)), search or domain
+
+
+def _address(text: str) -> list[Address]:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return []
+    return [] if address.is_loopback else [address]

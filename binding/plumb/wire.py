@@ -1,0 +1,225 @@
+"""Own wiring: pod link and tap become ports of a bridge, under KubeVirt's names.
+
+The pod link's addresses and MAC are the guest's from then on, so none of our links
+may use them or say anything by itself: no link-local address (hence no DAD, RS or
+MLD), no ARP answer, no STP, no multicast querier.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from errno import EOPNOTSUPP
+from functools import partial
+from ipaddress import IPv4Interface, IPv6Interface
+
+from binding.ipc.wiring import Wiring
+from binding.plumb import pod_link, tap
+from binding.plumb.device_conf import ADDRESSES_NONE, generate_addresses, ignore_arp
+from binding.plumb.netlink import IPRoute, Message, NetlinkError, dump, request
+from binding.plumb.steps import Step, carry_out
+
+_IFF_UP = 1
+_IFF_LOWER_UP = 1 << 16
+_NODAD = 0x02
+# QEMU opens the latter two by themselves.
+_NO_PORTS = ("macvlan", "ipvlan", "macvtap", "ipvtap")
+_PLACEHOLDERS = ("dummy", "bridge")
+
+Links = Mapping[str, Message]
+
+
+class LinkError(Exception):
+    """A link that is not ours stands where ours belongs, or the pod's own is missing."""
+
+
+def wire(
+    ipr: IPRoute, wirings: Sequence[Wiring], before_each: Callable[[], object]
+) -> tuple[list[str], list[str]]:
+    """Wire all or nothing; return the pod links that were wired and those found wired.
+
+    Raises StepError with everything as it was, LinkError with nothing touched.
+    """
+    links = {link.get("ifname"): link for link in dump(ipr.link)}
+    adopted = [one for one in wirings if _complete(links, one)]
+    wired = [one for one in wirings if one not in adopted]
+    for one in wired:
+        _check(links, one)
+    carry_out([step for one in wired for step in steps(ipr, links, one)], before_each)
+    return [one.names.pod for one in wired], [one.names.pod for one in adopted]
+
+
+def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
+    """Yield what leads from the links there are to a wired pod link.
+
+    What a killed run left is undone first; its tap and bridge carried nothing yet.
+    """
+    names = wiring.names
+    killed = names.nic in links
+    for name in (names.tap, names.bridge, *([names.pod] if killed else [])):
+        if name in links:
+            yield Step(f"remove {name} of a killed run", partial(_delete, ipr, name))
+    if killed:
+        before = pod_link.recall(links[names.nic], wiring)
+        yield Step(f"restore {names.pod}", partial(pod_link.restore, ipr, before))
+    else:
+        before = pod_link.capture(ipr, links[names.pod])
+    yield from _bridge(ipr, wiring)
+    yield from _nic(ipr, wiring, before)
+    yield from _placeholder(ipr, wiring)
+    for name in (names.bridge, names.nic, names.tap):
+        yield Step(f"bring up {name}", partial(_set, ipr, name, state="up"))
+
+
+def _bridge(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
+    names = wiring.names
+    bridge = partial(
+        ipr.link,
+        "add",
+        ifname=names.bridge,
+        kind="bridge",
+        mtu=wiring.mtu,
+        address=_random_mac(),  # or it would change with every port
+        br_stp_state=0,
+        br_forward_delay=0,
+        br_mcast_snooping=0,
+    )
+    device = partial(tap.create, names.tap, multi_queue=wiring.queues > 1, owner=wiring.owner)
+    yield Step(f"create bridge {names.bridge}", bridge, partial(_delete, ipr, names.bridge))
+    yield Step(f"silence {names.bridge}", partial(_silence, ipr, names.bridge))
+    yield Step(f"create tap {names.tap}", device, partial(_delete, ipr, names.tap))
+    yield Step(f"silence {names.tap}", partial(_silence, ipr, names.tap))
+    yield Step(f"set the MTU of {names.tap}", partial(_set, ipr, names.tap, mtu=wiring.mtu))
+    yield _attach(ipr, names.tap, names.bridge)
+
+
+def _nic(ipr: IPRoute, wiring: Wiring, before: pod_link.PodLink) -> Iterator[Step]:
+    """Turn the pod link into a bridge port; undoing the first step undoes them all."""
+    nic, index = wiring.names.nic, before.index
+    restore = partial(pod_link.restore, ipr, before)
+    change = partial(ipr.link, "set", index=index)
+    yield Step(f"take down {before.name}", partial(change, state="down"), restore)
+    yield Step(f"rename {before.name} to {nic}", partial(change, ifname=nic))
+    yield Step(f"flush the addresses of {nic}", partial(pod_link.flush, ipr, index))
+    yield Step(f"set the MAC of {nic}", partial(change, address=_random_mac()))
+    yield Step(f"silence {nic}", partial(_silence, ipr, nic))
+    yield _attach(ipr, nic, wiring.names.bridge)
+    # The guest's MAC is on the tap, whatever is heard from outside.
+    no_learning = partial(ipr.brport, "set", index=index, learning=0)
+    yield Step(f"turn off learning on {nic}", no_learning)
+
+
+def _placeholder(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
+    """Keep the pod's name, MAC and addresses on a link that stays down."""
+    name = wiring.names.pod
+    create = partial(_create_placeholder, ipr, wiring)
+    yield Step(f"create placeholder {name}", create, partial(_delete, ipr, name))
+    yield Step(f"silence {name}", partial(_silence, ipr, name))
+    for address in wiring.addresses:
+        yield Step(f"keep {address} on {name}", partial(_keep, ipr, name, address))
+
+
+def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
+    what = {"ifname": wiring.names.pod, "address": wiring.mac, "mtu": wiring.mtu}
+    try:
+        ipr.link("add", kind="dummy", **what)
+    except NetlinkError as error:
+        if error.code != EOPNOTSUPP:
+            raise
+        ipr.link("add", kind="bridge", **what)
+    _set(ipr, wiring.names.pod, arp=False)
+
+
+def _keep(ipr: IPRoute, name: str, address: IPv4Interface | IPv6Interface) -> None:
+    message = pod_link.address_message(_index(ipr, name), address, _NODAD)
+    request(ipr, message, pod_link.NEWADDR, pod_link.CREATE)
+
+
+def _attach(ipr: IPRoute, port: str, bridge: str) -> Step:
+    def attach() -> None:
+        _set(ipr, port, master=_index(ipr, bridge))
+
+    return Step(f"attach {port} to {bridge}", attach)
+
+
+def _silence(ipr: IPRoute, name: str) -> None:
+    index = _index(ipr, name)
+    generate_addresses(ipr, index, ADDRESSES_NONE)
+    ignore_arp(ipr, index)
+
+
+def _index(ipr: IPRoute, name: str) -> int:
+    return int(ipr.link("get", ifname=name)[0]["index"])
+
+
+def _set(ipr: IPRoute, name: str, **what: object) -> None:
+    ipr.link("set", index=_index(ipr, name), **what)
+
+
+def _delete(ipr: IPRoute, name: str) -> None:
+    ipr.link("del", index=_index(ipr, name))
+
+
+def _random_mac() -> str:
+    """Locally administered, unicast."""
+    octets = secrets.token_bytes(6)
+    return bytes([octets[0] & 0xFC | 0x02, *octets[1:]]).hex(":")
+
+
+def _kind(link: Message) -> str:
+    return link.get(("linkinfo", "kind")) or ""
+
+
+def _complete(links: Links, wiring: Wiring) -> bool:
+    """Whether everything stands as steps() would leave it."""
+    names = wiring.names
+    try:
+        pod, nic, bridge, port = (
+            links[name] for name in (names.pod, names.nic, names.bridge, names.tap)
+        )
+    except KeyError:
+        return False
+    return (
+        nic.get("master") == port.get("master") == bridge["index"]
+        and all(link["flags"] & _IFF_UP for link in (nic, bridge, port))
+        and pod.get("address") == wiring.mac
+        and port.get("mtu") == bridge.get("mtu") == wiring.mtu
+        and _fits(port, wiring)
+    )
+
+
+def _fits(port: Message, wiring: Wiring) -> bool:
+    if _kind(port) != "tun":
+        return False
+    multi_queue = bool(port.get(("linkinfo", "data", "tun_multi_queue")))
+    owner = port.get(("linkinfo", "data", "tun_owner"))
+    return multi_queue == (wiring.queues > 1) and owner == wiring.owner
+
+
+def _check(links: Links, wiring: Wiring) -> None:
+    """Raise LinkError unless every link is the pod's or what an interrupted run left."""
+    names = wiring.names
+    if names.nic not in links and names.pod not in links:
+        raise LinkError(f"the pod has no link {names.pod}, only {', '.join(links)}")
+    port = links[names.nic if names.nic in links else names.pod]
+    if _kind(port) in _NO_PORTS:
+        remedy = "register the binding with domainAttachmentType: tap"
+        if not _kind(port).endswith("tap"):
+            remedy = "have the network attached by a veth, bridge or macvtap plugin"
+        raise LinkError(
+            f"{names.pod} is a {_kind(port)} link, which cannot be the port of a bridge; {remedy}"
+        )
+    expected: dict[str, tuple[str, ...]] = {names.bridge: ("bridge",), names.tap: ("tun",)}
+    if names.nic in links:
+        expected[names.pod] = _PLACEHOLDERS
+    for name, kinds in expected.items():
+        if name in links and _kind(links[name]) not in kinds:
+            raise LinkError(
+                f"a link {name} is there already and not ours "
+                f"({_kind(links[name]) or 'hardware'}); remove it or who makes it"
+            )
+    if names.tap in links and links[names.tap]["flags"] & _IFF_LOWER_UP:
+        raise LinkError(
+            f"{names.tap} is in use, but not wired as this VM needs it "
+            f"(MTU {wiring.mtu}, {wiring.queues} queues); restart the VM"
+        )

@@ -1,0 +1,128 @@
+"""One guest of the serving process: its responder, its two ports, and what is to be reported."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from typing import Any
+
+from binding.ipc.codec import encode
+from binding.packet import bpf
+from binding.packet.port import Port, Received
+from binding.serve.responder import Output, Responder
+from dhcp import v4, v6
+from guest.ethernet import mac_bytes
+from guest.exchange import Exchange
+from guest.frame import parse
+
+_ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
+"""Ports of requests; ICMPv6 has none."""
+_FULL_SOCKET = 8
+"""Batches."""
+_MOST_EVENTS = 20
+"""Between two reports: a flooding guest fills its counters, not the node's disk."""
+
+
+@dataclass(slots=True)
+class Served:
+    """Frames of the two ports to the responder, and its frames to the ports."""
+
+    responder: Responder
+    tap: Port
+    nic: Port | None
+    quiet: bool
+    """Arriving by migration: the filter still passes everything, to see the first frame."""
+    events: list[Exchange] = field(default_factory=list)
+
+    def receive(
+        self, port: Port, received: Received, now: float, *, answered: bool = False
+    ) -> None:
+        """Take one frame of either port; one that is answered already, for the record only."""
+        frame, partial = received.frame, received.partial_checksum
+        if port is not self.tap:
+            self._put(self.responder.from_network(frame, now, partial_checksum=partial))
+            return
+        if self.quiet:
+            self._first(received, now)
+            return
+        output = self.responder.from_guest(frame, now, partial_checksum=partial)
+        if answered:
+            output = output.without_replies()
+        self._put(output)
+
+    def _first(self, received: Received, now: float) -> None:
+        """Take a frame of any kind, maybe the guest's first."""
+        if received.frame[6:12] != mac_bytes(self.responder.guest.mac):
+            return  # of somebody behind the guest: it says nothing of its own yet
+        self.quiet = False
+        self.tap.restrict(bpf.program(bpf.GUEST_RULES))
+        self._put(self.responder.arrived(received.frame, now))
+        # Those behind it came under the former filter, as many as a socket holds.
+        behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
+        for each in chain((received,), behind):
+            packet = parse(each.frame, partial_checksum=each.partial_checksum)
+            if packet is not None and packet.dport in _ASKED:
+                self.receive(self.tap, each, now)
+
+    def tell(self, now: float) -> None:
+        """Tell a guest that is there already what is new."""
+        self._put(self.responder.present(now))
+
+    def due(self, now: float) -> bool:
+        """Do what the time asks for; say whether it was anything."""
+        at = self.responder.wake_at
+        if at is None or at > now:
+            return False
+        self._put(self.responder.due(now))
+        return True
+
+    def listen(self, now: float, *, at_rest: bool) -> None:
+        """Hear on the pod NIC all that is of interest, or at rest what cannot wait."""
+        if at_rest:
+            self.tap.settle()  # a guest that arrived was first heard at the tap itself
+        if self.nic is None:
+            return
+        rules = bpf.NETWORK_RULES
+        if at_rest:
+            moves = bpf.change_rules(self.responder.gateways)
+            rules = (*moves, *bpf.answer_rules(self.responder.guest.mac))
+        self.nic.restrict(bpf.program(rules))
+        for received in self.nic.receive():  # under the former filter
+            self.receive(self.nic, received, now)
+
+    def report(self) -> dict[str, Any]:
+        """Return what is new since `reported`: counters as increments, so that restarts add up."""
+        router, serves = self.responder.router, self.responder.serves
+        state = self.responder.state
+        return {
+            "network": self.responder.guest.network,
+            "counters": dict(self.responder.counters),
+            "serves": None if serves is None else sorted(serves),
+            "findings": dict(self.responder.findings),
+            "session": None if state is None else encode(state),
+            "router": router and {k: v and str(v) for k, v in asdict(router).items()},
+            "events": [
+                {
+                    "request": event.request,
+                    "reply": event.reply,
+                    "note": event.note,
+                    "warning": event.warning,
+                }
+                for event in self.events
+            ],
+        }
+
+    def reported(self) -> None:
+        """Forget what the parent knows by now."""
+        self.responder.counters.clear()
+        self.responder.findings.clear()
+        self.events.clear()
+
+    def _put(self, output: Output) -> None:
+        for frame in output.tap:
+            if not self.tap.send(frame):
+                self.responder.counters["unsent"] += 1
+        for frame in output.nic:
+            if self.nic is not None:
+                self.nic.send(frame)
+        self.events += output.exchanges[: max(_MOST_EVENTS - len(self.events), 0)]

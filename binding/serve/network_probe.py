@@ -1,0 +1,110 @@
+"""Asks the pod network, in the guest's name, whether anybody offers the pod's own address. Pure.
+
+A DISCOVER and a SOLICIT, as the guest itself would send them, leave by the pod NIC before the
+guest boots. Where the answer has the pod's address, OVN (or whoever answers) serves that family.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.dhcp6 import (
+    DUID_LL,
+    DHCP6_Solicit,
+    DHCP6OptClientId,
+    DHCP6OptElapsedTime,
+    DHCP6OptIA_NA,
+    DHCP6OptOptReq,
+)
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+
+from binding.serve.other_servers import Answer
+from dhcp.v4_reply import EVERYBODY, NOBODY
+from guest.ethernet import BROADCAST, mac_bytes
+from guest.network import Family, GuestNetwork
+from ra.gateway import eui64
+
+TRIES = 3
+BETWEEN_TRIES = 0.5
+"""Seconds, so that a guest waits 1.5 s at most for whoever serves it."""
+_ALL_SERVERS = "ff02::1:2"
+_ALL_SERVERS_MAC = "33:33:00:01:00:02"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A search under way."""
+
+    wanted: frozenset[Family]
+    """The families that the pod has an address of."""
+    at: float
+    """When the next try is due, or the search over."""
+    tries: int = 0
+    offered: frozenset[Family] = frozenset()
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to be found out."""
+        return self.offered >= self.wanted
+
+
+def start(guest: GuestNetwork, now: float) -> State:
+    """Begin; without a pod NIC there is nobody to ask."""
+    wanted: set[Family] = set()
+    if guest.nic and guest.ipv4 and guest.ipv4_mode != "off":
+        wanted.add(4)
+    if guest.nic and guest.ipv6 and guest.ipv6_mode != "off":
+        wanted.add(6)
+    return State(frozenset(wanted), now)
+
+
+def due(state: State, guest: GuestNetwork, now: float) -> tuple[State, tuple[bytes, ...]]:
+    """Make a try for each family that nobody has offered, if it is time; then give up."""
+    if now < state.at or state.done:
+        return state, ()
+    if state.tries == TRIES:
+        return replace(state, wanted=state.offered), ()
+    asked = state.wanted - state.offered
+    frames = tuple(_REQUESTS[family](guest) for family in sorted(asked))
+    return replace(state, tries=state.tries + 1, at=now + BETWEEN_TRIES), frames
+
+
+def heard(state: State, guest: GuestNetwork, answer: Answer) -> State:
+    """Take note of an offer of the pod's own address."""
+    own = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
+    if answer.kind not in _OFFERS or not own.intersection(answer.addresses):
+        return state
+    return replace(state, offered=state.offered | {_OFFERS[answer.kind]})
+
+
+def _transaction(guest: GuestNetwork) -> bytes:
+    """Return an id that a guest does not choose for itself, nor two guests have in common."""
+    return sha256(f"probe {guest.mac}".encode()).digest()[:4]
+
+
+def _discover(guest: GuestNetwork) -> bytes:
+    bootp = BOOTP(chaddr=mac_bytes(guest.mac), xid=int.from_bytes(_transaction(guest)))
+    options = DHCP(options=[("message-type", "discover"), (55, bytes((1, 3, 6, 51, 54))), "end"])
+    ends = IP(src=str(NOBODY), dst=str(EVERYBODY)) / UDP(sport=68, dport=67)
+    return bytes(Ether(src=guest.mac, dst=BROADCAST) / ends / bootp / options)
+
+
+def _solicit(guest: GuestNetwork) -> bytes:
+    # IAID 0 OVN takes for no IA_NA at all.
+    options = (
+        DHCP6OptClientId(duid=DUID_LL(lladdr=guest.mac))
+        / DHCP6OptElapsedTime()
+        / DHCP6OptIA_NA(iaid=1, T1=0, T2=0)
+        / DHCP6OptOptReq(reqopts=[23])
+    )
+    message = DHCP6_Solicit(trid=int.from_bytes(_transaction(guest)[:3])) / options
+    ends = IPv6(src=str(eui64(guest.mac)), dst=_ALL_SERVERS) / UDP(sport=546, dport=547)
+    return bytes(Ether(src=guest.mac, dst=_ALL_SERVERS_MAC) / ends / message)
+
+
+_REQUESTS = {4: _discover, 6: _solicit}
+_OFFERS: dict[str, Family] = {"OFFER": 4, "ADVERTISE": 6}

@@ -1,0 +1,105 @@
+"""Which families of one guest are ours to serve: fixed by `provider`, or found out for `auto`.
+
+Found out before the first boot by asking the network (serve.network_probe). A guest that arrives by
+migration is not spoken for until it has spoken: its first frame begins the search, and a request
+that names its server (REQUEST, RENEW …) decides its family at once and for good, as the source had
+it. REBIND, CONFIRM, DISCOVER, SOLICIT and RS name none and wait for the search. No I/O.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from binding.serve import network_probe
+from binding.serve.other_servers import Answer
+from dhcp import v4, v4_request, v6, v6_message
+from dhcp.v4_reply import EVERYBODY
+from guest.ethernet import ICMPV6, UDP
+from guest.frame import Packet
+from guest.network import Family, GuestNetwork
+
+BOTH: frozenset[Family] = frozenset((4, 6))
+
+
+class Choice:
+    """Of one guest. `decided` is what a former process had found out for it."""
+
+    def __init__(
+        self, guest: GuestNetwork, now: float, decided: frozenset[Family] | None = None
+    ) -> None:
+        self._guest = guest
+        self._search: network_probe.State | None = None
+        self._named: dict[Family, bool] = {}
+        self.ours: frozenset[Family] | None = decided
+        """The families that we serve; None while that is not known."""
+        if guest.provider != "auto":
+            self.ours = BOTH if guest.provider == "in-pod" else frozenset()
+        elif decided is None and not guest.migration_target:
+            self.begin(now)
+
+    @property
+    def wake_at(self) -> float | None:
+        """When `due` wants to be called."""
+        return self._search.at if self._search and self.ours is None else None
+
+    def begin(self, now: float) -> None:
+        """Look for other servers, unless that has been done: the guest is here."""
+        if self.ours is None and self._search is None:
+            self._search = network_probe.start(self._guest, now)
+            self._conclude()
+
+    def due(self, now: float) -> tuple[bytes, ...]:
+        """Return what is to be sent out at the pod NIC now."""
+        if self._search is None or self.ours is not None:
+            return ()
+        self._search, frames = network_probe.due(self._search, self._guest, now)
+        self._conclude()
+        return frames
+
+    def from_network(self, answer: Answer) -> None:
+        """Take note of an answer that the network gives the guest."""
+        if self._search is not None and self.ours is None:
+            self._search = network_probe.heard(self._search, self._guest, answer)
+            self._conclude()
+
+    def from_guest(self, packet: Packet) -> None:
+        """Take note of the server that a migrated guest has."""
+        guest = self._guest
+        if guest.provider != "auto" or not guest.migration_target or packet.src_mac != guest.mac:
+            return
+        named = named_server(packet, guest)
+        if named is None or named[0] in self._named:
+            return
+        family, is_ours = named
+        self._named[family] = is_ours
+        if self.ours is not None:
+            self.ours = self.ours | {family} if is_ours else self.ours - {family}
+        else:
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self._search is None or self.ours is not None:
+            return
+        asked = self._search.wanted - self._search.offered - self._named.keys()
+        if not asked:
+            by_ovn = {family for family in self._search.offered if not self._named.get(family)}
+            by_ovn |= {family for family, is_ours in self._named.items() if not is_ours}
+            self.ours = BOTH - by_ovn
+
+
+def named_server(packet: Packet, guest: GuestNetwork) -> tuple[Family, bool] | None:
+    """Return the family whose server a request names, and whether that is us."""
+    if packet.protocol == ICMPV6:
+        return None
+    if packet.protocol == UDP and packet.src.version == 4:
+        request = v4_request.read(packet.payload)
+        if request is None:
+            return None
+        server = request.server
+        if server is None and request.ciaddr == packet.src and packet.dst != EVERYBODY:
+            server = IPv4Address(packet.dst)  # RENEWING (RFC 2131 section 4.3.2)
+        return None if server is None else (4, server == v4.server_identifier(guest))
+    message = v6_message.parse(packet.payload)
+    if message is None or message.server_id is None:
+        return None
+    return 6, message.server_id == v6.server_duid(guest)

@@ -1,0 +1,209 @@
+"""Router advertisement and neighbour discovery for one guest: every input, one answer.
+
+Pure: frames and `now` (monotonic seconds) in, the next state and what to send out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv6Address
+
+from guest.ethernet import ICMPV6
+from guest.exchange import Exchange
+from guest.frame import Packet
+from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
+from ra import neighbor
+from ra.gateway import (
+    Router,
+    gateway4_of,
+    has_default,
+    may_be_eui64,
+    speaks,
+)
+from ra.message import (
+    NEIGHBOR_SOLICITATION,
+    ROUTER_SOLICITATION,
+    UNSPECIFIED,
+)
+from ra.network_input import from_network
+from ra.resolve import Neighbor
+from ra.schedule import INITIAL_SHORTEST, begin
+from ra.state import DECISION, Action, Solicit, State, Step, advance
+
+__all__ = [
+    "Action", "Router", "Solicit", "State", "Step",
+    "due", "from_guest", "from_network", "gateways", "repeatable", "router", "settled",
+    "start", "told", "wake_at",
+]  # fmt: skip
+
+
+def start(guest: GuestNetwork, now: float) -> State:
+    """Return the state of a guest that has not been heard.
+
+    One that is not arriving by migration counts as there after one RA interval: after a
+    restart of ours it may run for days without a request, on a route that ends after 18 h.
+    """
+    gateway4, gateway6 = gateway4_of(guest), guest.gateway6 if speaks(guest) else None
+    unheard = now if speaks(guest) and not guest.migration_target else None
+    return State(
+        begin(f"{guest.mac} {guest.network}", unheard, guest.lease),
+        gateway4=None if gateway4 is None else Neighbor(gateway4, guest.lladdr(gateway4)),
+        gateway6=None if gateway6 is None else Neighbor(gateway6, guest.lladdr(gateway6)),
+        has_default=has_default(guest),
+    )
+
+
+def router(state: State) -> Router | None:
+    """Return the default router that the guest is told, once that is decided."""
+    return state.router if state.has_default else None
+
+
+def gateways(state: State) -> tuple[tuple[Address, str], ...]:
+    """Return the gateways and the router whose MAC is known."""
+    known = [(one.address, one.lladdr) for one in (state.gateway4, state.gateway6) if one]
+    if state.router is not None and state.router.source != "virtual":
+        known.append((state.router.address, state.router.lladdr))
+    return tuple({address: mac for address, mac in known if mac is not None}.items())
+
+
+def wake_at(state: State) -> float | None:
+    """Return when `due` must be called; None: nothing will happen by itself."""
+    times = [] if state.active and state.router is None else [state.schedule.at]
+    if state.active:
+        asked = (state.gateway4, state.gateway6, state.probe)
+        times += [state.decide_by, *(one.wake_at for one in asked if one is not None)]
+    return min((at for at in times if at is not None), default=None)
+
+
+def due(state: State, guest: GuestNetwork, now: float) -> Step:
+    """Do what the time asks for."""
+    at = state.schedule.at
+    if not state.active and at is not None and at <= now:
+        state = _appear(state, guest, now)
+    return advance(state, guest, now)
+
+
+def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: float) -> Step:
+    """Answer an RS or NS; None stands for any other frame, which shows that the guest is there."""
+    if packet is None:
+        return advance(_appear(state, guest, now), guest, now)
+    if packet.protocol != ICMPV6:
+        return state, ()
+    if packet.payload[0] == ROUTER_SOLICITATION:
+        return _router_solicitation(state, guest, packet, now)
+    if packet.payload[0] == NEIGHBOR_SOLICITATION:
+        return _neighbor_solicitation(state, guest, packet, now)
+    return state, ()
+
+
+def told(state: State) -> tuple[object, ...]:
+    """Return all of a state that an answer to the guest's solicitations depends on."""
+    gateway = state.gateway6
+    deprecates = state.schedule.initial > 0
+    return state.router, gateway and gateway.lladdr, deprecates
+
+
+def settled(state: State) -> bool:
+    """Say whether one more RS can be answered as the last one was, while `told` is equal."""
+    waits = state.rs is not None or state.ns is not None
+    return state.active and not waits and _seek(state) is state
+
+
+def repeatable(
+    states: tuple[State, State], guest: GuestNetwork, packet: Packet, asked: tuple[bytes, ...]
+) -> bool:
+    """Say whether a solicitation was answered as the next one like it will be.
+
+    `states` are those before and after it, `asked` what went to the pod NIC with the answer.
+    """
+    if packet.src == UNSPECIFIED:
+        return False
+    if packet.payload[0] == ROUTER_SOLICITATION:
+        # Deprecated prefixes are in the first RAs only, and those end while nobody serves.
+        return not (guest.deprecated and any(state.schedule.initial for state in states))
+    gateway = states[1].gateway6
+    if gateway is None:
+        return True
+    # Repeated without its question, an NA would hide a dead gateway from the guest's NUD.
+    return neighbor.solicit(guest.mac, guest.ipv6[0].ip, IPv6Address(gateway.address)) in asked
+
+
+def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:
+    source, wrong = IPv6Address(packet.src), neighbor.rs_fault(packet)
+    if packet.src_mac != guest.mac:
+        wrong = f"from {packet.src_mac}, not the guest's MAC"
+    if wrong:
+        return state, (Exchange("RS", note=wrong),)
+    state = _appear(state, guest, now, soliciting=True)
+    if not speaks(guest):
+        state, actions = advance(state, guest, now)
+        return state, (Exchange("RS", note="no IPv6 for this guest"), *actions)
+    refused: tuple[Action, ...] = ()
+    if state.rs is not None:
+        refused = (Exchange("RS", note="answered with the one before it"),)
+    state, actions = advance(_seek(replace(state, rs=source)), guest, now)
+    return state, refused + actions
+
+
+def _neighbor_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:
+    """Answer for the virtual router, whichever is announced: a migrated guest may still use it."""
+    if packet.src_mac != guest.mac or not speaks(guest):
+        return state, ()
+    if neighbor.ns_target(packet) != OUR_LINK_LOCAL:
+        return state, ()
+    state = _appear(state, guest, now)
+    gateway = state.gateway6
+    if packet.src == UNSPECIFIED:
+        lladdr = gateway.lladdr if gateway else None
+        frame = neighbor.advertise(OUR_LINK_LOCAL, lladdr or OUR_MAC)
+        state, actions = advance(state, guest, now)
+        note = "the guest tries the router's address for itself"
+        return state, (Exchange("NS", "NA", frame, note, warning=True), *actions)
+    waits: tuple[Action, ...] = ()
+    if gateway is not None and gateway.lladdr is None:
+        waits = (Exchange("NS", note="the gateway's MAC is not known yet"),)
+    elif gateway is not None:
+        # We answer in the gateway's place, so the guest's NUD would never notice a fail-over:
+        # each of its probes becomes one of the gateway, at most one a second.
+        state = replace(state, gateway6=gateway.ask())
+    state, actions = advance(_seek(replace(state, ns=IPv6Address(packet.src))), guest, now)
+    return state, waits + actions
+
+
+def _seek(state: State) -> State:
+    """Resolve on demand what the first tries have not; a real router the guest asks itself."""
+    gateway = state.gateway6
+    if gateway is None or gateway.lladdr is not None or _is_pod(state):
+        return state
+    return replace(state, gateway6=gateway.ask())
+
+
+def _is_pod(state: State) -> bool:
+    return state.router is not None and state.router.source == "pod"
+
+
+def _appear(state: State, guest: GuestNetwork, now: float, *, soliciting: bool = False) -> State:
+    """Note that the guest is there: now its gateways may be asked for."""
+    if state.active:
+        return state
+    gateway4, gateway6 = state.gateway4, state.gateway6
+    if gateway4 is not None and gateway4.lladdr is None:
+        gateway4 = gateway4.ask()
+    # Its RS gets an answer of its own; the series for all nodes follows.
+    delay = INITIAL_SHORTEST if soliciting else 0.0
+    schedule = state.schedule
+    if speaks(guest):
+        schedule = schedule.later(now, "guest appeared", delay)
+    if gateway6 is not None and gateway6.lladdr is None:
+        gateway6 = gateway6.ask()
+    return replace(
+        state,
+        active=True,
+        gateway4=gateway4,
+        gateway6=gateway6,
+        decide_by=now + DECISION if may_be_eui64(guest) else None,
+        schedule=schedule,
+        # What it remembers of its gateways, it learned on another node.
+        tell4=state.tell4 or guest.migration_target,
+        tell6=state.tell6 or guest.migration_target,
+    )

@@ -1,0 +1,215 @@
+"""What follows from a guest's state at a moment: whom to ask, what to tell. Pure.
+
+Each step takes the state and returns it with what is to be sent; `advance` runs them
+all after every input, so that no input has to know what it unblocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address
+
+from guest.exchange import Exchange
+from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
+from ra import advert, arp, neighbor
+from ra.gateway import Router, decide, eui64, may_be_eui64, speaks
+from ra.message import ALL_NODES, UNSPECIFIED, group_mac
+from ra.resolve import Neighbor
+from ra.schedule import BETWEEN_MULTICASTS, Schedule
+
+DECISION = 0.3
+"""Seconds that an RA waits for the gateway; RFC 4861 section 6.2.6 allows 0.5."""
+_MOST_WITHDRAWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Solicit:
+    """A frame for the pod NIC: the resolution of an active guest's gateway."""
+
+    frame: bytes
+    note: str = ""
+
+
+Action = Exchange | Solicit
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that is remembered of one guest; lost without harm when serve restarts."""
+
+    schedule: Schedule
+    gateway4: Neighbor | None = None
+    gateway6: Neighbor | None = None
+    probe: Neighbor | None = None
+    """The EUI-64 link-local address of gateway6's MAC, while it may be the router."""
+    active: bool = False
+    """The guest has been heard."""
+    has_default: bool = False
+    decide_by: float | None = None
+    """Until then an RA waits for the gateway's answers."""
+    router: Router | None = None
+    told: bool = False
+    """An RA of this router has gone out."""
+    withdrawn: tuple[Router, ...] = ()
+    """Former routers, ended with each multicast RA of the present series."""
+    rs: IPv6Address | None = None
+    """The source of an RS that waits for the decision."""
+    ns: IPv6Address | None = None
+    """The source of an NS for the virtual router that waits for the gateway's MAC."""
+    tell4: bool = False
+    """The guest may hold another MAC for the IPv4 gateway."""
+    tell6: bool = False
+    """The guest may hold another MAC for the router."""
+
+
+Step = tuple[State, tuple[Action, ...]]
+
+
+def advance(state: State, guest: GuestNetwork, now: float) -> Step:
+    """Do everything that is possible or due now."""
+    actions: tuple[Action, ...] = ()
+    for step in (_probe, _resolve, _choose, _tell, _answer_ns, _answer_rs, _multicast):
+        state, more = step(state, guest, now)
+        actions += more
+    return state, actions
+
+
+def _probe(state: State, guest: GuestNetwork, now: float) -> Step:
+    gateway = state.gateway6
+    if state.active and state.probe is None and gateway and gateway.lladdr and may_be_eui64(guest):
+        probe = Neighbor(eui64(gateway.lladdr)).ask()
+        state = replace(state, probe=probe, decide_by=state.decide_by or now + DECISION)
+    return state, ()
+
+
+def _resolve(state: State, guest: GuestNetwork, now: float) -> Step:
+    """Ask on the pod NIC as the guest itself would: CNIs know it by MAC and address."""
+    if not state.active:
+        return state, ()
+    gateway4, first = _try(state.gateway4, guest, now)
+    gateway6, second = _try(state.gateway6, guest, now)
+    probe, third = _try(state.probe, guest, now)
+    sent = first + second + third
+    if sent:
+        state = replace(state, gateway4=gateway4, gateway6=gateway6, probe=probe)
+    return state, sent
+
+
+def _try(
+    before: Neighbor | None, guest: GuestNetwork, now: float
+) -> tuple[Neighbor | None, tuple[Action, ...]]:
+    if before is None or (after := before.due(now)) is before:
+        return before, ()
+    if isinstance(after.address, IPv4Address):
+        frame = arp.request(guest.mac, guest.ipv4[0].ip, after.address)
+    else:
+        frame = neighbor.solicit(guest.mac, guest.ipv6[0].ip, after.address)
+    return after, (Solicit(frame, f"who has {after.address}"),)
+
+
+def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
+    if not state.active or not speaks(guest):
+        return state, ()
+    router = decide(guest, state.gateway6, state.probe)
+    if router.source == "virtual" and state.decide_by is not None and now < state.decide_by:
+        return state, ()
+    before = state.router
+    if before == router and state.decide_by is None:
+        return state, ()
+    state = replace(state, decide_by=None, router=router)
+    if before is None and guest.migration_target and router.source != "virtual":
+        # On the node it came from it may have been told the virtual one.
+        state = replace(state, withdrawn=(Router(OUR_LINK_LOCAL, router.lladdr, "virtual"),))
+    if before is None or before == router:
+        return state, ()
+    if before.address == router.address:
+        # From unknown to known is no change: the guest's own NS is answered as it comes.
+        moved = before.lladdr is not None
+        schedule = state.schedule.later(now, "gateway changed" if moved else "gateway resolved")
+        return replace(state, tell6=state.tell6 or moved, schedule=schedule), ()
+    former = [r for r in state.withdrawn if r.address not in (before.address, router.address)]
+    if state.told:
+        former.append(before)
+    return replace(
+        state,
+        told=False,
+        withdrawn=tuple(former[-_MOST_WITHDRAWN:]),
+        schedule=state.schedule.later(now, "router changed"),
+    ), ()
+
+
+def _tell(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step
+    """Correct the MACs in the guest's caches, at its tap only."""
+    actions: list[Action] = []
+    gateway, router = state.gateway4, state.router
+    if state.tell4 and gateway and gateway.lladdr and isinstance(gateway.address, IPv4Address):
+        frame = arp.gratuitous(gateway.address, gateway.lladdr)
+        note = f"gateway {gateway.address} is at {gateway.lladdr}"
+        actions.append(Exchange("", "ARP", frame, note))
+        state = replace(state, tell4=False)
+    if state.tell6 and router and router.lladdr:
+        actions.append(unsolicited_na(router))
+        state = replace(state, tell6=False)
+    return state, tuple(actions)
+
+
+def unsolicited_na(router: Router) -> Exchange:
+    """Tell all nodes, which at the tap is the guest, where the router is now."""
+    lladdr = router.lladdr or OUR_MAC
+    note = f"router {router.address} is at {lladdr}"
+    return Exchange("", "NA", neighbor.advertise(router.address, lladdr), note)
+
+
+def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step
+    lladdr = state.gateway6.lladdr if state.gateway6 else OUR_MAC
+    if state.ns is None or lladdr is None:
+        return state, ()
+    frame = neighbor.advertise(OUR_LINK_LOCAL, lladdr, (state.ns, guest.mac))
+    note = f"router {OUR_LINK_LOCAL} is at {lladdr}"
+    return replace(state, ns=None), (Exchange("NS", "NA", frame, note),)
+
+
+def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Step:
+    if state.rs is None or state.router is None:
+        return state, ()
+    source, router = state.rs, state.router
+    schedule: Schedule | None
+    if source == UNSPECIFIED:
+        if now < state.schedule.last + BETWEEN_MULTICASTS:
+            state = replace(state, rs=None, schedule=state.schedule.sooner(now))
+            return state, (Exchange("RS", note="answered by the next RA to all nodes"),)
+        to, schedule = ALL_NODES, state.schedule.multicast(now)
+    else:
+        to, schedule = source, state.schedule.unicast(now)
+    if schedule is None:
+        return replace(state, rs=None), (Exchange("RS", note="too many"),)
+    frame = advert.advertisement(
+        guest, router, (to, guest.mac), deprecate=state.schedule.initial > 0
+    )
+    state = replace(state, rs=None, schedule=schedule, told=True)
+    return state, (Exchange("RS", "RA", frame, _note(state)),)
+
+
+def _multicast(state: State, guest: GuestNetwork, now: float) -> Step:
+    due = state.schedule.at
+    if not state.active or state.router is None or due is None or now < due:
+        return state, ()
+    to = ALL_NODES, group_mac(ALL_NODES)
+    deprecate = state.schedule.initial > 0
+    frame = advert.advertisement(guest, state.router, to, deprecate=deprecate)
+    note = f"{state.schedule.reason}: {_note(state)}"
+    actions = [Exchange("", "RA", frame, note)]
+    # The new router first: a guest without any would drop its connections.
+    for former in state.withdrawn:
+        frame = advert.withdrawal(guest, former, to)
+        actions.append(Exchange("", "RA", frame, f"router {former.address} withdrawn"))
+    schedule = state.schedule.multicast(now)
+    withdrawn = state.withdrawn if schedule.initial else ()
+    return replace(state, schedule=schedule, told=True, withdrawn=withdrawn), tuple(actions)
+
+
+def _note(state: State) -> str:
+    router = state.router
+    if router is None or not state.has_default:
+        return "no default router"
+    return f"router {router.address} at {router.lladdr or 'an unknown MAC'} ({router.source})"

@@ -1,0 +1,223 @@
+"""What a user may change of a NIC, and how a mistake is answered."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import IPv6Network, ip_address, ip_interface, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from binding.discover.annotation import Override, OverrideError, of_network, parse, parse_defaults
+from guest.network import Boot, Route
+
+SOURCE = "annotation dsbridge.io/blue"
+
+
+def only(key: str, value: object) -> Override:
+    return parse(json.dumps({key: value}), SOURCE)
+
+
+@pytest.mark.parametrize(
+    "key, value, wanted",
+    [
+        ("provider", "in-pod", Override(provider="in-pod")),
+        ("provider", "kube-ovn", Override(provider="kube-ovn")),
+        ("provider", "auto", Override(provider="auto")),
+        ("provider", "off", Override(provider="off")),
+        ("ipv4", "off", Override(ipv4="off")),
+        ("ipv6", "slaac", Override(ipv6="slaac")),
+        ("ipv6", "both", Override(ipv6="both")),
+        (
+            "addresses",
+            ["10.0.0.5/24", "fd00::5/64"],
+            Override(addresses=(ip_interface("10.0.0.5/24"), ip_interface("fd00::5/64"))),
+        ),
+        ("addresses", [], Override(addresses=())),
+        (
+            "gateways",
+            ["10.0.0.1", "fe80::1"],
+            Override(gateways=(ip_address("10.0.0.1"), ip_address("fe80::1"))),
+        ),
+        ("dns", ["fd00::53"], Override(dns=(ip_address("fd00::53"),))),
+        ("ntp", ["192.0.2.1"], Override(ntp=(ip_address("192.0.2.1"),))),
+        ("search", ["Corp.Example.", "a_b.c"], Override(search=("corp.example", "a_b.c"))),
+        (
+            "routes",
+            [{"to": "10.1.0.0/16", "via": "10.0.0.254"}, {"to": "fd01::/48"}],
+            Override(
+                routes=(
+                    Route(ip_network("10.1.0.0/16"), ip_address("10.0.0.254")),
+                    Route(ip_network("fd01::/48")),
+                )
+            ),
+        ),
+        ("mtu", 9000, Override(mtu=9000)),
+        ("lease", 3600, Override(lease=3600)),
+        ("lease", "infinite", Override(lease="infinite")),
+        ("defaultRoute", False, Override(default_route=False)),
+        ("hostname", "Web-1", Override(hostname="web-1")),
+        ("shield", False, Override(shield=False)),
+        (
+            "boot",
+            {
+                "file": "pxelinux.0",
+                "server": "192.0.2.9",
+                "url": "tftp://[fd00::9]/x.efi",
+                "parameters": ["console=ttyS0"],
+                "byArch": {"7": "x.efi", "11": "arm.efi"},
+            },
+            Override(
+                boot=Boot(
+                    file="pxelinux.0",
+                    server="192.0.2.9",
+                    url="tftp://[fd00::9]/x.efi",
+                    parameters=("console=ttyS0",),
+                    by_arch=((7, "x.efi"), (11, "arm.efi")),
+                )
+            ),
+        ),
+        ("pref64", "64:ff9b::/96", Override(pref64=IPv6Network("64:ff9b::/96"))),
+        (
+            "captivePortal",
+            "https://p.example/api",
+            Override(captive_portal="https://p.example/api"),
+        ),
+        ("ipv6Only", 1800, Override(ipv6_only=1800)),
+    ],
+)
+def test_every_key_has_its_value(key, value, wanted):
+    assert only(key, value) == wanted
+
+
+@pytest.mark.parametrize(
+    "key, value, allowed",
+    [
+        ("provider", "ovn", "allowed: in-pod, kube-ovn, auto, off"),
+        ("ipv4", "slaac", "allowed: dhcp, off"),
+        ("ipv6", True, "allowed: dhcp, slaac, both, off"),
+        ("addresses", "10.0.0.5/24", "write a list such as"),
+        ("addresses", ["10.0.0.5"], "write a list such as"),
+        ("addresses", [167772165], "write a list such as"),
+        ("addresses", ["ff02::1/64"], "write a list such as"),
+        ("addresses", ["10.0.0.5/33"], "write a list such as"),
+        ("addresses", ["10.0.0.0/24"], "no host can have 10.0.0.0/24; write a list such as"),
+        ("addresses", ["10.0.0.255/24"], "no host can have"),
+        ("addresses", ["fd00::/64"], "no host can have"),
+        ("addresses", ["255.255.255.255/32"], "no host can have"),
+        ("addresses", ["0.1.2.3/8"], "no host can have"),
+        ("addresses", ["10.0.0.5/24", "10.0.0.5/32"], "is given twice"),
+        ("gateways", ["10.0.0.1", "10.0.0.2"], "at most one of each family"),
+        ("gateways", ["fe80::1%eth0"], "at most one of each family"),
+        ("dns", ["dns.example"], "write a list of addresses"),
+        ("dns", ["0.0.0.0"], "write a list of addresses"),
+        ("search", ["."], "write a list of DNS names"),
+        ("search", ["a..b"], "write a list of DNS names"),
+        ("search", ["x" * 64], "write a list of DNS names"),
+        ("search", [".".join(["x" * 63] * 4)], "write a list of DNS names"),
+        ("routes", [{"via": "10.0.0.1"}], "write a list such as"),
+        ("routes", [{"to": "10.1.0.0/16", "dev": "eth0"}], "write a list such as"),
+        ("routes", [{"to": "10.1.0.5/16"}], "write a list such as"),
+        ("routes", [{"to": "10.1.0.0/16", "via": "fe80::1"}], "write a list such as"),
+        ("mtu", 67, "write an integer from 68 to 65535"),
+        ("mtu", "1500", "write an integer from 68 to 65535"),
+        ("mtu", True, "write an integer from 68 to 65535"),
+        ("lease", 19, 'write seconds from 20 to 4294967294, or "infinite"'),
+        ("lease", 2**32 - 1, "write seconds from 20 to 4294967294"),
+        ("defaultRoute", "no", "write true or false"),
+        ("hostname", "web 1", 'write a host name such as "web-1"'),
+        ("hostname", "", "write a host name"),
+        ("shield", None, "write true or false"),
+        ("boot", "pxelinux.0", "write an object with file, server, url, parameters, byArch"),
+        ("boot", {"File": "x"}, "write an object with file, server"),
+        ("boot", {"file": "x\n"}, "file: write at most 255 printable ASCII characters"),
+        ("boot", {"byArch": {"70000": "x"}}, "byArch: write client architectures from 0"),
+        ("boot", {"byArch": ["x"]}, "byArch: write an object such as"),
+        ("boot", {"parameters": "x"}, "parameters: write a list of strings"),
+        ("pref64", "64:ff9b::/95", "write an IPv6 prefix of length 32, 40"),
+        ("pref64", "10.0.0.0/8", "write an IPv6 prefix of length 32, 40"),
+        ("captivePortal", "ftp://x", 'write "https://..."'),
+        ("captivePortal", "https://" + "x" * 250, "of at most 255 ASCII"),
+        ("ipv6Only", -1, "write an integer from 0 to 4294967295"),
+    ],
+)
+def test_a_bad_value_is_answered_with_annotation_key_value_and_what_is_allowed(key, value, allowed):
+    with pytest.raises(OverrideError) as caught:
+        only(key, value)
+    text = str(caught.value)
+    assert text.startswith(f"{SOURCE}: {key}: {json.dumps(value)[:40]}")
+    assert allowed in text
+
+
+@pytest.mark.parametrize(
+    "key, near",
+    [("adresses", "addresses"), ("defaultroute", "defaultRoute"), ("DNS", None), ("", None)],
+)
+def test_an_unknown_key_is_named_with_the_nearest_and_all_keys(key, near):
+    with pytest.raises(OverrideError, match=f'^{SOURCE}: unknown key "{key}"; ') as caught:
+        only(key, 1)
+    assert (f"did you mean {near}?" in str(caught.value)) is (near is not None)
+    assert "Keys: provider, ipv4, ipv6, addresses" in str(caught.value)
+
+
+def test_a_key_given_twice_is_refused_since_one_of_both_would_be_lost():
+    with pytest.raises(OverrideError, match='key "mtu" is given twice'):
+        parse('{"mtu": 1400, "mtu": 1500}', SOURCE)
+
+
+@pytest.mark.parametrize("text", ["", "mtu: 1400", "[]", "null", '"x"', "[" * 100_000])
+def test_what_is_no_json_object_is_refused(text):
+    with pytest.raises(OverrideError, match=f"^{SOURCE}: "):
+        parse(text, SOURCE)
+
+
+def test_every_depth_of_nesting_is_refused():
+    for depth in range(800, 1100, 3):
+        with pytest.raises(OverrideError):
+            parse('{"mtu": ' + "[" * depth + "]" * depth + "}", SOURCE)
+
+
+def test_empty_defaults_change_nothing():
+    assert parse_defaults("") == parse_defaults(" \n") == parse_defaults("{}") == Override()
+
+
+def test_bad_defaults_are_named_by_their_variable():
+    with pytest.raises(OverrideError, match=r"^DSBRIDGE_DEFAULTS: mtu: "):
+        parse_defaults('{"mtu": 1}')
+
+
+def test_the_annotation_of_a_network_overrides_the_defaults_key_by_key():
+    defaults = parse_defaults('{"ipv6": "slaac", "lease": 3600, "dns": ["10.0.0.10"]}')
+    annotations = {"dsbridge.io/blue": '{"lease": "infinite", "dns": []}', "dsbridge.io/red": "?"}
+    assert of_network(annotations, "blue", defaults) == Override(
+        ipv6="slaac", lease="infinite", dns=()
+    )
+    assert of_network(annotations, "green", defaults) == defaults
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: raw.decode("latin-1")))
+def test_no_text_raises_anything_else(text):
+    try:
+        assert isinstance(parse(text, SOURCE), Override)
+    except OverrideError as error:
+        assert str(error).startswith(SOURCE)  # noqa: PT017  # either outcome is right
+
+
+KEYS = ["addresses", "gateways", "routes", "search", "boot", "pref64", "lease", "hostname", "mtu"]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["to", "via", "file", "byArch", "7", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(KEYS), VALUES)
+def test_no_value_raises_anything_else(key, value):
+    try:
+        assert isinstance(only(key, value), Override)
+    except OverrideError as error:
+        assert str(error).startswith(f"{SOURCE}: {key}: ")  # noqa: PT017  # either is right

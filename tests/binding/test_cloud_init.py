@@ -1,0 +1,183 @@
+"""networkData for a guest whose user wrote none."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from binding.hooks.cloud_init import CloudInitError, complete
+from guest.network import GuestNetwork
+from tests import samples
+
+MAC = "0a:58:0a:f4:01:05"
+GUEST = GuestNetwork(
+    "default",
+    "tap0",
+    MAC,
+    1450,
+    ipv4=(ip_interface("10.0.0.5/24"),),
+    ipv6=(ip_interface("fd00::5/64"),),
+)
+SECOND = replace(GUEST, network="blue", mac="02:00:00:00:00:07", ipv6=())
+
+# As virt-launcher marshals them: CloudInitData with Go's names, all fields; the older
+# CloudInitNoCloudSource with JSON names, empty fields left out.
+DATA: dict[str, Any] = {
+    "DataSource": "noCloud",
+    "NoCloudMetaData": {"instance-id": "x", "local-hostname": "vm"},
+    "ConfigDriveMetaData": None,
+    "UserData": "#cloud-config\npassword: fedora\n",
+    "NetworkData": "",
+    "DevicesData": None,
+    "VolumeName": "cloudinitdisk",
+}
+SOURCE = {"userData": "#cloud-config\npassword: fedora\n"}
+
+
+def completed(source: dict[str, Any], *guests: GuestNetwork) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(complete(json.dumps(source).encode(), guests or [GUEST]))
+    return found
+
+
+@pytest.mark.parametrize(
+    "source, key", [(DATA, "NetworkData"), (SOURCE, "networkData")], ids=["new", "old"]
+)
+def test_each_nic_is_configured_by_its_mac_and_nothing_else_changes(source, key):
+    found = completed(source, GUEST, SECOND)
+    assert json.loads(found[key]) == {
+        "version": 2,
+        "ethernets": {
+            "default": {
+                "match": {"macaddress": MAC},
+                "dhcp4": True,
+                "dhcp6": True,
+                "accept-ra": True,
+            },
+            "blue": {
+                "match": {"macaddress": "02:00:00:00:00:07"},
+                "dhcp4": True,
+                "dhcp6": False,
+            },
+        },
+    }
+    assert found | {key: ""} == source | {key: ""}
+
+
+@pytest.mark.parametrize(
+    "change, wanted",
+    [
+        ({"ipv6_mode": "slaac"}, (True, False, True)),
+        ({"ipv6_mode": "both"}, (True, True, True)),
+        ({"ipv6_mode": "off"}, (True, False, None)),
+        ({"ipv4_mode": "off"}, (False, True, True)),
+        ({"ipv4": ()}, (False, True, True)),
+        ({"provider": "kube-ovn"}, (True, True, True)),
+    ],
+)
+def test_families_are_those_that_the_guest_is_served(change, wanted):
+    config = json.loads(completed(DATA, replace(GUEST, **change))["NetworkData"])
+    nic = config["ethernets"]["default"]
+    assert (nic["dhcp4"], nic["dhcp6"], nic.get("accept-ra")) == wanted
+
+
+@pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
+def test_a_nic_that_we_leave_alone_asks_the_network_and_holds_up_no_boot(change):
+    """cloud-init configures no NIC that is not in the file, so it would lose its fallback."""
+    instance = samples.vmi("03-two-iface-multus")
+    names = [interface.name for interface in instance.interfaces]
+    guests = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1], **change)]
+    found = json.loads(complete(json.dumps(DATA).encode(), guests, instance))
+    assert json.loads(found["NetworkData"])["ethernets"][names[1]] == {
+        "match": {"macaddress": SECOND.mac},
+        **dict.fromkeys(("dhcp4", "dhcp6", "accept-ra", "optional"), True),
+    }
+
+
+@pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
+def test_where_we_leave_all_nics_alone_so_is_cloud_init(change):
+    given = json.dumps(DATA | {"UserData": "#cloud-config"}).encode()
+    assert complete(given, [replace(GUEST, **change)]) == given
+
+
+def test_a_config_drive_gets_openstacks_network_data():
+    config = json.loads(completed(DATA | {"DataSource": "configDrive"})["NetworkData"])
+    assert config["links"] == [{"id": "default", "type": "phy", "ethernet_mac_address": MAC}]
+    assert [(network["link"], network["type"]) for network in config["networks"]] == [
+        ("default", "ipv4_dhcp"),
+        ("default", "ipv6_dhcpv6-stateful"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        DATA | {"NetworkData": "version: 2\n"},
+        SOURCE | {"networkData": "version: 2\n"},
+        SOURCE | {"networkDataBase64": "dmVyc2lvbjogMgo="},
+        SOURCE | {"networkDataSecretRef": {"name": "net"}},
+    ],
+)
+def test_what_the_user_wrote_stays_as_it_is(source):
+    text = json.dumps(source, indent=1).encode()
+    assert complete(text, [GUEST]) == text
+
+
+@pytest.mark.parametrize(
+    "guests",
+    [
+        [],
+        [replace(GUEST, ipv4=(), ipv6=())],
+        [replace(GUEST, provider="off")],
+        [replace(GUEST, ipv4_mode="off", ipv6_mode="off")],
+    ],
+    ids=["no guest", "no IPAM", "provider off", "both families off"],
+)
+def test_a_vm_that_we_do_not_serve_keeps_cloud_inits_fallback(guests):
+    text = json.dumps(DATA, indent=1).encode()
+    assert complete(text, guests) == text
+
+
+def test_a_vm_with_nics_of_other_bindings_keeps_cloud_inits_fallback():
+    text = json.dumps(DATA).encode()
+    assert complete(text, [GUEST], samples.vmi("04-mixed-core-bridge-secondary")) == text
+    assert complete(text, [GUEST], samples.vmi("01-single-binding")) != text
+
+
+def test_without_user_data_virt_launcher_would_lose_the_metadata():
+    source = DATA | {"UserData": "", "NetworkData": "version: 2\n"}
+    assert completed(source) == source | {"UserData": "#cloud-config\n{}\n"}
+
+
+@pytest.mark.parametrize("text", [b"", b"null"])
+def test_an_absent_object_stays_absent(text):
+    assert complete(text, [GUEST]) == text
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b"1", b"\xff", b"[" * 100_000])
+def test_what_is_no_cloud_init_data_is_refused(text):
+    with pytest.raises(CloudInitError, match="cloud-init data is not"):
+        complete(text, [GUEST])
+
+
+def test_no_depth_raises_anything_else():
+    """What Python's recursion limit still lets in, it must let out again."""
+    for depth in range(800, 1100, 3):
+        text = b'{"DataSource": "noCloud", "x": ' + b"[" * depth + b"]" * depth + b"}"
+        try:
+            assert complete(text, [GUEST]) != text
+        except CloudInitError as error:
+            assert "not JSON" in str(error)  # noqa: PT017  # either outcome is right
+
+
+@given(st.binary(max_size=100))
+def test_no_bytes_raise_anything_else(text):
+    try:
+        assert isinstance(complete(text, [GUEST]), bytes)
+    except CloudInitError as error:
+        assert "cloud-init data" in str(error)  # noqa: PT017  # either outcome is right

@@ -1,0 +1,169 @@
+"""A guest that has what it needs costs next to nothing, and is answered all the same."""
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.bed.capture import capture
+from tests.bed.clients import client
+from tests.bed.guests import started
+from tests.bed.processes import family, threads, wakeups
+from tests.bed.wait import until
+
+pytestmark = pytest.mark.netns
+
+MIB = 1024
+ACK = bytes((53, 1, 5))
+
+
+def processes(side):
+    return {process["name"]: process for process in side.status()["processes"]}
+
+
+def anonymous(pid):
+    """KiB that count against the container's limit without appeal."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+@contextmanager
+def at_rest(layout="flat", name="networkd"):
+    with (
+        started(layout, "managed") as begun,
+        client(name, begun.guest, begun.pod.workdir) as program,
+    ):
+        program.lease(timeout=20)
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+        yield begun, program
+
+
+def test_ten_seconds_after_the_lease_a_sidecar_needs_20_mib_and_has_no_serve():
+    with at_rest() as (begun, _):
+        found = processes(begun.sidecar)
+        assert found["serve"]["pid"] is None
+        assert found["serve"]["restarts"] == 0
+        assert anonymous(found["hooks"]["pid"]) <= 20 * MIB
+
+
+def test_a_busy_guest_wakes_nothing_at_rest():
+    with at_rest() as (begun, _):
+        hooks = begun.sidecar.process.pid
+        until(lambda: len(threads(hooks)) == 1, "gRPC's threads end", 10)
+        gateway = begun.pod.layout.ipv4[0].network[1]
+        before, end = wakeups([hooks]), time.monotonic() + 5
+        while time.monotonic() < end:
+            assert begun.guest.reaches(gateway)
+        assert family(hooks) == [hooks]
+        assert (wakeups([hooks]) - before).total() <= 5, "more than one wake-up a second"
+
+
+def test_a_request_wakes_a_successor_that_answers_it_without_privilege():
+    with at_rest() as (begun, program):
+        program.renew()
+
+        def last():
+            return begun.sidecar.status()["guests"][0]["last"]["REQUEST"]["note"]
+
+        until(lambda: "RENEWING" in last(), "the renewal is answered", 5)
+        serve = processes(begun.sidecar)["serve"]["pid"]
+        assert "CapPrm:\t0000000000000000" in Path(f"/proc/{serve}/status").read_text()
+
+
+def acks(frames):
+    return [frame for frame in frames if frame[23:24] == b"\x11" and frame[282:285] == ACK]
+
+
+def test_what_a_guest_asked_before_is_answered_once_and_at_rest():
+    """Its successor is woken all the same, counts it and says so in the log."""
+    with at_rest() as (begun, program), capture(begun.guest, "eth0") as tap:
+        program.renew()
+        until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+        counted = begun.sidecar.status()["guests"][0]["counters"]["REQUEST"]
+        before = len(acks(tap.read().received))
+        hooks = begun.sidecar.process.pid
+        os.kill(hooks, signal.SIGSTOP)  # so that we are here when its successor begins to start
+        program.renew()
+        time.sleep(0.2)
+        os.kill(hooks, signal.SIGCONT)
+
+        def answered_without_a_successor():
+            for pid in family(hooks)[1:]:
+                os.kill(pid, signal.SIGSTOP)
+            return len(acks(tap.read().received)) > before
+
+        until(answered_without_a_successor, "ACK", 3)
+        for pid in family(hooks)[1:]:
+            os.kill(pid, signal.SIGCONT)
+        until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
+
+        def counters():
+            return begun.sidecar.status()["guests"][0]["counters"]
+
+        until(lambda: counters()["REQUEST"] == counted + 1, "the request is counted", 3)
+        assert len(acks(tap.read().received)) == before + 1
+
+
+def test_a_successor_that_dies_as_it_starts_takes_no_request_with_it():
+    with at_rest() as (begun, program):
+        hooks = begun.sidecar.process.pid
+        died = {hooks}
+
+        def successor():
+            return next((pid for pid in family(hooks) if pid not in died), 0)
+
+        program.renew()
+        for _ in range(2):
+            pid = until(successor, "a successor begins to start", 3)
+            os.kill(pid, signal.SIGKILL)
+            died.add(pid)
+
+        def last():
+            return begun.sidecar.status()["guests"][0]["last"]["REQUEST"]["note"]
+
+        until(lambda: "RENEWING" in last(), "the renewal is answered", 5)
+        assert processes(begun.sidecar)["serve"]["restarts"] == 2
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+
+
+def test_rest_goes_on_after_every_request():
+    with at_rest() as (begun, program):
+        for _ in range(2):
+            program.renew()
+            until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
+            until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+        assert processes(begun.sidecar)["serve"]["restarts"] == 0
+
+
+def test_the_virtual_router_answers_for_itself_at_rest():
+    """The guest's NUD repeats its solicitation to the byte; nobody has to wake for it."""
+    with at_rest("cilium") as (begun, _):
+        begun.guest.sysctl(
+            ipv6__neigh__eth0__base_reachable_time_ms=500,
+            ipv6__neigh__eth0__delay_first_probe_time=1,
+        )
+        for _ in range(8):
+            assert begun.guest.reaches("2001:db8:2::10")
+        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+        assert begun.guest.reaches("2001:db8:2::10")
+
+
+def test_the_gateways_new_mac_reaches_the_guest_at_rest():
+    with at_rest("cilium") as (begun, _):
+        begun.pod.gateway.ip("link set pod0 address 02:00:00:00:77:77")
+        until(
+            lambda: begun.guest.reaches("2001:db8:2::10"), "the guest finds the gateway again", 10
+        )
+
+
+def test_a_new_guest_network_ends_the_rest():
+    with at_rest() as (begun, _):
+        changed = begun.vmi.replace(
+            '"annotations": {', '"annotations": {"dsbridge.io/default": "{\\"lease\\": 600}", '
+        ).replace(", }", "}")
+        begun.hook.on_define_domain(begun.domain, changed)
+        assert processes(begun.sidecar)["serve"]["pid"]
