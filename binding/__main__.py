@@ -2,80 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
+import getopt  # argparse costs 0.4 MiB of every VM
 import os
 import sys
-from pathlib import Path
 
-from binding.process import logs, no_openssl  # noqa: F401  # imported for what it keeps out
+from binding.process import lazy, logs, no_openssl  # noqa: F401  # imported for what they keep out
 from binding.version import VERSION
 
-
-def _arguments() -> argparse.Namespace:
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument(
-        "--hooks-dir",
-        type=Path,
-        default=argparse.SUPPRESS,
-        metavar="DIR",
-        help="where virt-launcher looks for hook sockets (default: /var/run/kubevirt-hooks)",
-    )
-    shared.add_argument(
-        "--plugin-dir",
-        type=Path,
-        default=argparse.SUPPRESS,
-        metavar="DIR",
-        help="be KubeVirt's structured plugin there instead (default: $DSBRIDGE_PLUGIN_DIR)",
-    )
-    parser = argparse.ArgumentParser(prog="dsbridge", description=__doc__, parents=[shared])
-    parser.add_argument("--version", action="version", version=VERSION)
-    parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
-    )
-    parser.set_defaults(command="run")
-    commands = parser.add_subparsers(title="commands for a running sidecar")
-    status = commands.add_parser(
-        "status", parents=[shared], help="show guests, counters and warnings"
-    )
-    status.set_defaults(command="status", form="text")
-    forms = status.add_mutually_exclusive_group()
-    for form in ("json", "prometheus"):
-        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
-    status.add_argument("--watch", action="store_true", help="again every 2 seconds")
-    diagnose = commands.add_parser(
-        "diagnose", parents=[shared], help="say what is wrong, and the remedy"
-    )
-    diagnose.set_defaults(command="diagnose")
-    capture = commands.add_parser("capture", help="write a guest's DHCP, RA and ND as pcap")
-    capture.set_defaults(command="capture")
-    capture.add_argument("tap", nargs="?", default="tap0", help="default: tap0")
-    arguments = parser.parse_args()
-    hooks_dir = getattr(arguments, "hooks_dir", None)
-    plugin_dir = getattr(arguments, "plugin_dir", None)
-    if not hooks_dir and not plugin_dir and (given := os.environ.get("DSBRIDGE_PLUGIN_DIR")):
-        plugin_dir = Path(given)
-    arguments.structured = bool(plugin_dir)
-    arguments.directory = plugin_dir or hooks_dir or Path("/var/run/kubevirt-hooks")
-    return arguments
+_HOOKS_DIR = "/var/run/kubevirt-hooks"
+_OPTIONS = ["hooks-dir=", "plugin-dir=", "log-level=", "version", "help"]
 
 
 def main() -> int:
     """Run the sidecar until the VM ends, or one command. Returns the exit status."""
-    arguments = _arguments()
-    if arguments.command == "capture":
-        from binding.operator.capture import capture  # noqa: PLC0415  # the sidecar does without
+    try:
+        options, words = getopt.getopt(sys.argv[1:], "h", _OPTIONS)
+    except getopt.GetoptError as error:
+        sys.stderr.write(f"dsbridge: {error}; see dsbridge --help\n")
+        return 2
+    given = {name.lstrip("-"): value for name, value in options}
+    if "version" in given:
+        sys.stdout.write(f"{VERSION}\n")
+        return 0
+    if words or given.keys() & {"h", "help"}:
+        from binding.operator import commands  # noqa: PLC0415  # the sidecar does without
 
-        return capture(arguments.tap)
-    if arguments.command != "run":
-        from binding.operator import commands  # noqa: PLC0415  # likewise
+        return commands.main(sys.argv[1:])
+    if given.get("log-level", "info") not in logs.LEVELS:
+        sys.stderr.write(f"dsbridge: --log-level must be one of {', '.join(logs.LEVELS)}\n")
+        return 2
+    if "log-level" in given:
+        os.environ["DSBRIDGE_LOG"] = given["log-level"]  # for our other programs, too
+    logs.to_stderr()
+    from binding.sidecar import start  # noqa: PLC0415  # the commands do without
 
-        if arguments.command == "diagnose":
-            return commands.diagnose(arguments.directory)
-        return commands.status(arguments.directory, arguments.form, watch=arguments.watch)
-    logs.to_stderr(arguments.log_level)
-    from binding.sidecar import start  # noqa: PLC0415  # after the log: gRPC may have something to say
-
-    return start.run(arguments.directory, structured=arguments.structured)
+    plugin_dir = given.get("plugin-dir")
+    if not plugin_dir and "hooks-dir" not in given:
+        plugin_dir = os.environ.get("DSBRIDGE_PLUGIN_DIR")
+    directory = plugin_dir or given.get("hooks-dir") or _HOOKS_DIR
+    return start.run(directory, structured=bool(plugin_dir))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,12 @@ def printed(code):
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("binding.sidecar.start", {"scapy", "pyroute2", "dhcp", "ra"}),
+        (
+            "binding.__main__, binding.sidecar.start",
+            {"asyncio", "grpc", "google", "lxml", "scapy", "pyroute2", "dhcp", "ra"}
+            | {"argparse", "pathlib", "datetime", "subprocess"},
+        ),
+        ("binding.hooks.define_domain", {"scapy", "pyroute2", "dhcp", "ra"}),
         ("binding.serve.__main__", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
         ("binding.plumb.__main__", {"grpc", "scapy", "lxml", "argparse"}),
         ("binding.plumb.wire", {"grpc", "scapy", "lxml", "_ssl", "unittest", "multiprocessing"}),

@@ -1,4 +1,4 @@
-"""JSON messages, with file descriptors, between the hook server and its `serve` child.
+"""Carries messages, with descriptors, between the sidecar and a child.
 
 A SOCK_SEQPACKET pair: one message is one read, and the end of the peer is an empty one.
 A message of any size: what a pod of many NICs has to say goes by a file in memory.
@@ -11,14 +11,20 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from typing import Any
+from typing import get_args
 
-Message = dict[str, Any]
+from binding.ipc import messages
+from binding.ipc.codec import build, plain
+from binding.ipc.messages import Message
+
+_KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 _LONGEST = 65_536
 """Bytes inline; the kernel's default for what a socket holds is three times as much."""
 _IN_FILE = b"\0"
 """Stands for a message whose text is in the first descriptor."""
 _MOST_DESCRIPTORS = 128
+
+__all__ = ["decoded", "encoded", "messages", "pair", "receive", "send"]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -26,9 +32,25 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
 
 
+def encoded(message: Message) -> bytes:
+    """Return one line of JSON: the name of the message and its fields."""
+    named = [type(message).__name__, plain(message)]
+    return json.dumps(named, separators=(",", ":")).encode()
+
+
+def decoded(data: bytes) -> Message:
+    """Return the message that `encoded` was given. Raises ValueError for anything else."""
+    try:
+        name, fields = json.loads(data)
+        message: Message = build(_KINDS[name], fields)
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a message: {error!r}") from error
+    return message
+
+
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> bool:
     """Send without waiting; False when the peer is gone or does not keep up."""
-    data = json.dumps(message, separators=(",", ":")).encode()
+    data = encoded(message)
     if len(data) <= _LONGEST:
         return _send(channel, data, descriptors)
     with open(os.memfd_create("message"), "w+b") as file:  # noqa: PTH123  # a descriptor
@@ -48,7 +70,7 @@ def _send(channel: socket.socket, data: bytes, descriptors: Sequence[int]) -> bo
 def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
     """Return the next message, or None when the peer has closed.
 
-    Raises BlockingIOError when there is none yet.
+    Raises BlockingIOError when there is none yet, ValueError for what is no message.
     """
     try:
         data, descriptors, _, _ = socket.recv_fds(channel, _LONGEST, _MOST_DESCRIPTORS)
@@ -63,4 +85,4 @@ def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
                 raise ValueError("a message in no regular file")
             file.seek(0)
             data = file.read()
-    return json.loads(data), descriptors
+    return decoded(data), descriptors

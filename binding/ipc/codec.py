@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _IP_PARSERS: dict[str, Callable[[str], Any]] = {
 
 def encode(value: object) -> str:
     """Return compact JSON of a dataclass (or a tuple of them)."""
-    return json.dumps(_plain(value), separators=(",", ":"))
+    return json.dumps(plain(value), separators=(",", ":"))
 
 
 def decode(kind: type[T], text: str | bytes) -> T:
@@ -29,15 +29,18 @@ def decode(kind: type[T], text: str | bytes) -> T:
 
     Raises ValueError, TypeError or KeyError when the text is not one.
     """
-    built: T = _build(kind, json.loads(text))
+    built: T = build(kind, json.loads(text))
     return built
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  # JSON
+def plain(value: Any) -> Any:  # noqa: ANN401  # JSON
+    """Return what json.dumps takes of a value that `build` can rebuild."""
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, bytes):
         return value.hex()
     if value is None or isinstance(value, bool | int | float | str):
@@ -50,21 +53,29 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one return per sort of type
+def build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one return per sort of type
+    """Rebuild a value of this type. Raises ValueError, TypeError, LookupError or AttributeError."""
     origin = get_origin(kind)
     if origin is tuple:
         inner = get_args(kind)
         if inner[-1] is Ellipsis:
-            return tuple(_build(inner[0], item) for item in value)
-        return tuple(_build(one, item) for one, item in zip(inner, value, strict=True))
+            return tuple(build(inner[0], item) for item in value)
+        return tuple(build(one, item) for one, item in zip(inner, value, strict=True))
+    if origin is dict:
+        inner = get_args(kind)[1]
+        return {key: build(inner, item) for key, item in value.items()}
     if origin in (types.UnionType, Union):
         # Only `X | None` and unions of one sort of IP type occur.
-        return None if value is None else _build(get_args(kind)[0], value)
+        return None if value is None else build(get_args(kind)[0], value)
     if hasattr(kind, "__dataclass_fields__"):
         hints = _hints(kind)
-        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
+        return kind(**{name: build(hints[name], item) for name, item in value.items()})
     if kind is bytes:
         return bytes.fromhex(value)
     if getattr(kind, "__module__", "") == "ipaddress":
         return _IP_PARSERS[kind.__name__[4:]](value)
+    if origin is Literal:
+        return get_args(kind)[get_args(kind).index(value)]
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        raise TypeError(f"{value!r:.60} is no {kind.__name__}")
     return value

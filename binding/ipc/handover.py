@@ -1,37 +1,53 @@
-"""What a `serve` that leaves tells of its guests: for who stands in, and for its successor."""
+"""What `serve` leaves behind of a guest: for the sidecar's stand-in, and for the next `serve`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from binding.ipc.repeats import Repeat
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A request of the guest, and what is answered to the very same frame again."""
+
+    request: bytes
+    """The whole frame."""
+    partial_checksum: bool
+    """The guest left the checksum of the request to the hardware."""
+    tap: tuple[bytes, ...] = ()
+    """Frames for the guest; none where the answer is silence."""
+    nic: tuple[bytes, ...] = ()
+    """Frames for the pod NIC that go with the answer."""
+    wakes: bool = True
+    """Whether `serve` is started for it: not for the NUD probe of the virtual router, which
+    recurs for ever.
+    """
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Something to send at a time, and the session after it."""
+class Planned:
+    """Frames to send at a time, and the guest's state in `ra/` after that."""
 
     at: float
     """Monotonic seconds."""
     tap: tuple[bytes, ...]
     nic: tuple[bytes, ...]
     session: str
-    """ra.session.State as JSON; opaque to all but `serve`."""
+    """ra.state.State as JSON; opaque to all but `serve`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Notes:
-    """What is known of one guest, and what its session will do by itself."""
+class Handover:
+    """What is known of one guest, and what would be sent to it without being asked."""
 
     network: str
     tap: str
     nic: str
     session: str
-    steps: tuple[Step, ...] = ()
+    planned: tuple[Planned, ...] = ()
     repeats: tuple[Repeat, ...] = ()
 
-    def after(self, now: float) -> Notes:
-        """Return the notes as they stand once the steps due by now are done."""
-        done = [step for step in self.steps if step.at <= now]
-        left = tuple(step for step in self.steps if step.at > now)
-        return replace(self, session=done[-1].session if done else self.session, steps=left)
+    def after(self, now: float) -> Handover:
+        """Return the handover as it stands once the frames planned until now are sent."""
+        sent = [one for one in self.planned if one.at <= now]
+        left = tuple(one for one in self.planned if one.at > now)
+        return replace(self, session=sent[-1].session if sent else self.session, planned=left)

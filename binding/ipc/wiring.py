@@ -26,3 +26,12 @@ class Wiring:
     """User and group that QEMU runs as."""
     routes: tuple[Route, ...] = ()
     """Of the pod link; only to undo what a killed run left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """Wirings of which something was removed or changed since."""
+
+    wirings: tuple[Wiring, ...]
+    nics: dict[str, int]
+    """Indexes of the pod NICs by their name as bridge ports, should they have another name now."""

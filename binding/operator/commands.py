@@ -10,17 +10,30 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from binding.operator import report
+from binding.operator import arguments, report
 from binding.operator.diagnose import findings
-from binding.process import capabilities
+from binding.process import capabilities, oom
 
 Status = dict[str, Any]
 _EVERY = 2.0
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command; return its exit status."""
+    oom.choose_me()
+    given = arguments.parse(words)
+    if given.command == "capture":
+        from binding.operator.capture import capture  # noqa: PLC0415  # the others do without
+
+        return capture(given.tap)
+    if given.command == "diagnose":
+        return diagnose(given.directory)
+    return status(given.directory, given.form, watch=given.watch)
 
 
 def status(hooks_dir: Path, form: str, *, watch: bool) -> int:

@@ -6,7 +6,6 @@ The same names as kubevirt's pkg/network/namescheme and pkg/network/link make.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 PRIMARY = "eth0"
 ALIAS = "ua-"
@@ -24,6 +23,8 @@ class LinkNames:
 
 def hashed(network: str) -> str:
     """Return the pod link of a secondary network: `pod` and 11 hex digits."""
+    from hashlib import sha256  # noqa: PLC0415  # the sidecar only reads names
+
     return "pod" + sha256(network.encode()).hexdigest()[:11]
 
 

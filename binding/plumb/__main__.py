@@ -1,58 +1,79 @@
-"""The short-lived child that talks to the kernel: `python -m binding.plumb ACTION`.
+"""The only program that talks netlink: `python -m binding.plumb ACTION…`.
 
-`snapshot` prints the pod's links (a Snapshot) and needs no privilege. `wire` wires the
-NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Table on stdin all that
-the kernel filters for this sidecar. `wire guard` does both, a line of stdin for each, and
-stops at the first that fails. An answer is one line of JSON on stdout. It exits before
-anybody parses a guest's bytes, so NET_ADMIN and the memory of pyroute2 are held for a
-moment only.
+`snapshot [RESOLV_CONF [-]]` prints the pod's links (a Snapshot) and needs no privilege; with `-`
+what a former snapshot on stdin knew of links that have been rewired since is in it. `wire` wires
+the NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Table on stdin all that the
+kernel filters for this sidecar. `wire guard` does both, a line of stdin for each, and stops at the
+first that fails. `mend` makes again what is missing of the wirings on stdin (a Mend). An answer is
+one line of JSON on stdout. It exits before anybody parses a guest's bytes, so NET_ADMIN and the
+memory of pyroute2 are held for a moment only.
 """
 
 from __future__ import annotations
 
-import json
+import logging
+import os
 import signal
+import socket
+import stat
 import sys
 from contextlib import suppress
 from errno import EPERM
 from pathlib import Path
 
-from binding.ipc import codec  # imported for what it keeps out
-from binding.ipc.wiring import Wiring
+from binding.ipc import codec
+from binding.ipc.messages import Guarded, Undone, Wired
+from binding.ipc.snapshot import Snapshot, merged
+from binding.ipc.wiring import Mend, Wiring
 from binding.packet.guard import Table
-from binding.process import capabilities, no_openssl  # noqa: F401  # imported for what it keeps out
+from binding.process import capabilities, logs, no_openssl, oom  # noqa: F401  # keeps OpenSSL out
 
-_ACTIONS = (["wire"], ["guard"], ["wire", "guard"])
+_ACTIONS = (["wire"], ["guard"], ["wire", "guard"], ["mend"])
+_STDOUT = 1
 
 
 def main(argv: list[str]) -> int:
     """Do what is asked; the exit code is 0 when all of it was done."""
-    if argv[:1] == ["snapshot"] and len(argv) <= 2:
-        return _snapshot(Path((argv[1:] or ["/etc/resolv.conf"])[0]))
+    oom.choose_me()
+    logs.to_stderr()
+    if argv[:1] == ["snapshot"] and len(argv) <= 3:
+        return _snapshot(argv[1:])
     if argv not in _ACTIONS:
-        sys.stderr.write("usage: python -m binding.plumb snapshot [RESOLV_CONF] | [wire] [guard]\n")
+        sys.stderr.write(
+            "usage: python -m binding.plumb snapshot [RESOLV_CONF [-]] | [wire] [guard] | mend\n"
+        )
         return 2
     capabilities.hold({"NET_ADMIN"})
     for action in argv:
-        asked = sys.stdin.readline()
-        if action == "wire":
-            failed = _wire(codec.decode(tuple[Wiring, ...], asked))
-        else:
-            failed = _guard(codec.decode(Table, asked))
+        failed = _DO[action](sys.stdin.readline())
         if failed:
             return failed
     return 0
 
 
-def _snapshot(resolv_conf: Path) -> int:
+def _snapshot(words: list[str]) -> int:
     capabilities.drop()
     from binding.plumb import snapshot  # noqa: PLC0415  # pyroute2 only where it is needed
 
-    sys.stdout.write(codec.encode(snapshot.take(resolv_conf)) + "\n")
+    taken = snapshot.take(Path(words[0] if words else "/etc/resolv.conf"))
+    if words[1:] == ["-"]:
+        taken = merged(taken, _former(sys.stdin.readline()))
+    _say(codec.encode(taken))
     return 0
 
 
-def _wire(wirings: tuple[Wiring, ...]) -> int:
+def _former(line: str) -> Snapshot | None:
+    if not line.strip():
+        return None
+    try:
+        return codec.decode(Snapshot, line)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"[:200]
+        logging.getLogger(__name__).warning("ignoring the saved snapshot: %s", reason)
+        return None
+
+
+def _wire(asked: str) -> int:
     stop = _Stop()
     from binding.plumb import wire  # noqa: PLC0415  # pyroute2 only where it is needed
     from binding.plumb.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
@@ -60,19 +81,36 @@ def _wire(wirings: tuple[Wiring, ...]) -> int:
 
     try:
         with connect() as ipr:
-            wired, adopted = wire.wire(ipr, wirings, stop.check)
+            wired, adopted = wire.wire(ipr, codec.decode(tuple[Wiring, ...], asked), stop.check)
     except wire.LinkError as error:
         return _fail("look at the pod's links", str(error))
     except StepError as error:
         left = f"; NOT undone: {', '.join(error.remains)}" if error.remains else ""
         return _fail(error.step, _reason(error.cause) + left, _privilege(error.cause))
-    sys.stdout.write(json.dumps({"wired": wired, "adopted": adopted}) + "\n")
+    _say(codec.encode(Wired(tuple(wired), tuple(adopted))))
     return 0
 
 
-def _guard(table: Table) -> int:
+def _mend(asked: str) -> int:
+    from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
+
+    try:
+        with connect() as ipr:
+            done = mend(ipr, codec.decode(Mend, asked))
+    except StepError as error:
+        return _fail(error.step, _reason(error.cause), _privilege(error.cause))
+    for step in done:
+        logging.getLogger(__name__).info("mended: %s", step)
+    _say(codec.encode(Wired(tuple(done), ())))
+    return 0
+
+
+def _guard(asked: str) -> int:
     from binding.plumb import nfnetlink  # noqa: PLC0415  # not needed for a snapshot
 
+    table = codec.decode(Table, asked)
     try:
         _set_guard(table)
     except nfnetlink.RefusedError as error:
@@ -81,12 +119,12 @@ def _guard(table: Table) -> int:
         return _fail(
             "set the guard", f"{error.strerror or error}: does this kernel have nf_tables?"
         )
-    sys.stdout.write(json.dumps({"links": [one.link for one in table.filters]}) + "\n")
+    _say(codec.encode(Guarded(tuple(one.link for one in table.filters))), _changes())
     return 0
 
 
 def _set_guard(table: Table) -> None:
-    """Set it with ears where the kernel can have them: it may lack nf_tables' fwd and dup."""
+    """Set it with listening bridges where the kernel can feed them: it may lack fwd and dup."""
     from binding.packet import links  # noqa: PLC0415  # not needed for a snapshot
     from binding.plumb import guard_table, listening_bridge, nfnetlink  # noqa: PLC0415  # not needed for a snapshot
 
@@ -102,8 +140,23 @@ def _set_guard(table: Table) -> None:
         listening_bridge.remove(made)
         guard_table.replace(table)
     else:
-        with suppress(OSError):  # then our sockets listen at the links themselves
+        with suppress(OSError):  # then our packet sockets listen at the links themselves
             listening_bridge.bring_up(heard)
+
+
+def _changes() -> socket.socket | None:
+    """Return a socket that hears of changes to nf_tables, where stdout can carry it."""
+    if not stat.S_ISSOCK(os.fstat(_STDOUT).st_mode):
+        return None
+    netfilter, nft_group = 12, 7  # NETLINK_NETFILTER, NFNLGRP_NFTABLES
+    try:
+        listener = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, netfilter
+        )
+        listener.bind((0, 1 << (nft_group - 1)))
+    except OSError:
+        return None
+    return listener
 
 
 class _Stop:
@@ -122,8 +175,19 @@ class _Stop:
             raise InterruptedError(f"stopped by {signal.Signals(self._signal).name}")
 
 
+def _say(answer: str, beside: socket.socket | None = None) -> None:
+    """Print one answer, with a descriptor beside its first byte."""
+    data = f"{answer}\n".encode()
+    if beside is not None:
+        with socket.socket(fileno=os.dup(_STDOUT)) as stdout:
+            sent = socket.send_fds(stdout, [data], [beside.fileno()])
+        data = data[sent:]
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
 def _fail(step: str, error: str, privilege: str = "") -> int:
-    sys.stdout.write(json.dumps({"step": step, "error": error, "privilege": privilege}) + "\n")
+    _say(codec.encode(Undone(step, error, privilege)))
     return 1
 
 
@@ -140,6 +204,8 @@ def _privilege(error: Exception) -> str:
     code = getattr(error, "code", None) or getattr(error, "errno", None)
     return "NET_ADMIN" if code == EPERM else ""
 
+
+_DO = {"wire": _wire, "guard": _guard, "mend": _mend}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -64,14 +64,16 @@ def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
         yield Step(f"restore {names.pod}", partial(pod_link.restore, ipr, before))
     else:
         before = pod_link.capture(ipr, links[names.pod])
-    yield from _bridge(ipr, wiring)
+    for part in bridge_steps(ipr, wiring):
+        yield from part
     yield from _nic(ipr, wiring, before)
-    yield from _placeholder(ipr, wiring)
+    yield from placeholder_steps(ipr, wiring)
     for name in (names.bridge, names.nic, names.tap):
-        yield Step(f"bring up {name}", partial(_set, ipr, name, state="up"))
+        yield Step(f"bring up {name}", partial(set_link, ipr, name, state="up"))
 
 
-def _bridge(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
+def bridge_steps(ipr: IPRoute, wiring: Wiring) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Return what makes the bridge, and what makes the tap a port of it."""
     names = wiring.names
     bridge = partial(
         ipr.link,
@@ -85,12 +87,15 @@ def _bridge(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
         br_mcast_snooping=0,
     )
     device = partial(tap.create, names.tap, multi_queue=wiring.queues > 1, owner=wiring.owner)
-    yield Step(f"create bridge {names.bridge}", bridge, partial(_delete, ipr, names.bridge))
-    yield Step(f"silence {names.bridge}", partial(_silence, ipr, names.bridge))
-    yield Step(f"create tap {names.tap}", device, partial(_delete, ipr, names.tap))
-    yield Step(f"silence {names.tap}", partial(_silence, ipr, names.tap))
-    yield Step(f"set the MTU of {names.tap}", partial(_set, ipr, names.tap, mtu=wiring.mtu))
-    yield _attach(ipr, names.tap, names.bridge)
+    return (
+        Step(f"create bridge {names.bridge}", bridge, partial(_delete, ipr, names.bridge)),
+        Step(f"silence {names.bridge}", partial(_silence, ipr, names.bridge)),
+    ), (
+        Step(f"create tap {names.tap}", device, partial(_delete, ipr, names.tap)),
+        Step(f"silence {names.tap}", partial(_silence, ipr, names.tap)),
+        Step(f"set the MTU of {names.tap}", partial(set_link, ipr, names.tap, mtu=wiring.mtu)),
+        attach_step(ipr, names.tap, names.bridge),
+    )
 
 
 def _nic(ipr: IPRoute, wiring: Wiring, before: pod_link.PodLink) -> Iterator[Step]:
@@ -103,13 +108,13 @@ def _nic(ipr: IPRoute, wiring: Wiring, before: pod_link.PodLink) -> Iterator[Ste
     yield Step(f"flush the addresses of {nic}", partial(pod_link.flush, ipr, index))
     yield Step(f"set the MAC of {nic}", partial(change, address=_random_mac()))
     yield Step(f"silence {nic}", partial(_silence, ipr, nic))
-    yield _attach(ipr, nic, wiring.names.bridge)
+    yield attach_step(ipr, nic, wiring.names.bridge)
     # The guest's MAC is on the tap, whatever is heard from outside.
     no_learning = partial(ipr.brport, "set", index=index, learning=0)
     yield Step(f"turn off learning on {nic}", no_learning)
 
 
-def _placeholder(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
+def placeholder_steps(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
     """Keep the pod's name, MAC and addresses on a link that stays down."""
     name = wiring.names.pod
     create = partial(_create_placeholder, ipr, wiring)
@@ -127,7 +132,7 @@ def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
         if error.code != EOPNOTSUPP:
             raise
         ipr.link("add", kind="bridge", **what)
-    _set(ipr, wiring.names.pod, arp=False)
+    set_link(ipr, wiring.names.pod, arp=False)
 
 
 def _keep(ipr: IPRoute, name: str, address: IPv4Interface | IPv6Interface) -> None:
@@ -135,9 +140,11 @@ def _keep(ipr: IPRoute, name: str, address: IPv4Interface | IPv6Interface) -> No
     request(ipr, message, pod_link.NEWADDR, pod_link.CREATE)
 
 
-def _attach(ipr: IPRoute, port: str, bridge: str) -> Step:
+def attach_step(ipr: IPRoute, port: str, bridge: str) -> Step:
+    """Return what makes a link a port of the bridge."""
+
     def attach() -> None:
-        _set(ipr, port, master=_index(ipr, bridge))
+        set_link(ipr, port, master=_index(ipr, bridge))
 
     return Step(f"attach {port} to {bridge}", attach)
 
@@ -152,7 +159,8 @@ def _index(ipr: IPRoute, name: str) -> int:
     return int(ipr.link("get", ifname=name)[0]["index"])
 
 
-def _set(ipr: IPRoute, name: str, **what: object) -> None:
+def set_link(ipr: IPRoute, name: str, **what: object) -> None:
+    """Change a link, by its name."""
     ipr.link("set", index=_index(ipr, name), **what)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from datetime import UTC, datetime
+import time
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
 
@@ -17,9 +18,7 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
             "msg": record.getMessage(),
             "pos": f"{record.filename}:{record.lineno}",
-            "timestamp": datetime.fromtimestamp(record.created, UTC).strftime(
-                "%Y-%m-%dT%H:%M:%S.%fZ"
-            ),
+            "timestamp": timestamp(record.created),
         }
         line |= {key: value for key, value in vars(record).items() if key not in _OWN}
         if record.exc_info:
@@ -27,8 +26,22 @@ class _Line(logging.Formatter):
         return json.dumps(line, sort_keys=True, separators=(",", ":"), default=str)
 
 
-def to_stderr(level: str) -> None:
-    """Send every logger's records to stderr in KubeVirt's form, from `level` up."""
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def timestamp(seconds: float) -> str:
+    """Return seconds since the epoch in UTC, as KubeVirt writes them. datetime costs 0.2 MiB."""
+    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{micros:06}Z"
+
+
+def to_stderr(level: str = "") -> None:
+    """Send every logger's records to stderr in KubeVirt's form, from `level` up.
+
+    Without a level, from the one that DSBRIDGE_LOG names; `info` if it names none.
+    """
+    level = level or os.environ.get("DSBRIDGE_LOG", "").lower()
+    level = level if level in LEVELS else "info"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

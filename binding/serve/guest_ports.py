@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import time
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
 
 from binding.ipc.codec import encode
+from binding.ipc.messages import Event, GuestReport, Router
 from binding.packet import bpf
 from binding.packet.port import Port, Received
 from binding.serve.responder import Output, Responder
@@ -24,7 +25,7 @@ _MOST_EVENTS = 20
 
 
 @dataclass(slots=True)
-class Served:
+class GuestPorts:
     """Frames of the two ports to the responder, and its frames to the ports."""
 
     responder: Responder
@@ -32,7 +33,8 @@ class Served:
     nic: Port | None
     quiet: bool
     """Arriving by migration: the filter still passes everything, to see the first frame."""
-    events: list[Exchange] = field(default_factory=list)
+    events: list[tuple[Exchange, float]] = field(default_factory=list)
+    """What came of each frame, and when (monotonic seconds)."""
 
     def receive(
         self, port: Port, received: Received, now: float, *, answered: bool = False
@@ -90,27 +92,28 @@ class Served:
         for received in self.nic.receive():  # under the former filter
             self.receive(self.nic, received, now)
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> GuestReport:
         """Return what is new since `reported`: counters as increments, so that restarts add up."""
-        router, serves = self.responder.router, self.responder.serves
-        state = self.responder.state
-        return {
-            "network": self.responder.guest.network,
-            "counters": dict(self.responder.counters),
-            "serves": None if serves is None else sorted(serves),
-            "findings": dict(self.responder.findings),
-            "session": None if state is None else encode(state),
-            "router": router and {k: v and str(v) for k, v in asdict(router).items()},
-            "events": [
-                {
-                    "request": event.request,
-                    "reply": event.reply,
-                    "note": event.note,
-                    "warning": event.warning,
-                }
-                for event in self.events
-            ],
-        }
+        responder = self.responder
+        router, serves, state = responder.router, responder.serves, responder.state
+        now, clock = time.monotonic(), time.time()
+        return GuestReport(
+            network=responder.guest.network,
+            counters=dict(responder.counters),
+            serves=None if serves is None else tuple(sorted(serves)),
+            findings=dict(responder.findings),
+            session=None if state is None else encode(state),
+            router=(
+                None
+                if router is None
+                else Router(str(router.address), router.lladdr, router.source)
+            ),
+            events=tuple(
+                Event(one.request, one.reply, one.note, one.warning, clock - (now - at))
+                for one, at in self.events
+            ),
+            repeats=responder.repeats,
+        )
 
     def reported(self) -> None:
         """Forget what the parent knows by now."""
@@ -125,4 +128,5 @@ class Served:
         for frame in output.nic:
             if self.nic is not None:
                 self.nic.send(frame)
-        self.events += output.exchanges[: max(_MOST_EVENTS - len(self.events), 0)]
+        room = max(_MOST_EVENTS - len(self.events), 0)
+        self.events += [(one, time.monotonic()) for one in output.exchanges[:room]]

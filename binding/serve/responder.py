@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from binding.ipc import repeats
 from binding.ipc.codec import encode
-from binding.ipc.handover import Notes, Step
+from binding.ipc.handover import Handover, Planned, Repeat
+from binding.ipc.repeats import Repeat as KnownRequest
 from binding.serve import other_servers
 from binding.serve.answers import Memo
 from binding.serve.output import Output, output_of
@@ -58,7 +59,7 @@ class Responder:
         now: float,
         decided: frozenset[Family] | None = None,
         resumed: guest_input.State | None = None,
-        known: tuple[repeats.Repeat, ...] = (),
+        known: tuple[Repeat, ...] = (),  # noqa: ARG002  # comes with the one cache of answers
     ) -> None:
         self.guest = guest
         self.counters: Counter[str] = Counter()
@@ -73,8 +74,6 @@ class Responder:
         if resumed is not None and self._part is not None:
             self._part.session = resumed
             self._here = resumed.active
-            for repeat in known:
-                self._repeats.keep(repeat)
 
     @property
     def router(self) -> guest_input.Router | None:
@@ -141,7 +140,15 @@ class Responder:
             self._repeats.keep(learned)
         return settled + answer
 
-    def notes(self, now: float) -> Notes | None:
+    @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """The latest requests, and what would be answered to the same again."""
+        return tuple(
+            Repeat(one.request, one.partial_checksum, (one.answer.frame,), one.nic, one.tells)
+            for one in self._repeats.all
+        )
+
+    def handover(self, now: float) -> Handover | None:
         """Return what a stand-in needs while all is quiet; None as long as it is not."""
         part = self._part
         if part is None or part.witness.wake_at or self.findings:
@@ -150,16 +157,16 @@ class Responder:
             self.guest.migration_target or guest_input.wake_at(part.session) is not None
         ):
             return None  # a plan for it would have to know what its gateways answer
-        steps: list[Step] = []
+        steps: list[Planned] = []
         state = part.session
         while len(steps) < _MOST_STEPS and (at := guest_input.wake_at(state)) is not None:
             if at < now + _QUIET:
                 return None
             state, actions = guest_input.due(state, part.guest, at)
             output = output_of(actions)
-            steps.append(Step(at, output.tap, output.nic, encode(state)))
-        known = encode(part.session), tuple(steps), self._repeats.all
-        return Notes(self.guest.network, self.guest.tap, self.guest.nic, *known)
+            steps.append(Planned(at, output.tap, output.nic, encode(state)))
+        known = encode(part.session), tuple(steps), self.repeats
+        return Handover(self.guest.network, self.guest.tap, self.guest.nic, *known)
 
     @property
     def gateways(self) -> tuple[tuple[Address, str], ...]:
@@ -259,7 +266,7 @@ class Responder:
             part.memo.keep(packet, answer)
         return answer
 
-    def _again(self, known: repeats.Repeat, now: float) -> Output | None:
+    def _again(self, known: KnownRequest, now: float) -> Output | None:
         """Answer an RS as before, once a second; the session judges what comes besides."""
         if self._part is None or known.answer.reply != "RA" or now < self._again_at:
             return None

@@ -25,7 +25,7 @@ _SOLICIT = 1
 _SERVERS, _ROUTERS = ("33:33:00:01:00:02", "ff02::1:2"), ("33:33:00:00:00:02", "ff02::2")
 
 
-def rehearse(guest: GuestNetwork) -> None:
+def warm_up(guest: GuestNetwork) -> None:
     """Answer a guest that boots, for nobody."""
     stand_in = Responder(guest, 0.0)
     for now, frame in enumerate(_boot(guest)):

@@ -1,21 +1,28 @@
-"""Runs binding.plumb, the short-lived child that alone knows netlink."""
+"""Runs `plumb`, which does one thing to the pod's network namespace, answers and exits."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
+import os
+import signal
+import socket
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO
 
-APPLICATION = Path(__file__).parents[1]
-"""Where `python -m binding…` finds our packages."""
+from binding.ipc.codec import decode
+from binding.ipc.messages import Undone
+from binding.process.spawn import Process
+from binding.sidecar.loop import Future, Loop, within
+
 _WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20."""
+_ROLLS_BACK_WITHIN = 5.0
+_CHUNK = 65_536
 
 
 class PlumbError(Exception):
-    """A step in the pod's network namespace that failed, and was undone."""
+    """An action that failed, and was undone."""
 
     def __init__(self, action: str, step: str, reason: str, privilege: str = "") -> None:
         super().__init__(f"{step}: {reason}")
@@ -25,36 +32,93 @@ class PlumbError(Exception):
         """The capability or device that is missing, if that is the reason."""
 
 
-async def plumb(actions: Mapping[str, str]) -> bytes:
-    """Run actions, each with its line of input, and return what they printed.
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What `plumb` answered."""
 
-    Raises PlumbError at the first that fails.
+    lines: tuple[bytes, ...]
+    """JSON, one line for each action."""
+    descriptors: tuple[int, ...]
+    """The receiver closes them."""
+
+
+async def plumb(
+    loop: Loop, actions: Mapping[str, str], *words: str, within_seconds: float = _WITHIN
+) -> Done:
+    """Run actions, each with its line of input. `words` are arguments behind the actions.
+
+    Raises PlumbError at the first action that fails, OSError where the node is short of a process.
     """
-    names = list(actions)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "binding.plumb",
-        *names,
-        cwd=APPLICATION,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+    with theirs, _file("".join(f"{line}\n" for line in actions.values())) as asked:
+        try:
+            process = Process(
+                "binding.plumb", (*actions, *words), stdin=asked.fileno(), stdout=theirs.fileno()
+            )
+        except OSError:
+            ours.close()
+            raise
     try:
-        async with asyncio.timeout(_WITHIN):
-            output, _ = await process.communicate("\n".join(actions.values()).encode())
+        return await _answer(loop, process, ours, list(actions), within_seconds)
+    finally:
+        loop.unwatch(ours)
+        ours.close()
+
+
+def _file(text: str) -> BinaryIO:
+    file = open(os.memfd_create("plumb"), "w+b")  # noqa: SIM115  # its user closes it
+    file.write(text.encode())
+    file.seek(0)
+    return file
+
+
+async def _answer(
+    loop: Loop,
+    process: Process,
+    answers: socket.socket,
+    names: list[str],
+    seconds: float,
+) -> Done:
+    output, descriptors, ended = bytearray(), list[int](), Future[None]()
+
+    def readable() -> None:
+        data, beside, _, _ = socket.recv_fds(answers, _CHUNK, 4)
+        descriptors.extend(beside)
+        output.extend(data)
+        if not data:
+            loop.unwatch(answers)
+            ended.set(None)
+
+    loop.watch(answers, readable)
+    is_late = False
+    try:
+        await within(loop, seconds, ended)
     except TimeoutError:
-        process.terminate()  # it rolls back on SIGTERM
-        await process.wait()
-        raise PlumbError(names[0], names[0], f"not done within {_WITHIN:.0f} s") from None
-    if process.returncode == 0:
-        return output
-    answers = output.splitlines()
+        is_late = True
+        process.kill(signal.SIGTERM)  # wiring is rolled back on SIGTERM
+        with suppress(TimeoutError):
+            await within(loop, _ROLLS_BACK_WITHIN, ended)
+        process.kill()
+    status = process.poll()
+    while status is None:
+        await loop.sleep(0.01)
+        status = process.poll()
+    if status == 0:
+        return Done(tuple(bytes(output).splitlines()), tuple(descriptors))
+    for descriptor in descriptors:
+        os.close(descriptor)
+    if is_late:
+        raise PlumbError(names[0], names[0], f"not done within {seconds:.0f} s")
+    raise _failure(names, bytes(output).splitlines(), status)
+
+
+def _failure(names: list[str], lines: list[bytes], status: int) -> PlumbError:
     try:
-        failure = json.loads(answers[-1])
-        step, reason, privilege = failure["step"], failure["error"], failure["privilege"]
-    except (ValueError, LookupError, TypeError):
-        action = names[min(len(answers), len(names) - 1)]
-        reason = f"binding.plumb ended with status {process.returncode}; its log is above"
-        raise PlumbError(action, action, reason) from None
-    raise PlumbError(names[len(answers) - 1], step, reason, privilege)
+        undone = decode(Undone, lines[-1])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        action = names[min(len(lines), len(names) - 1)]
+        reason = f"plumb ended with status {status}; its log is above"
+        return PlumbError(action, action, reason)
+    action = names[min(len(lines), len(names)) - 1]
+    return PlumbError(action, undone.step, undone.error, undone.privilege)

@@ -1,30 +1,35 @@
-"""Has the kernel wire and guard this pod, whenever what is asked of it has changed."""
+"""Has `plumb` wire and guard the pod, and notices when the guard is no longer what it should be."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import socket
 from collections.abc import Callable
-from typing import Literal
 
 from binding.ipc.codec import encode
-from binding.ipc.wiring import Wiring
+from binding.ipc.status import Guard
+from binding.ipc.wiring import Mend, Wiring
 from binding.packet import links
 from binding.packet.guard import Filter, Table
 from binding.process import capabilities
-from binding.sidecar.plumb_child import PlumbError, plumb
+from binding.sidecar.loop import Loop
+from binding.sidecar.plumb_child import Done, PlumbError, plumb
 
-Guard = Literal["on", "off", "not needed"]
+_log = logging.getLogger(__name__)
 
 
-class Enforcer:
-    """What the kernel has been told."""
+class PodGuard:
+    """What the kernel has been told, and whether it still stands."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, loop: Loop, table: str, on_change: Callable[[], object]) -> None:
+        self._loop = loop
         self._table = table
-        self._one_at_a_time = asyncio.Lock()
+        self._on_change = on_change
         self._set: _Set | None = None
-        self.wired: tuple[Wiring, ...] = ()
-        self.guard: Guard = "off"
+        self._listens_for_changes: socket.socket | None = None
+        self.state: Guard = "off"
+        self.is_for_good = False
+        """Whether the guard is off for a reason that time does not mend."""
 
     async def wire(self, wirings: tuple[Wiring, ...], filters: tuple[Filter, ...]) -> str:
         """Wire the NICs, then make the filters the whole guard.
@@ -32,63 +37,86 @@ class Enforcer:
         Returns why the guard cannot be, or an empty string. Raises PlumbError where a NIC
         cannot be wired, and all of it was undone.
         """
-        if not wirings or (wirings == self.wired and all(map(_stands, wirings))):
-            self.wired = wirings
-            return await self.enforce(lambda: filters)
-        async with self._one_at_a_time:
-            self._set, self.guard = None, "off"  # filters go with their links
-            actions = {"wire": encode(wirings)}
-            if filters:
-                actions["guard"] = encode(Table(self._table, filters))
-            try:
-                await plumb(actions)
-            except PlumbError as error:
-                if error.action == "wire":
-                    raise
-                self.wired = wirings
-                return str(error)
-            self.wired = wirings
-            self._note(filters)
+        self._forget()  # filters go with their links
+        actions = {"wire": encode(wirings)}
+        if filters:
+            actions["guard"] = encode(Table(self._table, filters))
+        try:
+            self._take(await plumb(self._loop, actions), filters)
+        except PlumbError as error:
+            if error.action == "wire":
+                raise
+            return self._off(error)
+        return ""
+
+    async def mend(self, wirings: tuple[Wiring, ...], nics: dict[str, int]) -> None:
+        """Make again what is missing of these wirings. Raises PlumbError and OSError."""
+        self._forget()
+        await plumb(self._loop, {"mend": encode(Mend(wirings, nics))})
+
+    async def enforce(self, filters: tuple[Filter, ...]) -> str:
+        """Make these the whole guard, unless they are; return why that cannot be, or nothing."""
+        if _as_set(filters) == (self._set or ()):
+            self.state = "on" if _is_needed(filters) else "not needed"
             return ""
+        if "NET_ADMIN" not in capabilities.permitted():
+            self.state = "off" if _is_needed(filters) else "not needed"
+            self.is_for_good = True
+            return "the sidecar lacks NET_ADMIN" if _is_needed(filters) else ""
+        self._forget()
+        try:
+            self._take(
+                await plumb(self._loop, {"guard": encode(Table(self._table, filters))}), filters
+            )
+        except (PlumbError, OSError) as error:
+            return self._off(error)
+        return ""
 
-    async def enforce(self, wanted: Callable[[], tuple[Filter, ...]]) -> str:
-        """Make what is wanted when its turn has come the whole guard.
-
-        Returns why that cannot be, or an empty string.
-        """
-        async with self._one_at_a_time:
-            filters = wanted()
-            if _as_set(filters) == (self._set or ()):
-                self._note(filters)
-                return ""
-            if "NET_ADMIN" not in capabilities.permitted():
-                self.guard = "off" if _is_needed(filters) else "not needed"
-                return "the sidecar lacks NET_ADMIN" if _is_needed(filters) else ""
-            try:
-                await plumb({"guard": encode(Table(self._table, filters))})
-            except PlumbError as error:
-                self._set, self.guard = None, "off"
-                return str(error)
-            self._note(filters)
-            return ""
-
-    def _note(self, filters: tuple[Filter, ...]) -> None:
+    def _take(self, done: Done, filters: tuple[Filter, ...]) -> None:
         self._set = _as_set(filters)
-        self.guard = "on" if _is_needed(filters) else "not needed"
+        self.state = "on" if _is_needed(filters) else "not needed"
+        for descriptor in done.descriptors:
+            self._listens_for_changes = listener = socket.socket(fileno=descriptor)
+            self._loop.watch(listener, self._heard)
+
+    def _off(self, error: PlumbError | OSError) -> str:
+        self._set, self.state = None, "off"
+        self.is_for_good = isinstance(error, PlumbError) and bool(error.privilege)
+        return str(error)
+
+    def _heard(self) -> None:
+        """Read what the kernel says of changes to its nf_tables, and heed those to our table."""
+        assert self._listens_for_changes is not None
+        try:
+            is_ours = self._table.encode() in self._listens_for_changes.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:  # ENOBUFS: more has changed than the socket holds
+            is_ours = True
+        if is_ours:
+            _log.warning("the guard's table %s was changed by somebody else", self._table)
+            self._set = None
+            self._forget()
+            self._on_change()
+
+    def _forget(self) -> None:
+        self._set = None
+        if self._listens_for_changes is not None:
+            self._loop.unwatch(self._listens_for_changes)
+            self._listens_for_changes.close()
+            self._listens_for_changes = None
 
 
-_Set = tuple[tuple[Filter, int | None], ...]
-"""Filters, and the number of the link that each is at: they go with it."""
+_Set = tuple[tuple[Filter, int | None, int | None], ...]
+"""Filters, the number of the link that each is at, and of the link that it hands frames to."""
 
 
 def _as_set(filters: tuple[Filter, ...]) -> _Set:
-    return tuple((one, links.index(one.link)) for one in filters)
+    return tuple(
+        (one, links.index(one.link), links.index(links.place(one.link))) for one in filters
+    )
 
 
 def _is_needed(filters: tuple[Filter, ...]) -> bool:
     """Whether anything is to be kept out; hearing does without a guard."""
     return any(one.drop for one in filters)
-
-
-def _stands(wiring: Wiring) -> bool:
-    return links.index(wiring.names.tap) is not None

@@ -1,103 +1,111 @@
-"""While nobody serves: the sockets, what can be said without thinking, and when to wake.
+"""Stands in for `serve`: sends what was planned, and repeats known answers byte for byte.
 
-A guest that has its leases asks for nothing for hours, and `serve` costs more memory
-than all the rest. So it leaves when all is quiet, with notes: its state, the frames
-that it would send and when (a session is pure, so its future can be computed), and its
-answers to what this guest has asked. Who asks that again is answered at once; whoever
-asks for more than its router's MAC, or for anything else, also wakes a successor.
+A guest that has its leases asks for nothing for hours, and `serve` costs more memory than
+everything else. So `serve` leaves when all is quiet, and hands over its packet sockets, the frames
+that it would send and when, and its answers to the latest requests. The same request again is
+answered with the same frames; nothing of a frame is parsed here. Any other frame is kept for the
+next `serve` and starts it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from binding.ipc.handover import Notes
-from binding.ipc.repeats import Repeat
-from binding.packet.port import Heard, Port, Received
+from binding.ipc.handover import Handover, Repeat
+from binding.ipc.messages import Heard
+from binding.packet.port import Port, Received
+from binding.sidecar.loop import Loop, Timer
 
 _MOST_REPEATS = 5
-"""Repeated requests answered within a second; more than that is for `serve` to judge."""
+"""Repeated requests answered within a second; more than that are for `serve` to judge."""
 _MOST_HEARD = 64
-"""Frames that wait for the successor; the next ones wait in their socket."""
+"""Frames kept for the next `serve`; further ones wait in their packet socket."""
 
 
-class Rest:
-    """Stands in for `serve`, until `end`. Calls `wake` once when somebody is needed."""
+class Standby:
+    """In place between two `serve`. Calls `wake` once, for a frame or at the end of a plan."""
 
     def __init__(
-        self, notes: tuple[Notes, ...], ports: dict[str, Port], wake: Callable[[], None]
+        self,
+        loop: Loop,
+        handovers: tuple[Handover, ...],
+        ports: Mapping[str, Port],
+        wake: Callable[[], None],
+        heard: tuple[Heard, ...] = (),
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._notes = notes
-        self._ports = ports
+        self._loop = loop
+        self._handovers = handovers
+        self._ports = dict(ports)
         self._wake: Callable[[], None] | None = wake
-        self._timer: asyncio.TimerHandle | None = None
-        self._second, self._repeats = 0.0, 0
-        self._heard: list[Heard] = []
-        for port in ports.values():
-            self._loop.add_reader(port.socket, self._readable, port)
-        self._sleep()
+        self._timer: Timer | None = None
+        self._second, self._answered = 0.0, 0
+        self._heard = list(heard)
+        self._known: dict[tuple[str, bytes, bool], tuple[Handover, Repeat]] = {
+            (one.tap, repeat.request, repeat.partial_checksum): (one, repeat)
+            for one in handovers
+            for repeat in one.repeats
+        }
+        for port in self._ports.values():
+            loop.watch(port.socket, lambda port=port: self._readable(port))  # type: ignore[misc]  # bound now
+        self._plan()
 
-    def end(self) -> tuple[tuple[Notes, ...], tuple[Heard, ...]]:
-        """Leave the sockets to somebody else; return the notes as they stand, and what came."""
+    def end(self) -> tuple[tuple[Handover, ...], tuple[Heard, ...]]:
+        """Leave the packet sockets; return the handovers as they stand, and what came in."""
         self._wake = None
         if self._timer is not None:
             self._timer.cancel()
         for port in self._ports.values():
-            self._loop.remove_reader(port.socket)
-        now = self._loop.time()
-        return tuple(note.after(now) for note in self._notes), tuple(self._heard)
+            self._loop.unwatch(port.socket)
+        now = self._loop.now()
+        return tuple(one.after(now) for one in self._handovers), tuple(self._heard)
 
-    def _sleep(self) -> None:
-        times = [note.steps[0].at for note in self._notes if note.steps]
-        # A plan that runs out needs somebody to make the next one.
+    def _plan(self) -> None:
+        times = [one.planned[0].at for one in self._handovers if one.planned]
         if times:
-            self._timer = self._loop.call_at(min(times), self._due)
+            self._timer = self._loop.at(min(times), self._due)
 
     def _due(self) -> None:
-        now = self._loop.time()
-        for note in self._notes:
-            for step in note.steps:
-                if step.at <= now:
-                    self._send(note.tap, step.tap)
-                    self._send(note.nic, step.nic)
-        had_plan = [note.network for note in self._notes if note.steps]
-        self._notes = tuple(note.after(now) for note in self._notes)
-        if any(not note.steps for note in self._notes if note.network in had_plan):
-            self._call()
-        self._sleep()
+        now = self._loop.now()
+        for one in self._handovers:
+            for planned in one.planned:
+                if planned.at <= now:
+                    self._send(one.tap, planned.tap)
+                    self._send(one.nic, planned.nic)
+        had_plan = {one.network for one in self._handovers if one.planned}
+        self._handovers = tuple(one.after(now) for one in self._handovers)
+        if any(not one.planned for one in self._handovers if one.network in had_plan):
+            self._call()  # only `serve` can make the next plan
+        self._plan()
 
     def _readable(self, port: Port) -> None:
         for received in port.receive():
-            known = self._known(port.link, received)
-            if known is not None:
-                note, repeat, reply = known
-                self._send(note.tap, (reply,))
-                self._send(note.nic, repeat.nic)
-            # Room is left for what is not answered, however long a successor may take.
-            if known is None or (repeat.tells and len(self._heard) < _MOST_HEARD // 2):
-                self._heard.append(Heard(port.link, received, answered=known is not None))
+            answered = self._answer(port.link, received)
+            # Half of the room is left for requests without an answer, however long `serve` may
+            # take.
+            if answered is None or (answered.wakes and len(self._heard) < _MOST_HEARD // 2):
+                frame, partial = received.frame, received.partial_checksum
+                self._heard.append(Heard(port.link, frame, partial, answered=answered is not None))
                 self._call()
             if len(self._heard) >= _MOST_HEARD:
-                self._loop.remove_reader(port.socket)
+                self._loop.unwatch(port.socket)
                 return
 
-    def _known(self, link: str, received: Received) -> tuple[Notes, Repeat, bytes] | None:
-        frame, partial = received.frame, received.partial_checksum
-        for note in self._notes:
-            for repeat in note.repeats if note.tap == link else ():
-                reply = repeat.reply(frame, partial_checksum=partial)
-                if reply is not None:
-                    return (note, repeat, reply) if self._has_time() else None
-        return None
+    def _answer(self, link: str, received: Received) -> Repeat | None:
+        """Answer a frame that is equal to a known request; return what it was answered by."""
+        known = self._known.get((link, received.frame, received.partial_checksum))
+        if known is None or not self._has_time():
+            return None
+        handover, repeat = known
+        self._send(handover.tap, repeat.tap)
+        self._send(handover.nic, repeat.nic)
+        return repeat
 
     def _has_time(self) -> bool:
-        now = self._loop.time()
+        now = self._loop.now()
         if now >= self._second + 1:
-            self._second, self._repeats = now, 0
-        self._repeats += 1
-        return self._repeats <= _MOST_REPEATS
+            self._second, self._answered = now, 0
+        self._answered += 1
+        return self._answered <= _MOST_REPEATS
 
     def _call(self) -> None:
         if self._wake is not None:

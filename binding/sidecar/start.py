@@ -1,143 +1,206 @@
-"""Start-up order and end of the sidecar: snapshot, then socket, then service.
+"""Start-up order and end of the sidecar: pod read, then socket, then service.
 
-virt-launcher waits for the socket before KubeVirt's phase 1 takes the routes away, so
-what is read before the socket exists is what the CNI made.
+virt-launcher waits for the hook socket before KubeVirt's phase 1 takes the routes away, so what is
+read before the socket exists is what the CNI made.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import os
 import signal
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import socket
+from contextlib import suppress
 
-import grpc
-
-from binding.hooks import grpc_services
-from binding.hooks import structured_plugin as plugin_hooks
-from binding.hooks.grpc_on_demand import Listener
-from binding.ipc.codec import decode
-from binding.ipc.snapshot import Snapshot, merged
+from binding.ipc.codec import encode
+from binding.ipc.status import ProcessStatus, Status
+from binding.packet import guard, link_table
 from binding.process import capabilities
-from binding.sidecar import saved_state
+from binding.sidecar import state_file
+from binding.sidecar.ending import Ending
+from binding.sidecar.hooks_child import HooksChild
+from binding.sidecar.loop import Loop
 from binding.sidecar.plumb_child import PlumbError, plumb
+from binding.sidecar.reconciler import Reconciler
+from binding.sidecar.status_socket import StatusSocket
 from binding.version import VERSION
-
-if TYPE_CHECKING:
-    from binding.hooks.define_domain import Binder
 
 _log = logging.getLogger(__name__)
 
+_BACKLOG = 64
+_FIRST_TRY = 15.0
+"""Seconds for the first reading of the pod; each further try has twice as many."""
+_LONGEST_TRY = 120.0
+_LONGEST_PAUSE = 5.0
+_REFRESH_WITHIN = 1.0
 _GRACE = 2.0
 """Seconds for hook calls under way when the VM has ended."""
 
 
-def run(directory: Path, *, structured: bool) -> int:
-    """Serve until Shutdown, SIGTERM or SIGINT; return the exit status.
+def run(directory: str, *, structured: bool) -> int:
+    """Serve until the VM has ended; return the exit status.
 
     KubeVirt looks for our socket in the directory, as for that of a hook sidecar or of a
     structured plugin.
     """
-    # Our children are exec'ed, never forked: gRPC need not prepare for it.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    state = os.path.join(os.path.abspath(directory), "state")
     try:
-        asyncio.run(_run(directory, structured=structured))
-    except (OSError, PlumbError) as error:
-        _log.critical("cannot start: %s", error)
+        os.makedirs(state, exist_ok=True)
+        sidecar = _Sidecar(directory, state, structured=structured)
+    except OSError as error:
+        _log.critical("cannot start: %s; --hooks-dir must be a directory that we can write", error)
         return 1
+    sidecar.run()
     return 0
 
 
-async def _run(directory: Path, *, structured: bool) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    state = directory / "state"
-    state.mkdir(parents=True, exist_ok=True)
-    plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
-    snapshot = await _snapshot(state / "snapshot.json")
+class _Sidecar:
+    """The parts, and who tells whom."""
 
-    @cache
-    def binder() -> Binder:
-        # Info has a second, all that this imports is for later.
-        from binding.hooks.define_domain import Binder, Settings  # noqa: PLC0415  # see above
+    def __init__(self, directory: str, state: str, *, structured: bool) -> None:
+        self._plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
+        self._state = state
+        # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
+        short = f"/proc/self/fd/{os.open(state, os.O_PATH | os.O_DIRECTORY)}"
+        # virt-launcher keys hook sockets by bare file name: two equal ones in a pod hang it.
+        container = "" if structured else os.environ.get("CONTAINER_NAME", "")
+        name = _file_name(container, self._plugin or "dsbridge")
+        self._socket = os.path.join(directory, f"{name}.sock")
+        self._loop = Loop()
+        self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
+        self._ending = Ending(self._loop, self._taps)
+        self._hooks = HooksChild(
+            self._loop,
+            _listen(f"{short}/hook.sock"),
+            self._reconciler,
+            state,
+            *(["structured"] if structured else []),
+            on_ended=self._ended,
+            on_lost=self._ending.lost,
+        )
+        self._status = StatusSocket(
+            self._loop,
+            _listen(f"{short}/status.sock"),
+            lambda: self._reconciler.serve.refresh(_REFRESH_WITHIN),
+            lambda: encode(self._status_object()),
+        )
 
-        settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
-        return Binder(snapshot, settings)
+    def run(self) -> None:
+        """Run until the VM has ended."""
+        self._loop.on_signals((signal.SIGTERM, signal.SIGINT), self._signalled)
+        capabilities.drop_effective()
+        self._hooks.start()
+        self._loop.spawn(self._start())
+        self._watch_links()
+        try:
+            self._loop.run()
+        finally:
+            self._reconciler.serve.close()
+            self._status.close()
+            self._hooks.child.end()
+            _remove(self._socket)
+            children = self._reconciler.serve.child, self._hooks.child
+            self._loop.run_while(lambda: any(one.is_there for one in children), _GRACE)
+            _log.info("stopped answering")
 
-    def status() -> dict[str, Any]:
-        return _status(binder(), plugin or "dsbridge")
+    async def _start(self) -> None:
+        self._reconciler.restore()
+        snapshot = await self._read_pod()
+        self._hooks.tell_pod(snapshot)
+        os.rename(f"{self._state}/hook.sock", self._socket)
+        _log.info("dsbridge %s listens on %s", VERSION, self._socket)
 
-    # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
-    short = Path(f"/proc/self/fd/{os.open(state, os.O_PATH | os.O_DIRECTORY)}")
-    status_server = await asyncio.start_unix_server(
-        lambda reader, writer: _tell(status(), reader, writer), str(short / "status.sock")
-    )
-    cloud_init = os.environ.get("DSBRIDGE_CLOUD_INIT") == "1"
+    async def _read_pod(self) -> str:
+        """Read the pod, as often as it takes: KubeVirt waits for minutes.
 
-    def grpc_server() -> grpc.aio.Server:
-        server = grpc_services.server(binder, plugin or "dsbridge", stop, cloud_init=cloud_init)
-        plugin_hooks.add(binder, server)
-        return server
+        What a former process of this pod saved fills in what is gone by now.
+        """
+        path, seconds, pause = f"{self._state}/snapshot.json", _FIRST_TRY, 0.2
+        while True:
+            saved = (state_file.load(path) or b"").decode(errors="replace").replace("\n", " ")
+            words = "/etc/resolv.conf", "-"
+            try:
+                done = await plumb(self._loop, {"snapshot": saved}, *words, within_seconds=seconds)
+            except (PlumbError, OSError) as error:
+                _log.warning("cannot read the pod's links, retrying in %.1f s: %s", pause, error)
+                await self._loop.sleep(pause)
+                seconds, pause = min(2 * seconds, _LONGEST_TRY), min(2 * pause, _LONGEST_PAUSE)
+                continue
+            state_file.save(path, done.lines[-1])
+            return done.lines[-1].decode()
 
-    listener = Listener(grpc_server, str(short / "grpc.sock"))
-    await listener.open(str(short / "hook.sock"))
-    # virt-launcher keys hook sockets by bare file name: two equal ones in a pod hang it.
-    container = "" if structured else os.environ.get("CONTAINER_NAME", "")
-    socket = directory / f"{_file_name(container, plugin or 'dsbridge')}.sock"
-    (state / "hook.sock").rename(socket)
-    capabilities.drop_effective()
-    _log.info("dsbridge %s listens on %s", VERSION, socket)
+    def _watch_links(self) -> None:
+        """Look at the pod whenever one of its links changes."""
+        try:
+            netlink = link_table.watch()
+        except OSError as error:
+            _log.warning("cannot watch the pod's links, retrying in 5 s: %s", error)
+            self._loop.after(_LONGEST_PAUSE, self._watch_links)
+            return
+
+        def changed() -> None:
+            if link_table.news(netlink).links:
+                self._ending.look()
+                self._reconciler.look_soon()
+
+        self._loop.watch(netlink, changed)
+
+    def _taps(self) -> tuple[str, ...]:
+        return tuple(guest.tap for guest in self._reconciler.served)
+
+    def _signalled(self, number: int) -> None:
+        if number == signal.SIGINT:
+            self._loop.stop()
+        else:
+            self._ending.terminated()
+
+    def _ended(self) -> None:
+        _log.info("virt-launcher says that the VM has ended")
+        # The answer to Shutdown is on its way.
+        self._loop.after(0.1, self._loop.stop)
+
+    def _status_object(self) -> Status:
+        serve, hooks = self._reconciler.serve, self._hooks.child
+        return Status(
+            version=VERSION,
+            plugin=self._plugin or "dsbridge",
+            guard=self._reconciler.guard.state,
+            warnings=self._reconciler.pages.warnings,
+            guests=tuple(self._reconciler.pages.guests()),
+            processes=(
+                ProcessStatus("sidecar", os.getpid()),
+                ProcessStatus(
+                    "hooks", hooks.pid, hooks.phase.value, hooks.restarts, last_end=hooks.last_end
+                ),
+                ProcessStatus(
+                    "serve",
+                    serve.child.pid,
+                    serve.child.phase.value,
+                    serve.child.restarts,
+                    serve.is_resting,
+                    serve.child.last_end,
+                ),
+            ),
+        )
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def _listen(path: str) -> socket.socket:
+    _remove(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        await stop.wait()
-    finally:
-        binder().supervisor.close()
-        status_server.close()
-        await listener.close(_GRACE)
-        socket.unlink(missing_ok=True)
-        _log.info("stopped answering")
+        listener.bind(path)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _file_name(container: str, plugin: str) -> str:
     """Return a name of which a path can have the 107 bytes of a unix socket's, too."""
     return "-".join(filter(None, [container, plugin])).replace("/", "-")[:60]
-
-
-async def _snapshot(path: Path) -> Snapshot:
-    """Read the pod; what a former process of this pod saved fills in what is gone by now."""
-    fresh = decode(Snapshot, await plumb({"snapshot": ""}))
-    snapshot = merged(fresh, saved_state.load(path))
-    saved_state.save(path, snapshot)
-    return snapshot
-
-
-def _status(binder: Binder, plugin: str) -> dict[str, Any]:
-    supervisor = binder.supervisor
-    return {
-        "version": VERSION,
-        "plugin": plugin,
-        "guard": binder.guard,
-        "warnings": list(binder.ledger.warnings),
-        "guests": binder.ledger.status(),
-        "processes": [
-            {"name": "hooks", "pid": os.getpid()},
-            {
-                "name": "serve",
-                "pid": supervisor.pid,
-                "restarts": supervisor.restarts,
-                "resting": supervisor.resting,
-            },
-        ],
-    }
-
-
-async def _tell(
-    status: dict[str, Any], _: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    writer.write(json.dumps(status).encode())
-    await writer.drain()
-    writer.close()

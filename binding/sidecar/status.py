@@ -1,15 +1,15 @@
-"""What became of each guest: counters, last exchanges and warnings, for log and `status`."""
+"""What became of each guest, for the log and for `status`: counters, exchanges, warnings."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
-from binding.ipc.channel import Message
+from binding.ipc.messages import Event, Report, Router
+from binding.ipc.status import GuestStatus, LastExchange, Modes
+from binding.process.logs import timestamp
 from guest.network import Family, GuestNetwork
 
 _log = logging.getLogger(__name__)
@@ -21,29 +21,31 @@ _BOTH: tuple[Family, ...] = (4, 6)
 class _Page:
     guest: GuestNetwork
     found: list[str] = field(default_factory=list)
-    """Warnings of the last call; the next one takes back what is no longer so."""
+    """Warnings of the last hook call; the next one takes back what is no longer so."""
     before: tuple[str, ...] = ()
     """Those of the call before it: they have been logged."""
     warnings: list[str] = field(default_factory=list)
     """What has happened, for good."""
     counters: Counter[str] = field(default_factory=Counter)
-    last: dict[str, dict[str, str]] = field(default_factory=dict)
-    router: dict[str, str | None] | None = None
-    serves: list[int] | None = None
+    last: dict[str, LastExchange] = field(default_factory=dict)
+    router: Router | None = None
+    serves: tuple[int, ...] | None = None
     """The families that we serve; None while `auto` is finding out."""
     findings: dict[str, str] = field(default_factory=dict)
     """What OVN leaves out now, by kind."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """What is not as it should be in the pod now, by kind."""
 
 
-class Ledger:
-    """Adds up what successive `serve` children report."""
+class StatusPages:
+    """One page for each guest; adds up what successive `serve` report."""
 
     def __init__(self) -> None:
         self._pages: dict[str, _Page] = {}
         self.warnings: tuple[str, ...] = ()
         """Of a VMI without a guest of ours, such as that there is none."""
 
-    def serve(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
+    def open(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
         """Open a page for each guest; equal guests keep theirs. Log what is new."""
         pages = {}
         for guest in guests:
@@ -62,46 +64,59 @@ class Ledger:
                 _log.warning("%s", warning)
         self.warnings = () if pages else warnings
 
-    def take(self, message: Message) -> None:
+    def take(self, report: Report) -> None:
         """Add one report of `serve`; a guest that is no longer served is passed over."""
-        for report in message["guests"]:
-            page = self._pages.get(report["network"])
+        for one in report.guests:
+            page = self._pages.get(one.network)
             if page is None:
                 continue
-            page.counters.update(report["counters"])
-            page.router = report["router"]
-            self._divide(page, report["serves"])
-            self._findings(page, report["findings"])
-            for event in report["events"]:
+            page.counters.update(one.counters)
+            page.router = one.router
+            self._divide(page, one.serves)
+            for kind, text in one.findings.items():
+                self._change(page, page.findings, kind, text)
+            for event in one.events:
                 self._event(page, event)
 
-    def status(self) -> list[dict[str, Any]]:
-        """Return the `guests` of the status object."""
-        return [
-            {
-                "network": page.guest.network,
-                "shape": page.guest.shape,
-                "provider": page.guest.provider,
-                "serves": _serves(page.serves),
-                "modes": {"ipv4": page.guest.ipv4_mode, "ipv6": page.guest.ipv6_mode},
-                "tap": page.guest.tap,
-                "mac": page.guest.mac,
-                "mtu": page.guest.mtu,
-                "ipv4": [str(address) for address in page.guest.ipv4],
-                "ipv6": [str(address) for address in page.guest.ipv6],
-                "router": page.router,
-                "counters": dict(sorted(page.counters.items())),
-                "last": page.last,
-                "arrived": page.guest.migration_target and bool(page.counters),
-                "warnings": [*page.findings.values(), *page.found, *page.warnings],
-            }
-            for page in self._pages.values()
-        ]
+    def fault(self, network: str, faults: dict[str, str]) -> None:
+        """Make these all that is wrong with the links of a network now."""
+        page = self._pages.get(network)
+        if page is not None:
+            for kind in {*page.faults, *faults}:
+                if page.faults.get(kind, "") != faults.get(kind, ""):
+                    self._change(page, page.faults, kind, faults.get(kind, ""))
 
-    def warn(self, network: str, text: str) -> None:
-        """Keep a warning about a guest, until the next call."""
-        if network in self._pages:
-            self._find(self._pages[network], text)
+    def find(self, network: str, kind: str, text: str) -> None:
+        """Make this the finding of a kind about a network; an empty text takes it back."""
+        page = self._pages.get(network)
+        if page is not None and page.findings.get(kind, "") != text:
+            self._change(page, page.findings, kind, text)
+
+    def guests(self) -> Iterable[GuestStatus]:
+        """Yield the status of each guest."""
+        for page in self._pages.values():
+            guest = page.guest
+            yield GuestStatus(
+                network=guest.network,
+                shape=guest.shape,
+                provider=guest.provider,
+                serves=_serves(page.serves),
+                modes=Modes(guest.ipv4_mode, guest.ipv6_mode),
+                tap=guest.tap,
+                nic=guest.nic,
+                bridge=guest.bridge,
+                mac=guest.mac,
+                mtu=guest.mtu,
+                ipv4=tuple(map(str, guest.ipv4)),
+                ipv6=tuple(map(str, guest.ipv6)),
+                router=page.router,
+                counters=dict(sorted(page.counters.items())),
+                last=dict(page.last),
+                arrived=guest.migration_target and bool(page.counters),
+                warnings=(
+                    *page.faults.values(), *page.findings.values(), *page.found, *page.warnings
+                ),
+            )  # fmt: skip
 
     def served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:
         """Return by network the families that we serve of these guests, as far as is known."""
@@ -111,47 +126,47 @@ class Ledger:
             if page.serves is not None and page.guest in guests
         }
 
-    def _divide(self, page: _Page, serves: list[int] | None) -> None:
+    def _divide(self, page: _Page, serves: tuple[int, ...] | None) -> None:
         if serves == page.serves:
             return
         page.serves = serves
         if page.guest.provider == "auto" and serves is not None:
-            who = ", ".join(f"{family} by {by}" for family, by in _serves(serves).items())
-            _log.info("auto: %s", who, extra=_about(page.guest))
+            who = ", ".join(
+                f"{family.replace('ip', 'IP')} is served by {_WHO[by]}"
+                for family, by in _serves(serves).items()
+            )
+            _log.info("provider auto: %s", who, extra=_about(page.guest))
 
-    def _findings(self, page: _Page, news: dict[str, str]) -> None:
-        for kind, text in news.items():
-            before = page.findings.pop(kind, "")
-            if text:
-                page.findings[kind] = text
-                _log.warning("%s", text, extra=_about(page.guest))
-            elif before:
-                _log.info("mended: %s", before, extra=_about(page.guest))
+    @staticmethod
+    def _change(page: _Page, texts: dict[str, str], kind: str, text: str) -> None:
+        before = texts.pop(kind, "")
+        if text:
+            texts[kind] = text
+            _log.warning("%s", text, extra=_about(page.guest))
+        elif before:
+            _log.info("resolved: %s", before, extra=_about(page.guest))
 
-    def _event(self, page: _Page, event: dict[str, Any]) -> None:
-        reply, request, note = event["reply"], event["request"], event["note"]
-        text = ": ".join(filter(None, (_words(request, reply), note)))
-        if event["warning"]:
+    def _event(self, page: _Page, event: Event) -> None:
+        text = ": ".join(filter(None, (_words(event), event.note)))
+        if event.warning:
             self._warn(page, text)
         else:
-            level = logging.INFO if reply else logging.DEBUG
+            level = logging.INFO if event.reply else logging.DEBUG
             _log.log(level, "%s", text, extra=_about(page.guest))
-        if not request and not reply:
-            return
-        page.last[request or reply] = {
-            "reply": reply,
-            "note": note,
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        }
+        if event.request or event.reply:
+            when = timestamp(event.at)
+            page.last[event.request or event.reply] = LastExchange(event.reply, event.note, when)
 
-    def _find(self, page: _Page, text: str) -> None:
+    @staticmethod
+    def _find(page: _Page, text: str) -> None:
         if text in page.found:
             return
         page.found.append(text)
         if text not in page.before:
             _log.warning("%s", text, extra=_about(page.guest))
 
-    def _warn(self, page: _Page, text: str) -> None:
+    @staticmethod
+    def _warn(page: _Page, text: str) -> None:
         if text in page.warnings:
             return
         _log.warning("%s", text, extra=_about(page.guest))
@@ -159,16 +174,19 @@ class Ledger:
             page.warnings.append(text)
 
 
-def _serves(ours: list[int] | None) -> dict[str, str]:
+_WHO = {"in-pod": "dsbridge", "kube-ovn": "OVN"}
+
+
+def _serves(ours: tuple[int, ...] | None) -> dict[str, str]:
     if ours is None:
         return {}
     return {f"ipv{family}": "in-pod" if family in ours else "kube-ovn" for family in _BOTH}
 
 
-def _words(request: str, reply: str) -> str:
-    if request and reply:
-        return f"{reply} to {request}"
-    return f"silence to {request}" if request else reply
+def _words(event: Event) -> str:
+    if event.request and event.reply:
+        return f"{event.reply} to {event.request}"
+    return f"silence to {event.request}" if event.request else event.reply
 
 
 def _about(guest: GuestNetwork) -> dict[str, str]:

@@ -73,6 +73,7 @@ def started(
     shape: str,
     annotations: dict[str, Any] | None = None,
     prepare: Callable[[Pod], None] = lambda _: None,
+    **environ: str,
 ) -> Iterator[Started]:
     """Start a VM in a pod of one of LAYOUTS, in the shape `managed` or `own`.
 
@@ -80,7 +81,7 @@ def started(
     """
     with pod(layout) as made:
         prepare(made)
-        with started_in(made, shape, annotations) as running:
+        with started_in(made, shape, annotations, **environ) as running:
             yield running
 
 
@@ -92,14 +93,16 @@ def started_in(
     *,
     arriving: bool = False,
     prefix: tuple[str, ...] = (),
+    **environ: str,
 ) -> Iterator[Started]:
     """Start a VM, or let one that runs elsewhere arrive, in a pod that there is already.
 
-    `prefix` is a command that runs the sidecar, such as one that takes privileges away.
+    `prefix` is a command that runs the sidecar, such as one that takes privileges away;
+    `environ` adds to the sidecar's environment.
     """
     instance = vmi(annotations, arriving=arriving)
     with (
-        sidecar(made, prefix=prefix) as running,
+        sidecar(made, prefix=prefix, **environ) as running,
         _explained(running),
         collect(running.hooks_dir) as hook,
     ):

@@ -28,6 +28,7 @@ from proto import (
     v1alpha3_pb2_grpc,
 )
 
+_OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 POLL = 0.3
 DIAL = 2.0
 INFO = 1.0
@@ -48,23 +49,29 @@ class Hook:
     name: str
     points: tuple[str, ...]
     versions: tuple[str, ...]
-    channel: grpc.Channel
+
+    def dial(self) -> grpc.Channel:
+        """Connect, as virt-launcher does anew for each call; use it in `with`."""
+        return grpc.insecure_channel(f"unix:{self.socket}", _OWN_CONNECTION)
 
     def on_define_domain(self, domain: str, vmi: str) -> str:
         """Make one call of the newest version; grpc.RpcError is the sidecar's own error."""
-        messages, stub = self._newest()
+        messages, services = self._newest()
         request = messages.OnDefineDomainParams(domainXML=domain.encode(), vmi=vmi.encode())
-        answer = stub.OnDefineDomain(request, timeout=CALLBACK).domainXML.decode()
+        with self.dial() as channel:
+            stub = services.CallbacksStub(channel)
+            answer = stub.OnDefineDomain(request, timeout=CALLBACK).domainXML.decode()
         etree.fromstring(answer)  # virt-launcher refuses what does not parse
         return answer
 
     def pre_cloud_init_iso(self, data: dict[str, Any], vmi: str) -> dict[str, Any]:
         """Hand over CloudInitData and return what came back."""
-        messages, stub = self._newest()
+        messages, services = self._newest()
         request = messages.PreCloudInitIsoParams(
             cloudInitData=json.dumps(data).encode(), vmi=vmi.encode()
         )
-        answer = stub.PreCloudInitIso(request, timeout=CALLBACK)
+        with self.dial() as channel:
+            answer = services.CallbacksStub(channel).PreCloudInitIso(request, timeout=CALLBACK)
         return json.loads(answer.cloudInitData)
 
     def define(self, domain: str, vmi: str) -> str:
@@ -81,14 +88,15 @@ class Hook:
 
     def shutdown(self) -> None:
         """Say that QEMU is gone; only v1alpha3 can."""
-        v1alpha3_pb2_grpc.CallbacksStub(self.channel).Shutdown(
-            v1alpha3_pb2.ShutdownParams(), timeout=CALLBACK
-        )
+        with self.dial() as channel:
+            v1alpha3_pb2_grpc.CallbacksStub(channel).Shutdown(
+                v1alpha3_pb2.ShutdownParams(), timeout=CALLBACK
+            )
 
     def _newest(self) -> tuple[Any, Any]:
         for version, messages, services in _NEWEST_FIRST:
             if version in self.versions:
-                return messages, services.CallbacksStub(self.channel)
+                return messages, services
         raise RuntimeError(f"{self.name}: no version that virt-launcher speaks: {self.versions}")
 
 
@@ -109,10 +117,11 @@ def collect(hooks_dir: Path, timeout: float = 60) -> Iterator[Hook]:
         for entry in sorted(hooks_dir.iterdir()):
             if entry.is_dir():
                 continue
-            with grpc.insecure_channel(f"unix:{entry}") as channel:
-                if _dial(channel):
-                    yield _ask(entry, channel)
-                    return
+            with grpc.insecure_channel(f"unix:{entry}", _OWN_CONNECTION) as channel:
+                found = _ask(entry, channel) if _dial(channel) else None
+            if found is not None:
+                yield found
+                return
         time.sleep(POLL)  # the interval is KubeVirt's, and part of what is tested
     raise TimeoutError(f"no hook socket answered in {hooks_dir} within {timeout:g} s")
 
@@ -128,7 +137,7 @@ def _dial(channel: grpc.Channel) -> bool:
 def _ask(socket: Path, channel: grpc.Channel) -> Hook:
     answer = info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=INFO)
     points = tuple(point.name for point in answer.hookPoints)
-    return Hook(socket, answer.name, points, tuple(answer.versions), channel)
+    return Hook(socket, answer.name, points, tuple(answer.versions))
 
 
 def _with_placeholders(domain: str, count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -74,6 +75,8 @@ def sidecar(
     try:
         yield Sidecar(pod, process, hooks_dir, log_file)
     finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)  # SIGTERM waits for the guest to end
         end(process)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from binding.ipc.codec import decode
 from binding.packet.port import Port, Received
-from binding.serve.guest_ports import Served
+from binding.serve.guest_ports import GuestPorts
 from binding.serve.responder import Responder
 from guest.ethernet import mac_bytes
 from ra.guest_input import State
@@ -28,7 +28,7 @@ def served():
         with packet_socket(space, "tap0") as tap, packet_socket(space, "nic") as nic:
             tap.settimeout(0)
             ports = Port("tap0", tap), Port("nic", nic)
-            yield Served(Responder(ARRIVING, 0.0), *ports, quiet=True)
+            yield GuestPorts(Responder(ARRIVING, 0.0), *ports, quiet=True)
 
 
 def first_frame(served, mac):
@@ -63,7 +63,7 @@ def test_as_long_as_nobody_knows_who_serves_there_is_nothing_to_hand_on():
     far, near = socket.socketpair(socket.AF_UNIX, kind)
     with far, near:
         undecided = Responder(replace(GUEST, provider="auto", nic="eth0-nic"), 0.0)
-        assert Served(undecided, Port("tap0", near), None, quiet=False).report()["session"] is None
+        assert GuestPorts(undecided, Port("tap0", near), None, quiet=False).report().session is None
         decided = Responder(replace(GUEST, provider="in-pod"), 0.0)
-        session = Served(decided, Port("tap0", near), None, quiet=False).report()["session"]
+        session = GuestPorts(decided, Port("tap0", near), None, quiet=False).report().session
         assert decode(State, session) == decided.state

@@ -1,4 +1,4 @@
-"""Messages between the two long-lived processes, over a real socket pair."""
+"""Messages between the sidecar and its programs, over a real socket pair."""
 
 import os
 import socket
@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 from binding.ipc import channel
+from binding.ipc.messages import Ask, Defined
+
+
+def sized(size):
+    return Defined(1, "x" * size)
 
 
 @pytest.fixture
@@ -21,9 +26,9 @@ def ends():
 def test_a_message_of_any_size_arrives_whole_with_its_descriptors(ends, size):
     ours, theirs = ends
     with socket.socket(socket.AF_UNIX) as one:
-        assert channel.send(ours, {"text": "x" * size}, [one.fileno()])
+        assert channel.send(ours, sized(size), [one.fileno()])
         message, (copy,) = channel.receive(theirs)
-        assert message == {"text": "x" * size}
+        assert message == sized(size)
         assert os.fstat(copy).st_ino == os.fstat(one.fileno()).st_ino
         os.close(copy)
 
@@ -36,7 +41,7 @@ def test_a_large_message_leaves_no_descriptor_open(ends):
 
     before = opened()
     for _ in range(3):
-        channel.send(ours, {"text": "x" * 300_000})
+        channel.send(ours, sized(300_000))
         channel.receive(theirs)
     assert opened() == before
 
@@ -53,10 +58,10 @@ def test_a_pipe_in_the_place_of_a_large_message_is_not_waited_for(ends):
 
 def test_a_peer_that_does_not_keep_up_or_is_gone_is_said_so(ends):
     ours, theirs = ends
-    while channel.send(ours, {"text": "x" * 30_000}):
+    while channel.send(ours, sized(30_000)):
         pass
     theirs.close()
-    assert not channel.send(ours, {})
+    assert not channel.send(ours, Ask())
 
 
 def test_the_end_of_the_peer_is_none_and_no_message_is_an_error(ends):
@@ -65,3 +70,22 @@ def test_the_end_of_the_peer_is_none_and_no_message_is_an_error(ends):
         channel.receive(ours)
     theirs.close()
     assert channel.receive(ours) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"{",
+        b"[]",
+        b"5",
+        b'["Unknown",{}]',
+        b'["Defined",{"number":"one"}]',
+        b'["Defined",{"number":1,"more":2}]',
+        b"[" * 50_000,
+    ],
+)
+def test_what_is_no_message_is_said_to_be_none(ends, said):
+    ours, theirs = ends
+    ours.send(said)
+    with pytest.raises(ValueError, match=r"not a message|Expecting|values to unpack"):
+        channel.receive(theirs)

@@ -1,16 +1,14 @@
-"""While nobody serves: real links, real time, notes made by hand."""
+"""While there is no `serve`: real links, real time, a handover made by hand."""
 
-import asyncio
 import time
 from contextlib import ExitStack
 
 import pytest
 
-from binding.ipc.handover import Notes, Step
-from binding.ipc.repeats import Repeat
+from binding.ipc.handover import Handover, Planned, Repeat
 from binding.packet.port import Port
-from binding.sidecar.standby import Rest
-from guest.exchange import Exchange
+from binding.sidecar.loop import Loop
+from binding.sidecar.standby import Standby
 from tests.bed.netns import netns
 from tests.bed.wires import packet_socket
 
@@ -66,34 +64,31 @@ def links():
         yield Links(stack)
 
 
-def notes(**known):
-    return Notes("default", "tap0", "eth0-nic", "before", **known)
+def handover(**known):
+    return Handover("default", "tap0", "eth0-nic", "before", **known)
 
 
-def resting(links, note, act, seconds=0.3):
-    """Rest for a while; returns how often it woke somebody, the notes at the end, what came."""
-    woken = []
-
-    async def run():
-        rest = Rest((note,), links.ports, lambda: woken.append(1))
-        act()
-        await asyncio.sleep(seconds)
-        return rest.end()
-
-    (left,), came = asyncio.run(run())
+def standing_by(links, one, act, seconds=0.3):
+    """Stand by for a while; return how often it woke, the handover at the end, what came."""
+    woken, loop = [], Loop()
+    standby = Standby(loop, (one,), links.ports, lambda: woken.append(1))
+    act()
+    loop.after(seconds, loop.stop)
+    loop.run()
+    (left,), came = standby.end()
     return (
         len(woken),
         left,
-        [(one.link, one.received.frame.removeprefix(HEADER), one.answered) for one in came],
+        [(one.link, one.frame.removeprefix(HEADER), one.answered) for one in came],
     )
 
 
 def known(request, reply, nic=()):
-    """What is remembered of a solicitation."""
-    names = {b"NA": ("NS", "NA"), b"RA": ("RS", "RA")}[reply]
-    answer = Exchange(*names, HEADER + reply)
+    """What is remembered of a solicitation; no reply is silence."""
+    tap = (HEADER + reply,) if reply else ()
     extra = tuple(HEADER + frame for frame in nic)
-    return Repeat(HEADER + request, partial_checksum=False, answer=answer, nic=extra)
+    wakes = reply not in (b"NA", b"")
+    return Repeat(HEADER + request, partial_checksum=False, tap=tap, nic=extra, wakes=wakes)
 
 
 def later(seconds):
@@ -101,32 +96,32 @@ def later(seconds):
     return time.monotonic() + seconds
 
 
-def test_a_planned_frame_goes_out_at_its_time_and_the_notes_move_on(links):
+def test_a_planned_frame_goes_out_at_its_time_and_the_handover_moves_on(links):
     plan = (
-        Step(later(0.1), (HEADER + b"RA",), (HEADER + b"NS",), "after the first"),
-        Step(later(60), (HEADER + b"later",), (), "after the second"),
+        Planned(later(0.1), (HEADER + b"RA",), (HEADER + b"NS",), "after the first"),
+        Planned(later(60), (HEADER + b"later",), (), "after the second"),
     )
-    woken, after, _ = resting(links, notes(steps=plan), lambda: None)
+    woken, after, _ = standing_by(links, handover(planned=plan), lambda: None)
     assert (links.guest.heard(), links.network.heard()) == ([b"RA"], [b"NS"])
     assert not woken
-    assert (after.session, after.steps) == ("after the first", plan[1:])
+    assert (after.session, after.planned) == ("after the first", plan[1:])
 
 
 def test_the_end_of_the_plan_wakes_whoever_makes_the_next(links):
-    plan = (Step(later(0.1), (HEADER + b"RA",), (), "after"),)
-    assert resting(links, notes(steps=plan), lambda: None)[0] == 1
+    plan = (Planned(later(0.1), (HEADER + b"RA",), (), "after"),)
+    assert standing_by(links, handover(planned=plan), lambda: None)[0] == 1
 
 
 def test_the_guest_that_verifies_its_router_is_answered_and_wakes_nobody(links):
     repeats = (known(b"NS", b"NA", (b"NS of the gateway",)),)
-    woken, _, came = resting(links, notes(repeats=repeats), lambda: links.guest.send(b"NS"))
+    woken, _, came = standing_by(links, handover(repeats=repeats), lambda: links.guest.send(b"NS"))
     assert (links.guest.heard(), links.network.heard()) == ([b"NA"], [b"NS of the gateway"])
     assert (woken, came) == (0, [])
 
 
 def test_the_guest_that_begins_anew_is_answered_and_the_successor_is_told(links):
     repeats = (known(b"RS", b"RA"),)
-    woken, _, came = resting(links, notes(repeats=repeats), lambda: links.guest.send(b"RS"))
+    woken, _, came = standing_by(links, handover(repeats=repeats), lambda: links.guest.send(b"RS"))
     assert links.guest.heard() == [b"RA"]
     assert (woken, came) == (1, [("tap0", b"RS", True)])
 
@@ -136,7 +131,7 @@ def test_any_other_frame_waits_for_the_successor_while_what_is_known_is_answered
         for frame in (b"DISCOVER", b"RS", b"SOLICIT"):
             links.guest.send(frame)
 
-    woken, _, came = resting(links, notes(repeats=(known(b"RS", b"RA"),)), act)
+    woken, _, came = standing_by(links, handover(repeats=(known(b"RS", b"RA"),)), act)
     assert links.guest.heard() == [b"RA"]
     assert woken == 1
     assert came == [
@@ -148,7 +143,9 @@ def test_any_other_frame_waits_for_the_successor_while_what_is_known_is_answered
 
 def test_what_comes_in_on_the_nic_is_no_request_of_the_guest(links):
     repeats = (known(b"RS", b"RA"),)
-    woken, _, came = resting(links, notes(repeats=repeats), lambda: links.network.send(b"RS"))
+    woken, _, came = standing_by(
+        links, handover(repeats=repeats), lambda: links.network.send(b"RS")
+    )
     assert not links.guest.heard()
     assert (woken, came) == (1, [("eth0-nic", b"RS", False)])
 
@@ -158,7 +155,7 @@ def test_a_flood_of_repeats_is_for_serve_to_judge(links):
         for _ in range(50):
             links.guest.send(b"NS")
 
-    woken, _, came = resting(links, notes(repeats=(known(b"NS", b"NA"),)), act)
+    woken, _, came = standing_by(links, handover(repeats=(known(b"NS", b"NA"),)), act)
     assert len(links.guest.heard()) <= 5
     assert woken == 1
     assert len(came) >= 45
@@ -169,6 +166,15 @@ def test_a_flood_fills_no_memory_and_its_end_waits_in_the_socket(links):
         for number in range(100):
             links.guest.send(b"%d" % number)
 
-    _, _, came = resting(links, notes(), act)
+    _, _, came = standing_by(links, handover(), act)
     assert len(came) == 64
     assert links.ports["tap0"].socket.recv(2000) == HEADER + b"64"
+
+
+def test_silence_is_repeated_too_and_wakes_nobody(links):
+    repeats = (known(b"DISCOVER", b""),)
+    woken, _, came = standing_by(
+        links, handover(repeats=repeats), lambda: links.guest.send(b"DISCOVER")
+    )
+    assert not links.guest.heard()
+    assert (woken, came) == (0, [])

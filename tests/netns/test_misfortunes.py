@@ -113,10 +113,10 @@ def test_a_moment_without_file_descriptors_does_not_end_a_rest_for_good():
 def test_a_moment_without_file_descriptors_does_not_leave_a_killed_serve_dead():
     with managed() as (made, side, hook), plugged(made) as guest:
         hook.define(domain(made), vmi())
-        hooks, child = side.process.pid, serve(side)["pid"]
-        with without_room_for_files(hooks, spare=-2):
+        sidecar, child = side.process.pid, serve(side)["pid"]
+        with without_room_for_files(sidecar, spare=-2):
             os.kill(child, signal.SIGKILL)
-            until(lambda: "serve does not start" in side.log, "it is said", 5)
+            until(lambda: "cannot start serve, retrying" in side.log, "it is said", 5)
         assert leased(guest, tries=9)
 
 
@@ -125,8 +125,8 @@ def test_a_caller_that_does_not_wait_leaves_nothing_half_done():
         request = v1alpha3_pb2.OnDefineDomainParams(
             domainXML=DOMAIN.format(interface="").encode(), vmi=vmi().encode()
         )
-        with pytest.raises(grpc.RpcError) as ended:
-            v1alpha3_pb2_grpc.CallbacksStub(hook.channel).OnDefineDomain(request, timeout=0.1)
+        with hook.dial() as channel, pytest.raises(grpc.RpcError) as ended:
+            v1alpha3_pb2_grpc.CallbacksStub(channel).OnDefineDomain(request, timeout=0.1)
         assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
         until(lambda: serve(side)["pid"] and side.status()["guard"] == "on", "it is wired", 5)
         with plugged(made) as guest:

@@ -18,11 +18,22 @@ def privileges(pid: int) -> dict[str, int]:
     return {name: int(fields[name], 16) for name in names}
 
 
-def test_the_process_that_reads_guest_bytes_has_given_everything_away() -> None:
+def test_who_reads_foreign_bytes_has_given_everything_away() -> None:
     with started("flat", "managed") as vm:
         pids = {one["name"]: one["pid"] for one in vm.sidecar.status()["processes"]}
-        assert privileges(pids["serve"]) == {
-            **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), 0),
-            "NoNewPrivs": 1,
+        for name in ("serve", "hooks"):
+            assert privileges(pids[name]) == {
+                **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), 0),
+                "NoNewPrivs": 1,
+            }
+        assert privileges(pids["sidecar"])["CapEff"] == 0
+
+
+def test_the_kernel_that_is_out_of_memory_chooses_any_process_but_the_sidecar() -> None:
+    with started("flat", "managed") as vm:
+        pids = {one["name"]: one["pid"] for one in vm.sidecar.status()["processes"]}
+        scores = {
+            name: int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for name, pid in pids.items()
         }
-        assert privileges(pids["hooks"])["CapEff"] == 0
+        assert scores["serve"] == scores["hooks"] == 1000
+        assert scores["sidecar"] < 1000

@@ -30,35 +30,41 @@ def anonymous(pid):
     return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
 
 
+def is_alone(side):
+    """Whether serve and hooks have left."""
+    found = processes(side)
+    return found["serve"]["resting"] and found["hooks"]["pid"] is None
+
+
 @contextmanager
 def at_rest(layout="flat", name="networkd"):
     with (
-        started(layout, "managed") as begun,
+        started(layout, "managed", DSBRIDGE_HOOKS_LINGER="1") as begun,
         client(name, begun.guest, begun.pod.workdir) as program,
     ):
         program.lease(timeout=20)
-        until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
+        until(lambda: is_alone(begun.sidecar), "rest", 20)
         yield begun, program
 
 
-def test_ten_seconds_after_the_lease_a_sidecar_needs_20_mib_and_has_no_serve():
+def test_ten_seconds_after_the_lease_a_sidecar_needs_9_mib_and_is_alone():
     with at_rest() as (begun, _):
         found = processes(begun.sidecar)
         assert found["serve"]["pid"] is None
         assert found["serve"]["restarts"] == 0
-        assert anonymous(found["hooks"]["pid"]) <= 20 * MIB
+        assert anonymous(found["sidecar"]["pid"]) <= 9 * MIB
 
 
 def test_a_busy_guest_wakes_nothing_at_rest():
     with at_rest() as (begun, _):
-        hooks = begun.sidecar.process.pid
-        until(lambda: len(threads(hooks)) == 1, "gRPC's threads end", 10)
+        sidecar = begun.sidecar.process.pid
+        assert len(threads(sidecar)) == 1
         gateway = begun.pod.layout.ipv4[0].network[1]
-        before, end = wakeups([hooks]), time.monotonic() + 5
+        before, end = wakeups([sidecar]), time.monotonic() + 5
         while time.monotonic() < end:
             assert begun.guest.reaches(gateway)
-        assert family(hooks) == [hooks]
-        assert (wakeups([hooks]) - before).total() <= 5, "more than one wake-up a second"
+        assert family(sidecar) == [sidecar]
+        assert (wakeups([sidecar]) - before).total() <= 5, "more than one wake-up a second"
 
 
 def test_a_request_wakes_a_successor_that_answers_it_without_privilege():
@@ -85,19 +91,19 @@ def test_what_a_guest_asked_before_is_answered_once_and_at_rest():
         until(lambda: processes(begun.sidecar)["serve"]["resting"], "rest", 15)
         counted = begun.sidecar.status()["guests"][0]["counters"]["REQUEST"]
         before = len(acks(tap.read().received))
-        hooks = begun.sidecar.process.pid
-        os.kill(hooks, signal.SIGSTOP)  # so that we are here when its successor begins to start
+        sidecar = begun.sidecar.process.pid
+        os.kill(sidecar, signal.SIGSTOP)  # so that we are here when its successor begins to start
         program.renew()
         time.sleep(0.2)
-        os.kill(hooks, signal.SIGCONT)
+        os.kill(sidecar, signal.SIGCONT)
 
         def answered_without_a_successor():
-            for pid in family(hooks)[1:]:
+            for pid in family(sidecar)[1:]:
                 os.kill(pid, signal.SIGSTOP)
             return len(acks(tap.read().received)) > before
 
         until(answered_without_a_successor, "ACK", 3)
-        for pid in family(hooks)[1:]:
+        for pid in family(sidecar)[1:]:
             os.kill(pid, signal.SIGCONT)
         until(lambda: processes(begun.sidecar)["serve"]["pid"], "serve is back", 3)
 
@@ -110,11 +116,11 @@ def test_what_a_guest_asked_before_is_answered_once_and_at_rest():
 
 def test_a_successor_that_dies_as_it_starts_takes_no_request_with_it():
     with at_rest() as (begun, program):
-        hooks = begun.sidecar.process.pid
-        died = {hooks}
+        sidecar = begun.sidecar.process.pid
+        died = {sidecar}
 
         def successor():
-            return next((pid for pid in family(hooks) if pid not in died), 0)
+            return next((pid for pid in family(sidecar) if pid not in died), 0)
 
         program.renew()
         for _ in range(2):

@@ -1,0 +1,239 @@
+"""Every message between the sidecar and its programs, as one frozen value each.
+
+binding.ipc.channel carries them; descriptors go beside the message that names them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from binding.ipc.handover import Handover, Repeat
+from binding.ipc.wiring import Wiring
+from guest.network import GuestNetwork
+
+# --- between the sidecar and any of its children ---------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The sidecar: are you alive? Say what you have not reported yet, then `Alive`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A child reads its messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A child has imported what it needs."""
+
+
+# --- between the sidecar and serve -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A frame that came in by a link while no `serve` was there."""
+
+    link: str
+    frame: bytes
+    partial_checksum: bool
+    answered: bool
+    """The stand-in has answered it: `serve` only counts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """The sidecar: serve exactly these guests. Beside it a packet socket for each of `sockets`."""
+
+    number: int
+    """Another one for each `Serve`; the answer repeats it."""
+    guests: tuple[GuestNetwork, ...]
+    decided: dict[str, tuple[int, ...]]
+    """Families that we serve, by network, where `auto` has found that out before."""
+    handovers: tuple[Handover, ...]
+    changed: tuple[str, ...]
+    """Networks whose handover is of another GuestNetwork: only whether the guest is there
+    counts.
+    """
+    heard: tuple[Heard, ...]
+    sockets: tuple[str, ...]
+    """Links of the packet sockets, in the order of the descriptors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """serve: the guests are served. Beside it a packet socket for each of `sockets`."""
+
+    number: int
+    sockets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """serve: the sockets of these guests cannot be opened; nobody is served anew."""
+
+    number: int
+    link: str
+    error: str
+    privilege: str = ""
+    """The capability that is missing, if that is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resting:
+    """serve: all is quiet, I leave my guests to the stand-in."""
+
+    handovers: tuple[Handover, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One exchange with the guest, or something that an operator should know."""
+
+    request: str
+    reply: str
+    note: str
+    warning: bool
+    at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The IPv6 default router that the guest is told."""
+
+    address: str
+    lladdr: str | None
+    """MAC; None as long as it is not known."""
+    source: str
+    """`pod`, `eui64` or `virtual`: how the address was found (ra.gateway)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestReport:
+    """What is new about one guest since the report before."""
+
+    network: str
+    counters: dict[str, int] = field(default_factory=dict)
+    """Increments, so that successive `serve` add up."""
+    serves: tuple[int, ...] | None = None
+    """Families that we serve; None while `auto` finds out."""
+    findings: dict[str, str] = field(default_factory=dict)
+    """What OVN leaves out, by kind; an empty text takes it back."""
+    session: str | None = None
+    router: Router | None = None
+    events: tuple[Event, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
+    """Requests that the stand-in can answer, should this `serve` die."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """serve: what is new."""
+
+    guests: tuple[GuestReport, ...]
+
+
+# --- between the sidecar and hooks -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """The sidecar: the pod as it was read."""
+
+    snapshot: str
+    """binding.ipc.snapshot.Snapshot as JSON."""
+    wired: tuple[str, ...]
+    """Taps that we made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Define:
+    """hooks: make this true, then answer `Defined`."""
+
+    number: int
+    guests: tuple[GuestNetwork, ...]
+    wirings: tuple[Wiring, ...]
+    warnings: tuple[str, ...]
+    vmi: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defined:
+    """The sidecar: it is true; or it cannot be, and what was before is so still."""
+
+    number: int
+    refusal: str = ""
+    """Why it cannot be; empty means that it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discover:
+    """The sidecar: the pod has changed; say `Define` for the VMI and domain of the last call."""
+
+    vmi: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undiscovered:
+    """hooks: `Discover` gives nothing that could be defined."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """hooks: virt-launcher has asked Info; OnDefineDomain comes within seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """hooks: nobody has called for long; I leave, start me again at the next connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """hooks: virt-launcher says that the VM has ended (Shutdown)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """hooks: a connection ended before any call of it could be served: Shutdown, maybe."""
+
+
+# --- answers of plumb, one line of JSON each -------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """plumb: these pod links were wired, those were found wired."""
+
+    wired: tuple[str, ...]
+    adopted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """plumb: the guard stands at these links. Beside it, a socket that hears of its changes."""
+
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """plumb: this step failed, and everything before it was undone."""
+
+    step: str
+    error: str
+    privilege: str = ""
+    """The capability or device that is missing, if that is the reason."""
+
+
+Message = (
+    Ask | Alive | Ready | Serve | Serving | Failed | Resting | Report
+    | Pod | Define | Defined | Discover | Undiscovered | Collected | Leaving | Ended | Lost
+)  # fmt: skip

@@ -1,0 +1,60 @@
+"""The command line of an operator's commands."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from binding.process import logs
+from binding.version import VERSION
+
+_HOOKS_DIR = Path("/var/run/kubevirt-hooks")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return command, directory and what else the command takes; exits for what is none."""
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--hooks-dir",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help=f"where virt-launcher looks for hook sockets (default: {_HOOKS_DIR})",
+    )
+    shared.add_argument(
+        "--plugin-dir",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="be KubeVirt's structured plugin there instead (default: $DSBRIDGE_PLUGIN_DIR)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="dsbridge",
+        description="Without a command: run the sidecar until the VM ends.",
+        parents=[shared],
+    )
+    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--log-level", choices=logs.LEVELS, help="default: $DSBRIDGE_LOG, or info")
+    commands = parser.add_subparsers(
+        title="commands for a running sidecar", dest="command", required=True
+    )
+    status = commands.add_parser(
+        "status", parents=[shared], help="show guests, counters and warnings"
+    )
+    status.set_defaults(form="text")
+    forms = status.add_mutually_exclusive_group()
+    for form in ("json", "prometheus"):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
+    status.add_argument("--watch", action="store_true", help="again every 2 seconds")
+    commands.add_parser("diagnose", parents=[shared], help="say what is wrong, and the remedy")
+    capture = commands.add_parser("capture", help="write a guest's DHCP, RA and ND as pcap")
+    capture.add_argument("tap", nargs="?", default="tap0", help="default: tap0")
+    arguments = parser.parse_args(words)
+    hooks_dir = getattr(arguments, "hooks_dir", None)
+    plugin_dir = getattr(arguments, "plugin_dir", None)
+    if not hooks_dir and not plugin_dir and (given := os.environ.get("DSBRIDGE_PLUGIN_DIR")):
+        plugin_dir = Path(given)
+    arguments.directory = plugin_dir or hooks_dir or _HOOKS_DIR
+    return arguments

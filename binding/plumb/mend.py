@@ -1,0 +1,75 @@
+"""Makes again what somebody removed or changed of a wiring that carries a running guest.
+
+Nothing that is still there is made anew: QEMU holds the tap, and its frames go on where they can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from binding.ipc.wiring import Mend, Wiring
+from binding.plumb import wire
+from binding.plumb.netlink import IPRoute, dump
+from binding.plumb.steps import Step, StepError
+
+_IFF_UP = 1
+
+
+def mend(ipr: IPRoute, asked: Mend) -> list[str]:
+    """Return the names of the steps that were taken. Raises StepError at the first that fails.
+
+    Nothing is undone then: each step by itself brings the pod nearer to what it was.
+    """
+    done = []
+    for wiring in asked.wirings:
+        for step in _steps(ipr, wiring, asked.nics.get(wiring.names.nic, 0)):
+            try:
+                step.do()
+            except Exception as error:
+                raise StepError(step.name, error, ()) from error
+            done.append(step.name)
+    return done
+
+
+def _steps(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:
+    """Look at one thing after the other, each as the former steps have left it."""
+    names = wiring.names
+    yield from _name(ipr, wiring, nic)
+    bridge, port = wire.bridge_steps(ipr, wiring)
+    if names.bridge not in _links(ipr):
+        yield from bridge
+    if names.tap not in _links(ipr):
+        yield from port
+    if names.pod not in _links(ipr):
+        yield from wire.placeholder_steps(ipr, wiring)
+    for name in (names.tap, names.nic):
+        links = _links(ipr)
+        if name in links and links[name].get("master") != links[names.bridge]["index"]:
+            yield wire.attach_step(ipr, name, names.bridge)
+    links = _links(ipr)
+    if names.tap in links and links[names.tap].get("mtu") != wiring.mtu:
+        yield Step(
+            f"set the MTU of {names.tap}",
+            partial(wire.set_link, ipr, names.tap, mtu=wiring.mtu),
+        )
+    if names.nic in links:
+        change = partial(ipr.brport, "set", index=links[names.nic]["index"], learning=0)
+        yield Step(f"turn off learning on {names.nic}", change)
+    for name in (names.bridge, names.nic, names.tap):
+        if name in links and not links[name]["flags"] & _IFF_UP:
+            yield Step(f"bring up {name}", partial(wire.set_link, ipr, name, state="up"))
+
+
+def _name(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:
+    """Give the pod NIC its name as a bridge port back."""
+    name = wiring.names.nic
+    link = next((one for one in _links(ipr).values() if one["index"] == nic), None)
+    if link is not None and link.get("ifname") != name:
+        change = partial(ipr.link, "set", index=nic)
+        yield Step(f"take down {link.get('ifname')}", partial(change, state="down"))
+        yield Step(f"rename {link.get('ifname')} to {name}", partial(change, ifname=name))
+
+
+def _links(ipr: IPRoute) -> wire.Links:
+    return {link.get("ifname"): link for link in dump(ipr.link)}

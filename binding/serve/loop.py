@@ -1,0 +1,232 @@
+"""The loop of `serve`: packet sockets, clock and messages around the guests' responders."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from binding.ipc import channel, messages
+from binding.packet import bpf, links
+from binding.packet.port import Port, Received
+from binding.process import capabilities
+from binding.serve.guest_ports import GuestPorts
+from binding.serve.predecessor import Predecessor
+from binding.serve.warm_up import warm_up
+from guest.exchange import Exchange
+from guest.network import GuestNetwork
+
+_BETWEEN_REPORTS = 0.2
+"""Seconds; what a killed process has not reported is not counted."""
+_PAUSE, _LATEST = 0.02, 1.0
+"""Seconds: a report waits for a pause in what the guest asks, but not for ever."""
+_QUIET = 8.0
+"""Seconds without a frame of a guest after which `serve` leaves its guests to the stand-in."""
+
+
+class ServeLoop:
+    """One per process."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ, None)
+        self._ports: dict[str, Port] = {}
+        self._guests: dict[str, GuestPorts] = {}
+        self._unreported: float | None = None
+        """When something happened that the sidecar does not know yet."""
+        self._reported = 0.0
+        self._heard = 0.0
+        self._to_warm_up: list[GuestNetwork] = []
+
+    def run(self) -> None:
+        """Serve until the sidecar closes its end, or until there is nothing to do."""
+        channel.send(self._control, messages.Ready())
+        while True:
+            events = self._selector.select(0 if self._to_warm_up else self._timeout())
+            if not events and self._to_warm_up:
+                warm_up(self._to_warm_up.pop())
+            for key, _ in events:
+                if key.data is None:
+                    if not self._obey():
+                        return
+                else:
+                    guest, port = key.data
+                    self._read(guest, port, port.receive())
+            now = time.monotonic()
+            self._timers(now)
+            if self._guests and now >= self._heard + _QUIET and self._leave(now):
+                return
+
+    def _timeout(self) -> float | None:
+        now = time.monotonic()
+        wakes = [at for one in self._guests.values() if (at := one.responder.wake_at) is not None]
+        if self._unreported is not None:
+            wakes.append(self._report_at(self._unreported))
+        if self._guests and now < self._heard + _QUIET:
+            wakes.append(self._heard + _QUIET)
+        return max(0.0, min(wakes) - now) if wakes else None
+
+    def _obey(self) -> bool:
+        """Do what the sidecar says; False when it has ended."""
+        try:
+            received = channel.receive(self._control)
+        except BlockingIOError:
+            return True
+        if received is None:
+            return False
+        match received:
+            case messages.Ask(), _:
+                self._report(time.monotonic())
+                channel.send(self._control, messages.Alive())
+            case messages.Serve() as command, descriptors:
+                self._serve(command, dict(zip(command.sockets, descriptors, strict=True)))
+        return True
+
+    def _serve(self, command: messages.Serve, handed: dict[str, int]) -> None:
+        """Answer exactly these guests from now on; equal ones keep their state."""
+        self._watch({})
+        try:
+            self._guests = {
+                one.network: self._guest(one, handed, command) for one in command.guests
+            }
+        except OSError as error:
+            privilege = "NET_RAW" if isinstance(error, PermissionError) else ""
+            text = error.strerror or str(error)
+            failed = messages.Failed(command.number, str(error.filename or ""), text, privilege)
+            channel.send(self._control, failed)
+            return
+        finally:
+            self._watch(self._guests)
+            for descriptor in handed.values():  # copies of what we have, or of no guest
+                os.close(descriptor)
+        capabilities.drop()
+        self._heard = time.monotonic()
+        self._unreported = self._unreported or self._heard
+        serving = messages.Serving(command.number, tuple(self._ports))
+        channel.send(self._control, serving, [p.socket.fileno() for p in self._ports.values()])
+        self._take_heard(command.heard)
+        if not command.handovers:  # else the guest has been answered before
+            self._to_warm_up = [one.responder.guest for one in self._guests.values()]
+
+    def _take_heard(self, frames: tuple[messages.Heard, ...]) -> None:
+        """Take the frames that came in while no `serve` was there."""
+        watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
+        by_link = {port.link: (guest, port) for guest, port in watched}
+        for one in frames:
+            if one.link in by_link:  # it may have gone meanwhile
+                guest, port = by_link[one.link]
+                received = Received(one.frame, one.partial_checksum)
+                guest.receive(port, received, self._heard, answered=one.answered)
+                guest.responder.excuse()
+
+    def _guest(
+        self, guest: GuestNetwork, handed: dict[str, int], command: messages.Serve
+    ) -> GuestPorts:
+        before = self._guests.get(guest.network)
+        now, events = time.monotonic(), list[tuple[Exchange, float]]()
+        if before is not None and before.responder.guest == guest:
+            responder, was_told_else, events = before.responder, False, before.events
+        else:
+            left = Predecessor.of(guest, command)
+            responder = left.responder(now)
+            was_told_else = left.was_told_else or (before is not None and before.responder.here)
+        is_quiet = guest.migration_target and not (was_told_else or responder.here)
+        rules = bpf.EVERYTHING if is_quiet else bpf.program(bpf.GUEST_RULES)
+        tap = self._port(guest.tap, rules, handed, guest.tap if is_quiet else None)
+        nic = None
+        if guest.nic:
+            # The sidecar names a NIC that is gone; the guest is answered all the same.
+            with suppress(FileNotFoundError):
+                nic = self._port(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
+        found = GuestPorts(responder, tap, nic, is_quiet, events)
+        if was_told_else:
+            found.tell(now)
+        return found
+
+    def _port(
+        self,
+        link: str,
+        rules: tuple[bpf.Instruction, ...],
+        handed: dict[str, int],
+        place: str | None = None,
+    ) -> Port:
+        """Return the port of a link, listening at `place`, or where that is cheapest."""
+        port = self._ports.pop(link, None)
+        if port is None and link in handed:
+            port = Port(link, socket.socket(fileno=handed.pop(link)))
+        try:
+            if port is None:
+                port = Port.open(link, rules, place or links.place(link))
+            else:
+                port.restrict(rules)
+                if place or not port.is_bound:
+                    port.listen(place or links.place(link))
+        except OSError as error:
+            kind = FileNotFoundError if error.errno == errno.ENODEV else type(error)
+            raise kind(error.errno, error.strerror, link) from error
+        self._ports[link] = port
+        return port
+
+    def _watch(self, guests: dict[str, GuestPorts]) -> None:
+        """Read at the ports of these guests only; close no port but those of no guest."""
+        for key in list(self._selector.get_map().values()):
+            if key.data is not None:
+                self._selector.unregister(key.fileobj)
+        for one in guests.values():
+            for port in (one.tap, one.nic):
+                if port is not None:
+                    self._selector.register(port.socket, selectors.EVENT_READ, (one, port))
+
+    def _read(self, guest: GuestPorts, port: Port, received: Iterable[Received]) -> None:
+        for one in received:
+            now = time.monotonic()
+            if port is guest.tap:  # what the network says to itself keeps nobody awake
+                self._heard = now
+            guest.receive(port, one, now)
+            self._unreported = self._unreported or now
+
+    def _timers(self, now: float) -> None:
+        for one in self._guests.values():
+            if one.due(now):
+                self._unreported = self._unreported or now
+        if self._unreported is not None and now >= self._report_at(self._unreported):
+            self._report(now)
+
+    def _report_at(self, since: float) -> float:
+        """Return when to report what happened then: in a pause, if there is one."""
+        paused = max(self._reported + _BETWEEN_REPORTS, self._heard + _PAUSE)
+        return min(paused, since + _LATEST)
+
+    def _report(self, now: float) -> None:
+        self._reported = now
+        report = messages.Report(tuple(one.report() for one in self._guests.values()))
+        if channel.send(self._control, report):
+            self._unreported = None
+            for one in self._guests.values():
+                one.reported()
+
+    def _leave(self, now: float) -> bool:
+        """Leave the guests to the stand-in, if all of them are quiet."""
+        guests = self._guests.values()
+        # As long as no NIC has been heard the guest is about to boot, and shall not wait.
+        is_nobody_here = not any(one.responder.here for one in guests)
+        if self._unreported is not None or is_nobody_here:
+            return False
+        if any(one.quiet or one.responder.handover(now) is None for one in guests):
+            return False
+        for one in guests:
+            one.listen(now, at_rest=True)
+        # A gateway may have moved while the filters changed.
+        handovers = [one.responder.handover(now) for one in guests]
+        whole = tuple(one for one in handovers if one is not None)
+        if len(whole) == len(handovers) and channel.send(self._control, messages.Resting(whole)):
+            return True
+        for one in guests:
+            one.listen(now, at_rest=False)
+        self._heard = now
+        return False

@@ -1,0 +1,47 @@
+"""Where a former `serve` or the stand-in left a guest, and how the next `serve` goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from binding.ipc.codec import decode
+from binding.ipc.handover import Repeat
+from binding.ipc.messages import Serve
+from binding.serve.responder import Responder
+from guest.network import Family, GuestNetwork
+from ra.guest_input import State
+
+_FAMILIES: tuple[Family, ...] = (4, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """What is left of whoever answered this guest before."""
+
+    guest: GuestNetwork
+    decided: frozenset[Family] | None
+    state: State | None
+    repeats: tuple[Repeat, ...]
+    is_changed: bool
+    """The state is of another GuestNetwork of the same NIC."""
+
+    @classmethod
+    def of(cls, guest: GuestNetwork, command: Serve) -> Predecessor:
+        """Return what the sidecar hands over of a guest."""
+        ours = command.decided.get(guest.network)
+        decided = None if ours is None else frozenset(one for one in _FAMILIES if one in ours)
+        left = next((one for one in command.handovers if one.network == guest.network), None)
+        state = None if left is None else decode(State, left.session)
+        repeats = () if left is None else left.repeats
+        return cls(guest, decided, state, repeats, guest.network in command.changed)
+
+    @property
+    def was_told_else(self) -> bool:
+        """Whether the guest is there, with what another GuestNetwork said."""
+        return self.is_changed and self.state is not None and self.state.active
+
+    def responder(self, now: float) -> Responder:
+        """Return a responder that goes on from here; one that starts anew for a changed guest."""
+        if self.is_changed or self.state is None:
+            return Responder(self.guest, now, self.decided)
+        return Responder(self.guest, now, self.decided, self.state, self.repeats)

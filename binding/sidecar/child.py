@@ -1,0 +1,220 @@
+"""A child program: `hooks` or `serve`, its phase, its messages and its signs of life.
+
+A child that is not ready or does not answer a question in time is killed; whoever owns it learns of
+its end by `on_end` and decides on the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from binding.ipc import channel
+from binding.ipc.messages import Alive, Ask, Message
+from binding.process.spawn import Process, ending
+from binding.sidecar.loop import Loop, Timer
+
+_log = logging.getLogger(__name__)
+
+_LINGERS = 1.0
+"""Seconds from the end of a child's messages to the end of its process."""
+
+
+class Phase(Enum):
+    """Of a child."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    RUNNING = "running"
+    LEAVING = "leaving"
+    HUNG = "hung"
+
+
+class Change(Enum):
+    """What happens to a child."""
+
+    STARTED = "started"
+    READY = "ready"
+    LEAVES = "leaves"
+    SILENT = "silent"
+    ENDED = "ended"
+
+
+_LIVING = (Phase.STARTING, Phase.RUNNING, Phase.LEAVING)
+TRANSITIONS: dict[tuple[Phase, Change], Phase] = {
+    (Phase.ABSENT, Change.STARTED): Phase.STARTING,
+    (Phase.STARTING, Change.READY): Phase.RUNNING,
+    (Phase.STARTING, Change.LEAVES): Phase.LEAVING,
+    (Phase.RUNNING, Change.LEAVES): Phase.LEAVING,
+    **{(phase, Change.SILENT): Phase.HUNG for phase in _LIVING},
+    **{(phase, Change.ENDED): Phase.ABSENT for phase in (*_LIVING, Phase.HUNG)},
+}
+"""A change that is not here says nothing in that phase and is ignored."""
+
+
+class Child:
+    """One program at a time, started again whenever its owner says so."""
+
+    def __init__(  # noqa: PLR0913  # what makes one child differ from another
+        self,
+        loop: Loop,
+        module: str,
+        *,
+        on_message: Callable[[Message, list[int]], object],
+        on_end: Callable[[Phase, str], object],
+        ready_within: float,
+        answers_within: float,
+        asked_every: float,
+    ) -> None:
+        self._loop = loop
+        self._module = module
+        self._on_message = on_message
+        self._on_end = on_end
+        self._ready_within = ready_within
+        self._answers_within = answers_within
+        self._asked_every = asked_every
+        self._process: Process | None = None
+        self._control: socket.socket | None = None
+        self._asked_at: float | None = None
+        self._next_look: Timer | None = None
+        self._began = 0.0
+        self._slowness = 1.0
+        self.phase = Phase.ABSENT
+        self.restarts = 0
+        """Ends that were not of the program's own will."""
+        self.last_end = ""
+        """How the latest of them came, and when."""
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while there is one."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a process, whatever its phase."""
+        return self.phase is not Phase.ABSENT
+
+    @property
+    def age(self) -> float:
+        """Seconds since the latest start."""
+        return self._loop.now() - self._began
+
+    def start(self, *words: str, descriptors: Sequence[int] = ()) -> None:
+        """Start the program with the number of its control socket, then `words`, as arguments.
+
+        Raises OSError where the node is short of what that takes.
+        """
+        ours, theirs = channel.pair()
+        with theirs:
+            try:
+                number = theirs.fileno()
+                keep = (number, *descriptors)
+                self._process = Process(self._module, (str(number), *words), keep=keep)
+            except OSError:
+                ours.close()
+                raise
+        self._control = ours
+        self._began, self._asked_at = self._loop.now(), None
+        self.change(Change.STARTED)
+        self._loop.watch(ours, self._readable)
+        self._look_in(self._ready_within * self._slowness)
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:
+        """Send a message; False when the child is gone or does not read."""
+        return self._control is not None and channel.send(self._control, message, descriptors)
+
+    def change(self, change: Change) -> None:
+        """Follow the table of transitions."""
+        self.phase = TRANSITIONS.get((self.phase, change), self.phase)
+
+    def ask(self) -> None:
+        """Ask for a sign of life, if no question is open."""
+        if self.phase is Phase.RUNNING and self._asked_at is None and self.send(Ask()):
+            self._asked_at = self._loop.now()
+            self._look_in(self._answers_within)
+
+    def kill(self) -> None:
+        """End the process, which does not do what it should."""
+        if self._process is not None:
+            self.change(Change.SILENT)
+            self._process.kill()
+
+    def end(self) -> None:
+        """Close the control socket, at which every child leaves; kill the one that does not."""
+        if self.is_there:
+            self.change(Change.LEAVES)
+            self._hang_up()
+
+    def _readable(self) -> None:
+        assert self._control is not None
+        try:
+            received = channel.receive(self._control)
+        except BlockingIOError:
+            return
+        except ValueError as error:
+            _log.error("%s says what cannot be read: %s", self._module, error)  # no bug of ours
+            self.kill()
+            return
+        if received is None:
+            self._hang_up()
+            return
+        message, descriptors = received
+        if isinstance(message, Alive):
+            self._asked_at, self._slowness = None, 1.0
+        self._on_message(message, descriptors)
+
+    def _look_in(self, seconds: float) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = self._loop.after(seconds, self._look)
+
+    def _look(self) -> None:
+        """Kill a child that is not ready, or has not answered, in time; else ask it again."""
+        if self.phase is Phase.STARTING:
+            # The next one gets twice the time: on an overloaded node all are slow.
+            self._slowness = min(2 * self._slowness, 8.0)
+            _log.error("%s is not ready after %.0f s and is killed", self._module, self.age)
+            self.kill()
+        elif self.phase is Phase.RUNNING:
+            if self._asked_at is not None:
+                silent = self._loop.now() - self._asked_at
+                _log.error("%s has not answered for %.1f s and is killed", self._module, silent)
+                self.kill()
+                return
+            self.ask()
+            if self._asked_at is None:
+                self._look_in(self._asked_every)
+
+    def is_running(self) -> None:
+        """Take note that the child does its work; from now on it is asked for signs of life."""
+        self.change(Change.READY)
+        self._look_in(self._asked_every)
+
+    def _hang_up(self) -> None:
+        if self._control is not None:
+            self._loop.unwatch(self._control)
+            self._control.close()
+            self._control = None
+            self._reap(self._loop.now() + _LINGERS)
+
+    def _reap(self, until: float) -> None:
+        assert self._process is not None
+        status = self._process.poll()
+        if status is None:
+            if self._loop.now() >= until:
+                self._process.kill()
+            self._loop.after(0.02, lambda: self._reap(until))
+            return
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._process = None
+        phase = self.phase
+        self.change(Change.ENDED)
+        how = ending(status)
+        if phase is not Phase.LEAVING:
+            self.restarts += 1
+            self.last_end = how
+        self._on_end(phase, how)

@@ -1,0 +1,70 @@
+"""What shall be true in the pod, and how it is saved for a sidecar that starts anew."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from binding.ipc.codec import decode
+from binding.ipc.wiring import Wiring
+from binding.sidecar import state_file
+from guest.network import GuestNetwork
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The last call of OnDefineDomain that was not refused."""
+
+    guests: tuple[GuestNetwork, ...] = ()
+    wirings: tuple[Wiring, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The file `desired.json`."""
+
+    version: int
+    netns: int
+    """Inode of the pod's network namespace: the state of another one is worthless."""
+    desired: Desired
+    vmi: str
+    domain: str
+    nics: dict[str, int] = field(default_factory=dict)
+    """Indexes of the pod NICs that we wired, by their name as bridge ports."""
+    decided: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """Families that we serve by network, where `auto` has found that out."""
+
+
+def netns() -> int:
+    """Return the inode of this process's network namespace."""
+    return os.stat("/proc/self/ns/net").st_ino
+
+
+def new(
+    desired: Desired,
+    vmi: str,
+    domain: str,
+    nics: dict[str, int],
+    decided: dict[str, tuple[int, ...]],
+) -> Saved:
+    """Return what is to be saved of a desired state of this pod."""
+    return Saved(_VERSION, netns(), desired, vmi, domain, nics, decided)
+
+
+def load(path: str) -> Saved | None:
+    """Return what a former sidecar of this pod has saved, if it can be used."""
+    data = state_file.load(path)
+    if data is None:
+        return None
+    try:
+        saved = decode(Saved, data)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        state_file.unusable(path, f"{type(error).__name__}: {error}"[:200])
+        return None
+    if saved.version != _VERSION:
+        state_file.unusable(path, f"version {saved.version}, this is {_VERSION}")
+        return None
+    return saved if saved.netns == netns() else None

@@ -1,0 +1,90 @@
+"""What is not as it should be with the links of a guest: desired against observed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from binding.ipc.wiring import Wiring
+from binding.packet.link_table import LinkState
+from guest.network import GuestNetwork
+
+Links = Mapping[str, LinkState]
+
+
+def faults(guest: GuestNetwork, links: Links, placeholder: str = "") -> dict[str, str]:
+    """Return what is wrong now, a sentence for each link. `placeholder` is one that we made."""
+    return dict(_faults(guest, links, placeholder))
+
+
+def to_mend(wirings: tuple[Wiring, ...], links: Links, nics: Mapping[str, int]) -> bool:
+    """Return whether a link that we made or moved is not as we left it.
+
+    `nics` are the indexes of the pod NICs by their name as bridge ports: one that is gone
+    altogether cannot be made again.
+    """
+    return any(
+        _is_broken(one, links)
+        for one in wirings
+        if any(link.index == nics.get(one.names.nic) for link in links.values())
+    )
+
+
+def _faults(guest: GuestNetwork, links: Links, placeholder: str) -> Iterator[tuple[str, str]]:
+    tap, bridge, nic = (links.get(name) for name in (guest.tap, guest.bridge, guest.nic))
+    if tap is None:
+        yield "tap", f"link {guest.tap} is gone: the guest has no network; restart the VM"
+    elif not tap.up:
+        yield "tap", f"link {guest.tap} is down: the guest has no carrier; ip link set it up"
+    elif bridge is not None and tap.master != bridge.index:
+        yield "tap", _not_a_port(tap, guest.bridge, links)
+    elif tap.mtu < guest.mtu:
+        yield "tap", _mtu(tap, guest)
+    if guest.bridge:
+        if bridge is None:
+            yield "bridge", f"bridge {guest.bridge} is gone: the guest reaches nobody"
+        elif not bridge.up:
+            yield "bridge", f"bridge {guest.bridge} is down: the guest reaches nobody"
+    if guest.nic and guest.nic != guest.tap:
+        yield from _nic_faults(guest, nic, bridge, links)
+    if placeholder and placeholder not in links:
+        yield "placeholder", f"placeholder link {placeholder} is gone: CNI CHECK will fail"
+
+
+def _nic_faults(
+    guest: GuestNetwork, nic: LinkState | None, bridge: LinkState | None, links: Links
+) -> Iterator[tuple[str, str]]:
+    if nic is None:
+        text = f"pod NIC {guest.nic} is gone or has another name: the guest reaches nobody"
+        yield "nic", text
+    elif not nic.up:
+        yield "nic", f"pod NIC {guest.nic} is down: the guest reaches nobody"
+    elif not nic.carrier:
+        text = f"pod NIC {guest.nic} has no carrier: its other end on the node is down or gone"
+        yield "nic", text
+    elif bridge is not None and nic.master != bridge.index:
+        yield "nic", _not_a_port(nic, guest.bridge, links)
+    elif nic.mtu < guest.mtu:
+        yield "nic", _mtu(nic, guest)
+
+
+def _not_a_port(link: LinkState, bridge: str, links: Links) -> str:
+    other = next((one.name for one in links.values() if one.index == link.master), "none")
+    return f"link {link.name} is no port of bridge {bridge} (its bridge: {other})"
+
+
+def _mtu(link: LinkState, guest: GuestNetwork) -> str:
+    return f"link {link.name} has MTU {link.mtu}, the guest is told {guest.mtu}"
+
+
+def _is_broken(wiring: Wiring, links: Links) -> bool:
+    names = wiring.names
+    wanted = (names.pod, names.bridge, names.tap, names.nic)
+    if any(name not in links for name in wanted):
+        return True
+    bridge = links[names.bridge]
+    ports = links[names.tap], links[names.nic]
+    return (
+        any(port.master != bridge.index for port in ports)
+        or any(not link.up for link in (bridge, *ports))
+        or links[names.tap].mtu != wiring.mtu
+    )

@@ -1,0 +1,131 @@
+"""Starts `hooks` when somebody connects to the hook socket, and does what KubeVirt asks by it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+from binding.ipc import messages
+from binding.sidecar.child import Change, Child, Phase
+from binding.sidecar.loop import Loop
+from binding.sidecar.reconciler import Reconciler
+
+_log = logging.getLogger(__name__)
+
+_READY_WITHIN = 30.0
+_ANSWERS_WITHIN = 10.0
+_ASKED_EVERY = 10.0
+_SLOWEST_START = 5.0
+
+
+class HooksChild:
+    """At most one `hooks`, on demand."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        reconciler: Reconciler,
+        *words: str,
+        on_ended: Callable[[], object],
+        on_lost: Callable[[], object],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._words = words
+        self._reconciler = reconciler
+        self._on_ended = on_ended
+        self._on_lost = on_lost
+        self._pod: str | None = None
+        self._early_ends = 0
+        self._discover: messages.Discover | None = None
+        self.child = Child(
+            loop,
+            "binding.hooks",
+            on_message=self._take,
+            on_end=self._gone,
+            ready_within=_READY_WITHIN,
+            answers_within=_ANSWERS_WITHIN,
+            asked_every=_ASKED_EVERY,
+        )
+
+    def start(self) -> None:
+        """Start `hooks` now, later if the node is short of what that takes."""
+        self._loop.unwatch(self._listener)
+        if self.child.is_there:
+            return
+        try:
+            number = self._listener.fileno()
+            self.child.start(str(number), *self._words, descriptors=[number])
+        except OSError as error:
+            _log.warning("cannot start hooks, retrying in %.0f s: %s", _SLOWEST_START, error)
+            self._loop.after(_SLOWEST_START, self.start)
+
+    def tell_pod(self, snapshot: str) -> None:
+        """Let `hooks` know the pod as it has been read."""
+        self._pod = snapshot
+        self._send_pod()
+
+    def discover(self, vmi: str, domain: str) -> None:
+        """Have the guests found out anew: the pod has changed."""
+        self._discover = messages.Discover(vmi, domain)
+        if self.child.phase is Phase.RUNNING:
+            self._send_discover()
+        else:
+            self.start()
+
+    def _take(self, message: messages.Message, _: list[int]) -> None:
+        match message:
+            case messages.Ready():
+                self.child.is_running()
+                self._send_pod()
+                self._send_discover()
+            case messages.Define():
+                self._loop.spawn(self._define(message))
+            case messages.Undiscovered(reason):
+                _log.warning("the pod has changed, but its guests stay as they are: %s", reason)
+            case messages.Collected():
+                self._reconciler.serve.prepare()
+            case messages.Leaving():
+                self.child.change(Change.LEAVES)
+            case messages.Ended():
+                self._on_ended()
+            case messages.Lost():
+                self._on_lost()
+            case messages.Alive():
+                pass
+            case _:
+                _log.error("hooks sends %s, which is not for us", type(message).__name__)
+
+    async def _define(self, request: messages.Define) -> None:
+        try:
+            refusal = await self._reconciler.define(request)
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not leave virt-launcher without an answer
+            _log.exception("a hook call failed for a reason of our own")
+            refusal = f"{type(error).__name__}: {error}"
+        self._send_pod()  # the taps that we made
+        self.child.send(messages.Defined(request.number, refusal))
+
+    def _send_pod(self) -> None:
+        if self._pod is not None:
+            self.child.send(messages.Pod(self._pod, self._reconciler.wired))
+
+    def _send_discover(self) -> None:
+        if self._discover is not None and self.child.send(self._discover):
+            self._discover = None
+
+    def _gone(self, phase: Phase, how: str) -> None:
+        pause = 0.0
+        if phase is not Phase.LEAVING:
+            self._early_ends = self._early_ends + 1 if self.child.age < _SLOWEST_START else 0
+            pause = min(0.1 * 2**self._early_ends, _SLOWEST_START)
+            _log.error("hooks ended (%s), the next connection starts it again", how)
+        # A connection that it has not accepted waits in the listening socket.
+        self._loop.after(pause, self._wait)
+
+    def _wait(self) -> None:
+        if self._discover is not None:
+            self.start()
+        elif not self.child.is_there:
+            self._loop.watch(self._listener, self.start)

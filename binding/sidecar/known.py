@@ -1,0 +1,76 @@
+"""What is known of the guests that a `serve` served: for the stand-in and for the next `serve`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from binding.ipc.handover import Handover, Repeat
+from binding.ipc.messages import Report
+from guest.network import GuestNetwork
+
+_MOST_REPEATS = 16
+
+
+class Known:
+    """By network: the latest handover, and who serves the guest."""
+
+    def __init__(self) -> None:
+        self.handovers: dict[str, Handover] = {}
+        self.decided: dict[str, tuple[int, ...]] = {}
+        """Families that we serve, where `auto` has found that out."""
+        self.changed: set[str] = set()
+        """Networks that are told something else than their handover is about."""
+
+    def change(
+        self, former: tuple[GuestNetwork, ...], guests: tuple[GuestNetwork, ...]
+    ) -> frozenset[str]:
+        """Go on with these guests; return the networks of which everything known still holds.
+
+        Of the others it is kept whether the guest has been heard, and no answer.
+        """
+        same = frozenset(guest.network for guest in guests if guest in former)
+        names = {guest.network for guest in guests}
+        self.decided = {name: ours for name, ours in self.decided.items() if name in same}
+        self.handovers = {
+            name: one if name in same else replace(one, planned=(), repeats=())
+            for name, one in self.handovers.items()
+            if name in names
+        }
+        self.changed = (self.changed & names) | (names - same)
+        return same
+
+    def forget_all(self) -> None:
+        """Nobody is served."""
+        self.handovers, self.decided, self.changed = {}, {}, set()
+
+    def take_over(self, handovers: tuple[Handover, ...]) -> None:
+        """Keep what a `serve` that leaves, or the stand-in, says last."""
+        self.handovers |= {one.network: one for one in handovers}
+
+    def note(self, report: Report, guests: tuple[GuestNetwork, ...]) -> None:
+        """Keep what matters should this `serve` die."""
+        by_network = {guest.network: guest for guest in guests}
+        for one in report.guests:
+            guest = by_network.get(one.network)
+            if guest is None:
+                continue
+            if one.serves is not None:
+                self.decided[one.network] = one.serves
+            if one.session is not None:
+                before = self.handovers.get(one.network)
+                repeats = _latest(before.repeats if before else (), one.repeats)
+                self.handovers[one.network] = Handover(
+                    guest.network, guest.tap, guest.nic, one.session, repeats=repeats
+                )
+
+    def for_serve(self, networks: set[str]) -> tuple[tuple[Handover, ...], tuple[str, ...]]:
+        """Return handovers and changed networks for a `Serve` of these networks."""
+        handovers = (one for one in self.handovers.values() if one.network in networks)
+        changed, self.changed = tuple(sorted(self.changed & networks)), set()
+        return tuple(replace(one, planned=()) for one in handovers), changed
+
+
+def _latest(before: tuple[Repeat, ...], news: tuple[Repeat, ...]) -> tuple[Repeat, ...]:
+    asked = {(one.request, one.partial_checksum) for one in news}
+    kept = (one for one in before if (one.request, one.partial_checksum) not in asked)
+    return (*kept, *news)[-_MOST_REPEATS:]

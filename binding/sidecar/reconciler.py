@@ -1,0 +1,213 @@
+"""Makes the desired state true, watches what could make it false, and makes it true again.
+
+One thing at a time: a hook call, a look at the links, a changed answer to "who serves" queue for
+one lock.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from binding.ipc.codec import encode
+from binding.ipc.messages import Define, Report
+from binding.packet import guard, link_table, links
+from binding.process import capabilities
+from binding.sidecar import desired as desired_state
+from binding.sidecar import state_file
+from binding.sidecar.desired import Desired
+from binding.sidecar.faults import faults, to_mend
+from binding.sidecar.loop import Lock, Loop, Timer
+from binding.sidecar.plumb_child import PlumbError
+from binding.sidecar.pod_guard import PodGuard
+from binding.sidecar.serve_child import ServeChild, ServeError
+from binding.sidecar.status import StatusPages
+from guest.network import GuestNetwork
+
+_log = logging.getLogger(__name__)
+
+_POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+_SOON = 0.2
+"""Seconds from the first news of a change to the look at it: links change in bursts."""
+_LONGEST_PAUSE = 5.0
+"""Seconds between two tries of what has failed."""
+
+
+class Reconciler:
+    """Of one pod."""
+
+    def __init__(self, loop: Loop, table: str, state: str) -> None:
+        self._loop = loop
+        self._file = f"{state}/desired.json"
+        self._lock = Lock()
+        self._look_at: Timer | None = None
+        self._pause = _SOON
+        self._saved = 0
+        self._nics: dict[str, int] = {}
+        self.desired = Desired()
+        self.pages = StatusPages()
+        self.guard = PodGuard(loop, table, self.look_soon)
+        self.serve = ServeChild(loop, self._reported)
+
+    @property
+    def wired(self) -> tuple[str, ...]:
+        """Return the taps that we made."""
+        return tuple(one.names.tap for one in self.desired.wirings)
+
+    @property
+    def served(self) -> tuple[GuestNetwork, ...]:
+        """Return the guests whose frames are read."""
+        return tuple(one for one in self.desired.guests if guard.is_heard(one))
+
+    def restore(self) -> None:
+        """Go on with what a former sidecar of this pod has saved."""
+        saved = desired_state.load(self._file)
+        if saved is None:
+            return
+        self.desired, self._nics = saved.desired, dict(saved.nics)
+        self.serve.known.decided = dict(saved.decided)
+        self.pages.open(self.desired.guests, self.desired.warnings)
+        _log.info("going on with the %d guests of a former sidecar", len(self.desired.guests))
+        self.look_soon()
+
+    async def define(self, request: Define) -> str:
+        """Make this true. Returns an empty text, or why it cannot be: then nothing has changed."""
+        async with self._lock:
+            former, wanted = (
+                self.desired,
+                Desired(request.guests, request.wirings, request.warnings),
+            )
+            try:
+                self._check_privileges(wanted)
+                unguarded = await self._wire(wanted)
+                _check_taps(wanted.guests)
+            except _RefusedError as refusal:
+                return str(refusal)
+            self._open(wanted, unguarded)
+            try:
+                await self.serve.serve(self.served)
+            except ServeError as error:
+                self._open(former, "")
+                self.look_soon()
+                remedy = (
+                    f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
+                )
+                return "; ".join(filter(None, [str(error), remedy]))
+            self._save(request.vmi, request.domain)
+            self.look_soon()
+            return ""
+
+    def look_soon(self) -> None:
+        """Compare the pod with the desired state in a moment."""
+        self._look_in(_SOON)
+
+    def _look_in(self, seconds: float) -> None:
+        if self._look_at is None:
+            self._look_at = self._loop.after(seconds, lambda: self._loop.spawn(self._look()))
+
+    async def _look(self) -> None:
+        self._look_at = None
+        async with self._lock:
+            try:
+                is_true = await self._make_true()
+            except (PlumbError, ServeError, OSError) as error:
+                _log.warning("cannot mend the pod yet: %s", error)
+                is_true = False
+        self._pause = _SOON if is_true else min(2 * self._pause, _LONGEST_PAUSE)
+        if not is_true:
+            self._look_in(self._pause)
+
+    async def _make_true(self) -> bool:
+        """Mend what is ours, name what is not; return whether nothing is left to be tried again."""
+        wirings, table = self.desired.wirings, link_table.read()
+        if to_mend(wirings, table, self._nics):
+            _log.warning("links that dsbridge made are not as it left them; mending them")
+            await self.guard.mend(wirings, self._nics)
+            table = link_table.read()
+        placeholders = {one.names.tap: one.names.pod for one in wirings}
+        for guest in self.desired.guests:
+            wrong = faults(guest, table, placeholders.get(guest.tap, ""))
+            self.pages.fault(guest.network, wrong)
+        there = tuple(guest for guest in self.desired.guests if guest.tap in table)
+        unguarded = await self.guard.enforce(self._filters(there))
+        self._warn_unguarded(unguarded)
+        await self.serve.serve(tuple(one for one in self.served if one in there))
+        return not unguarded or self.guard.is_for_good
+
+    def _open(self, wanted: Desired, unguarded: str) -> None:
+        self.desired = wanted
+        self.pages.open(wanted.guests, wanted.warnings)  # before the first report of serve
+        self._warn_unguarded(unguarded)
+
+    def _check_privileges(self, wanted: Desired) -> None:
+        needed = {"NET_ADMIN"} if wanted.wirings else set()
+        if any(guard.is_heard(guest) for guest in wanted.guests):
+            needed.add("NET_RAW")
+        if missing := sorted(needed - capabilities.permitted()):
+            raise _RefusedError(
+                f"the sidecar lacks {' and '.join(missing)}: the pod was not granted it; {_POLICY}"
+            )
+
+    async def _wire(self, wanted: Desired) -> str:
+        """Return why the guard is off, or an empty string: without it all else works."""
+        filters = self._filters(wanted.guests)
+        table = link_table.read()
+        is_wired = wanted.wirings == self.desired.wirings and all(
+            one.names.tap in table for one in wanted.wirings
+        )
+        if not wanted.wirings or is_wired:
+            return await self.guard.enforce(filters)
+        try:
+            unguarded = await self.guard.wire(wanted.wirings, filters)
+        except PlumbError as error:
+            remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
+            raise _RefusedError(f"wiring was undone: {error}{remedy}") from error
+        except OSError as error:
+            raise _RefusedError(f"cannot start plumb, which wires the pod: {error}") from error
+        names = (one.names.nic for one in wanted.wirings)
+        table = link_table.read()
+        self._nics = {name: table[name].index for name in names if name in table}
+        return unguarded
+
+    def _filters(self, guests: tuple[GuestNetwork, ...]) -> tuple[guard.Filter, ...]:
+        """Return the guard; nothing can be filtered at a link that is gone."""
+        every = guard.filters(guests, self.pages.served(guests))
+        return tuple(one for one in every if links.index(one.link) is not None)
+
+    def _warn_unguarded(self, reason: str) -> None:
+        if reason and "NET_ADMIN" not in capabilities.permitted():
+            reason = f"{reason}; {_POLICY}"
+        for guest in self.desired.guests:
+            what = "requests leave the pod and other servers may answer"
+            if guest.shape == "takeover":
+                what = "KubeVirt's own DHCP server goes on answering, and others may"
+            self.pages.find(
+                guest.network, "guard", f"guard off, {what}: {reason}" if reason else ""
+            )
+
+    def _save(self, vmi: str, domain: str) -> None:
+        decided = self.serve.known.decided
+        saved = desired_state.new(self.desired, vmi, domain, self._nics, decided)
+        text = encode(saved)
+        if hash(text) != self._saved:
+            state_file.save(self._file, text)
+        self._saved = hash(text)
+
+    def _reported(self, report: Report) -> None:
+        before = self.pages.served(self.desired.guests)
+        self.pages.take(report)
+        if self.pages.served(self.desired.guests) != before:
+            self.look_soon()
+
+
+class _RefusedError(Exception):
+    """The text tells KubeVirt's user what is missing and what to do."""
+
+
+def _check_taps(guests: tuple[GuestNetwork, ...]) -> None:
+    for guest in guests:
+        mtu = links.mtu(guest.tap)
+        if mtu is None:
+            raise _RefusedError(
+                f"network {guest.network}: there is no link {guest.tap} in the pod, only "
+                f"{', '.join(links.names())}; does the binding's domainAttachmentType fit?"
+            )

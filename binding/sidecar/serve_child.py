@@ -1,0 +1,272 @@
+"""Keeps a `serve` for the guests, and the stand-in in its place whenever there is none.
+
+`serve` may die of anything that a guest sends; the sidecar never dies with it. The packet sockets
+are kept here too, so that the next `serve` answers the same guests at once, with the frames that
+came in between, and without any privilege.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+from collections.abc import Callable
+
+from binding.ipc import messages
+from binding.ipc.handover import Handover
+from binding.packet import links
+from binding.packet.port import Port
+from binding.sidecar.child import Change, Child, Phase
+from binding.sidecar.known import Known
+from binding.sidecar.loop import Future, Loop, Timer, within
+from binding.sidecar.standby import Standby
+from guest.network import GuestNetwork
+
+_log = logging.getLogger(__name__)
+
+_READY_WITHIN = 30.0
+_ANSWERS_WITHIN = 2.0
+_ASKED_EVERY = 3.0
+_LOOKS_EVERY = 0.5
+"""Seconds between two looks whether frames wait in the packet sockets of a running `serve`."""
+_SERVING_WITHIN = 12.0
+_LONG_LIVED = 10.0
+_SLOWEST_START = 5.0
+_SOONEST_START = 0.3
+"""Seconds from the end of a `serve` that keeps dying to the next one, where a guest waits."""
+
+
+class ServeError(Exception):
+    """`serve` could not open the packet sockets of these guests."""
+
+    def __init__(self, link: str, reason: str, privilege: str = "") -> None:
+        super().__init__(f"packet socket on {link or 'the taps'}: {reason}")
+        self.privilege = privilege
+        """The capability that is missing, if that is the reason."""
+
+
+class ServeChild:
+    """One `serve` at a time, or the stand-in."""
+
+    def __init__(self, loop: Loop, on_report: Callable[[messages.Report], object]) -> None:
+        self._loop = loop
+        self._on_report = on_report
+        self.child = Child(
+            loop,
+            "binding.serve",
+            on_message=self._take,
+            on_end=self._ended,
+            ready_within=_READY_WITHIN,
+            answers_within=_ANSWERS_WITHIN,
+            asked_every=_ASKED_EVERY,
+        )
+        self.known = Known()
+        self._guests: tuple[GuestNetwork, ...] = ()
+        self._places: tuple[tuple[int | None, int | None], ...] = ()
+        self._ports: dict[str, Port] = {}
+        self._standby: Standby | None = None
+        self._next_start: Timer | None = None
+        self._serving: Future[None] | None = None
+        self._number = 0
+        self._alive = Future[None]()
+        self._early_ends = 0
+        self._next_look: Timer | None = None
+        self._is_called = False
+        self._is_closing = False
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether all is quiet, so that no `serve` is needed."""
+        return self._standby is not None and not self.child.is_there and self._next_start is None
+
+    def prepare(self) -> None:
+        """Start a `serve` ahead of its first guests: its imports take most of its start."""
+        if not self.child.is_there and not self._is_called:
+            self._start()
+
+    async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
+        """Serve exactly these guests; done when their packet sockets are open.
+
+        Raises ServeError, and goes on serving the former guests.
+        """
+        self._is_called = True
+        if not guests:
+            self._serve_nobody()
+            return
+        names = tuple(link for guest in guests for link in (guest.tap, guest.nic) if link)
+        # Where a link or its listening bridge was made anew, the packet socket has to be bound
+        # anew.
+        places = tuple((links.index(name), links.index(links.place(name))) for name in names)
+        if (guests, places) == (self._guests, self._places) and self._serving is None:
+            return
+        former = self._guests
+        self._change(guests)
+        there = {name for name, (index, _) in zip(names, places, strict=True) if index is not None}
+        self._serving = serving = Future[None]()
+        if self._ports and not there <= self._ports.keys():
+            self.child.end()  # it has given up the privilege to open more sockets
+        elif self.child.phase is Phase.RUNNING:
+            self._tell()
+        if not self.child.is_there:
+            self._start()
+        try:
+            await within(self._loop, _SERVING_WITHIN, serving)
+        except (ServeError, TimeoutError) as error:
+            self._change(former)
+            self.child.end()
+            if isinstance(error, TimeoutError):
+                raise ServeError("", f"no answer within {_SERVING_WITHIN:.0f} s") from error
+            raise
+        finally:
+            self._serving = None
+        self._places = places
+
+    async def refresh(self, seconds: float) -> None:
+        """Have a running `serve` report what it has not yet, as far as it does so in time."""
+        if self.child.phase is not Phase.RUNNING:
+            return
+        self._alive = alive = Future[None]()
+        self.child.ask()
+        try:
+            await within(self._loop, seconds, alive)
+        except TimeoutError:
+            return
+
+    def close(self) -> None:
+        """End `serve` for good."""
+        self._is_closing = True
+        self._serve_nobody()
+
+    def _serve_nobody(self) -> None:
+        self._guests, self._places = (), ()
+        self.child.end()
+        self._end_standby()
+        self.known.forget_all()
+        self._keep({})
+
+    def _change(self, guests: tuple[GuestNetwork, ...]) -> None:
+        former, self._guests = self._guests, guests
+        heard = self._end_standby()
+        self.known.change(former, guests)
+        if not self.child.is_there or self.child.phase is Phase.STARTING:
+            self._stand_by(tuple(self.known.handovers.values()), heard)
+
+    def _start(self) -> None:
+        if self._next_start is not None:
+            self._next_start.cancel()
+            self._next_start = None
+        if self.child.is_there or self._is_closing:
+            return
+        try:
+            self.child.start()
+        except OSError as error:
+            _log.warning("cannot start serve, retrying in %.0f s: %s", _SLOWEST_START, error)
+            self._next_start = self._loop.after(_SLOWEST_START, self._start)
+
+    def _take(self, message: messages.Message, descriptors: list[int]) -> None:
+        match message:
+            case messages.Ready() if self._guests:
+                self._tell()
+            case messages.Ready():
+                self.child.is_running()
+            case messages.Serving(number, sockets):
+                self._keep(dict(zip(sockets, descriptors, strict=True)))
+                self.child.is_running()
+                self._look()
+                if self._serving is not None and number == self._number:
+                    self._serving.set(None)
+            case messages.Failed(number, link, error, privilege):
+                self._failed(number, ServeError(link, error, privilege))
+            case messages.Resting(handovers):
+                self.known.take_over(handovers)
+                self.child.change(Change.LEAVES)
+            case messages.Report():
+                self.known.note(message, self._guests)
+                self._on_report(message)
+            case messages.Alive():
+                self._alive.set(None)
+            case _:
+                _log.error("serve sends %s, which is not for us", type(message).__name__)
+
+    def _failed(self, number: int, failure: ServeError) -> None:
+        if self._serving is not None and number == self._number:
+            self._serving.fail(failure)
+        else:
+            _log.error("the restarted serve cannot open its packet sockets: %s", failure)
+            self.child.kill()
+
+    def _tell(self) -> None:
+        """Tell `serve` its guests; where nobody waits for it, without those whose tap is gone."""
+        guests = self._guests
+        if self._serving is None:
+            guests = tuple(one for one in guests if links.index(one.tap) is not None)
+        heard = self._end_standby()
+        wanted = {link for guest in guests for link in (guest.tap, guest.nic) if link}
+        known = [port for link, port in self._ports.items() if link in wanted]
+        handovers, changed = self.known.for_serve({guest.network for guest in guests})
+        self._number += 1
+        message = messages.Serve(
+            number=self._number,
+            guests=guests,
+            decided=self.known.decided,
+            handovers=handovers,
+            changed=changed,
+            heard=heard,
+            sockets=tuple(port.link for port in known),
+        )
+        self.child.send(message, [port.socket.fileno() for port in known])
+
+    def _look(self) -> None:
+        """Ask a `serve` that leaves frames waiting in its packet sockets for a sign of life."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+        if self.child.phase is not Phase.RUNNING or not self._ports:
+            return
+        waiting = select.poll()
+        for port in self._ports.values():
+            waiting.register(port.socket, select.POLLIN)
+        if waiting.poll(0):
+            self.child.ask()
+        self._next_look = self._loop.after(_LOOKS_EVERY, self._look)
+
+    def _keep(self, sockets: dict[str, int]) -> None:
+        for port in self._ports.values():
+            port.socket.close()
+        self._ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
+
+    def _ended(self, phase: Phase, how: str) -> None:
+        if self._is_closing or not self._guests:
+            return
+        if self._standby is None:  # else it died before it was told its guests
+            self._stand_by(tuple(self.known.handovers.values()), ())
+        if phase is Phase.LEAVING:
+            if self._serving is not None:
+                self._start()  # it left before it read what somebody waits for
+            return
+        early = self.child.age < _LONG_LIVED
+        self._early_ends = self._early_ends + 1 if early else 0
+        if self._early_ends > 2:  # perhaps it dies of what it is handed
+            self.known.handovers = {}
+        pause = min(0.05 * 2**self._early_ends, _SLOWEST_START) if self._early_ends > 1 else 0.0
+        _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
+        self._next_start = self._loop.after(pause, self._start)
+
+    def _stand_by(self, handovers: tuple[Handover, ...], heard: tuple[messages.Heard, ...]) -> None:
+        if self._ports:
+            self._standby = Standby(self._loop, handovers, self._ports, self._wanted, heard)
+
+    def _wanted(self) -> None:
+        """Start `serve`: the stand-in does not know an answer, or its plan is at the end."""
+        if self._next_start is None:
+            self._start()
+        elif not self.child.is_there:
+            self._next_start.cancel()
+            self._next_start = self._loop.after(_SOONEST_START, self._start)
+
+    def _end_standby(self) -> tuple[messages.Heard, ...]:
+        if self._standby is None:
+            return ()
+        handovers, heard = self._standby.end()
+        self._standby = None
+        self.known.take_over(handovers)
+        return heard

@@ -1,0 +1,60 @@
+"""The status socket: whoever connects is told the status object as JSON, and hung up on."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from binding.sidecar.loop import Loop
+
+_MOST_WAITING = 4
+"""Connections for which `serve` is asked first; further ones are told what is known."""
+_PATIENCE = 0.2
+"""Seconds for a reader that does not keep up with an answer larger than its socket's buffer."""
+
+
+class StatusSocket:
+    """Accepts, writes, closes. It reads nothing, so nobody can hold it up."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        refresh: Callable[[], Awaitable[None]],
+        text: Callable[[], str],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._refresh = refresh
+        self._text = text
+        self._waiting = 0
+        loop.watch(listener, self._accept)
+
+    def close(self) -> None:
+        """Accept nobody else."""
+        self._loop.unwatch(self._listener)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except OSError:  # it has gone, or there is no descriptor for it
+            return
+        if self._waiting < _MOST_WAITING:
+            self._loop.spawn(self._answer(client))
+        else:
+            self._tell(client)
+
+    async def _answer(self, client: socket.socket) -> None:
+        self._waiting += 1
+        try:
+            await self._refresh()
+        finally:
+            self._waiting -= 1
+            self._tell(client)
+
+    def _tell(self, client: socket.socket) -> None:
+        client.settimeout(_PATIENCE)
+        with client, suppress(OSError):  # a reader that left early
+            client.sendall(self._text().encode())
