@@ -1,17 +1,27 @@
 """Modules that a library imports and we never use: they are executed when somebody does.
 
 Import this before dataclasses, whose only need for `inspect` (1.2 MiB of every VM) is the docstring
-of a class that has none.
+of a class that has none. importlib's LazyLoader does not help: the next `import` executes it.
 """
 
 from __future__ import annotations
 
 import sys
-from importlib.util import LazyLoader, find_spec, module_from_spec
+from importlib import import_module
+from types import ModuleType
+
+
+class _WhenUsed(ModuleType):
+    """Stands for a module until somebody asks it for anything."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        del sys.modules[self.__name__]
+        module = import_module(self.__name__)
+        vars(self).update(vars(module))
+        return getattr(module, name)
+
 
 for _name in ("inspect",):
-    _spec = find_spec(_name) if _name not in sys.modules else None
-    if _spec is not None and _spec.loader is not None:
-        _spec.loader = LazyLoader(_spec.loader)
-        sys.modules[_name] = module_from_spec(_spec)
-        _spec.loader.exec_module(sys.modules[_name])
+    sys.modules.setdefault(_name, _WhenUsed(_name))

@@ -16,6 +16,7 @@ from binding.ipc import messages
 from binding.ipc.handover import Handover
 from binding.packet import links
 from binding.packet.port import Port
+from binding.process import memory
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.known import Known
 from binding.sidecar.loop import Future, Loop, Timer, within
@@ -242,6 +243,7 @@ class ServeChild:
         if phase is Phase.LEAVING:
             if self._serving is not None:
                 self._start()  # it left before it read what somebody waits for
+            memory.give_back()
             return
         early = self.child.age < _LONG_LIVED
         self._early_ends = self._early_ends + 1 if early else 0

@@ -19,6 +19,8 @@ _BOTH: tuple[Family, ...] = (4, 6)
 
 @dataclass(slots=True)
 class _Page:
+    """What is told of one guest."""
+
     guest: GuestNetwork
     found: list[str] = field(default_factory=list)
     """Warnings of the last hook call; the next one takes back what is no longer so."""
