@@ -1,8 +1,9 @@
 """One pod for each server that is compared: same CNI, same wiring, same tap.
 
 The pod is Kube-OVN's, because OVN answers only there. dsbridge answers in the pod; peers answer
-where they would in a cluster, behind the pod's NIC. They are given the guest's one address and
-every setting that makes them fast: no ping before an offer, rapid commit, preference 255.
+where they would in a cluster, behind the pod's NIC, and dnsmasq also at a tap itself. They are
+given the guest's one address and every setting that makes them fast: no ping before an offer,
+rapid commit, preference 255.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import Hook, collect, phase2
-from tests.bed.netns import end
+from tests.bed.layouts import LAYOUTS, Layout
+from tests.bed.netns import Netns, end, netns
 from tests.bed.ovn import ovn
 from tests.bed.pod import NAMESERVERS, SEARCH, Pod, pod
 from tests.bed.processes import family
@@ -44,6 +47,19 @@ class Bed:
     pod: Pod
     servers: Callable[[], list[int]]
     """The processes that answer, now."""
+
+    @property
+    def tap(self) -> Tap:
+        return Tap(self.pod.netns, self.pod.layout.mac, self.servers)
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """`tap0` of a namespace, whose guest has this MAC."""
+
+    netns: Netns
+    mac: str
+    servers: Callable[[], list[int]]
 
 
 def domain(made: Pod, shape: str) -> str:
@@ -71,26 +87,48 @@ def dsbridge() -> Iterator[Bed]:
 @contextmanager
 def dnsmasq() -> Iterator[Bed]:
     with _behind() as made:
-        layout = made.layout
-        ipv4, ipv6 = layout.ipv4[0].ip, layout.ipv6[0].ip
-        options = [
-            f"--dhcp-range={ipv4},{ipv4},255.255.0.0,1h",
-            f"--dhcp-range={ipv6},{ipv6},112,1h",
-            f"--dhcp-option=option:dns-server,{NAMESERVERS[0]}",
-            f"--dhcp-option=option:domain-search,{','.join(SEARCH)}",
-            f"--dhcp-option=option:mtu,{layout.mtu}",
-            f"--dhcp-option=option:router,{ROUTER4}",
-            f"--dhcp-option=option6:dns-server,[{NAMESERVERS[1]}]",
-            f"--dhcp-option=option6:domain-search,{','.join(SEARCH)}",
-            f"--ra-param=pod0,mtu:{layout.mtu},600",
-            *("--enable-ra", "--no-ping", "--dhcp-authoritative", "--dhcp-rapid-commit"),
-            *("--interface=pod0", "--bind-interfaces", "--except-interface=lo", "--port=0"),
-            *("--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file="),
-            f"--dhcp-leasefile={made.workdir}/leases",
-        ]
-        with _daemon(made, "dnsmasq", "--keep-in-foreground", *options) as process:
-            until(lambda: _listens(made, 67) and _listens(made, 547), "dnsmasq")
+        options = _dnsmasq(made.layout, "pod0", made.workdir)
+        with _daemon(made.gateway, made.workdir, "dnsmasq", *options) as process:
+            until(lambda: _listens(made.gateway, 67, 547), "dnsmasq")
             yield Bed(made, lambda: [process.pid])
+
+
+@contextmanager
+def dnsmasq_at_tap() -> Iterator[Tap]:
+    """dnsmasq at the guest's tap itself, which has the gateway's addresses and is in no bridge."""
+    layout = LAYOUTS[LAYOUT]
+    with netns("dnsmasq") as space, TemporaryDirectory(prefix="dsbridge-") as directory:
+        space.sysctl(ipv6__conf__default__accept_dad=0)
+        space.ip(f"""
+            tuntap add dev tap0 mode tap
+            link set tap0 mtu {layout.mtu} up
+            addr add {ROUTER4}/{layout.ipv4[0].network.prefixlen} dev tap0
+            addr add {ROUTER6}/{layout.ipv6[0].network.prefixlen} dev tap0 nodad
+            neigh add {_link_local(layout.mac)} lladdr {layout.mac} dev tap0""")
+        options = _dnsmasq(layout, "tap0", Path(directory))
+        with _daemon(space, Path(directory), "dnsmasq", *options) as process:
+            until(lambda: _listens(space, 67, 547), "dnsmasq")
+            yield Tap(space, layout.mac, lambda: [process.pid])
+
+
+def _dnsmasq(layout: Layout, link: str, workdir: Path) -> list[str]:
+    ipv4, ipv6 = layout.ipv4[0].ip, layout.ipv6[0].ip
+    return [
+        "--keep-in-foreground",
+        f"--dhcp-range={ipv4},{ipv4},255.255.0.0,1h",
+        f"--dhcp-range={ipv6},{ipv6},112,1h",
+        f"--dhcp-option=option:dns-server,{NAMESERVERS[0]}",
+        f"--dhcp-option=option:domain-search,{','.join(SEARCH)}",
+        f"--dhcp-option=option:mtu,{layout.mtu}",
+        f"--dhcp-option=option:router,{ROUTER4}",
+        f"--dhcp-option=option6:dns-server,[{NAMESERVERS[1]}]",
+        f"--dhcp-option=option6:domain-search,{','.join(SEARCH)}",
+        f"--ra-param={link},mtu:{layout.mtu},600",
+        *("--enable-ra", "--no-ping", "--dhcp-authoritative", "--dhcp-rapid-commit"),
+        *(f"--interface={link}", "--bind-interfaces", "--except-interface=lo", "--port=0"),
+        *("--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file="),
+        f"--dhcp-leasefile={workdir}/leases",
+    ]
 
 
 @contextmanager
@@ -101,14 +139,25 @@ def kea() -> Iterator[Bed]:
         for family_, configuration in (("4", _kea4(made)), ("6", _kea6(made))):
             file = made.workdir / f"kea{family_}.json"
             file.write_text(json.dumps({f"Dhcp{family_}": configuration}))
-            daemon = _daemon(made, f"kea-dhcp{family_}", "-c", str(file))
+            daemon = _daemon(made.gateway, made.workdir, f"kea-dhcp{family_}", "-c", str(file))
             processes.append(stack.enter_context(daemon))
         file = made.workdir / "radvd.conf"
         file.write_text(_radvd(made))
         pid_file = made.workdir / "radvd.pid"
-        daemon = _daemon(made, "radvd", "-n", "-C", str(file), "-m", "stderr", "-p", str(pid_file))
+        daemon = _daemon(
+            made.gateway,
+            made.workdir,
+            "radvd",
+            "-n",
+            "-C",
+            str(file),
+            "-m",
+            "stderr",
+            "-p",
+            str(pid_file),
+        )
         processes.append(stack.enter_context(daemon))
-        until(lambda: _listens(made, 67) and _listens(made, 547), "Kea")
+        until(lambda: _listens(made.gateway, 67, 547), "Kea")
         until(lambda: "pod0" in made.gateway.run("cat", "/proc/net/igmp6"), "radvd")
         yield Bed(made, lambda: [process.pid for process in processes])
 
@@ -170,19 +219,19 @@ def _link_local(mac: str) -> IPv6Address:
 
 
 @contextmanager
-def _daemon(made: Pod, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    at = str(made.workdir)
+def _daemon(space: Netns, workdir: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    at = str(workdir)
     places = {"KEA_PIDFILE_DIR": at, "KEA_LOCKFILE_DIR": at, "KEA_DHCP_DATA_DIR": at}
-    with (made.workdir / f"{words[0]}.log").open("wb") as log:
-        process = made.gateway.popen(*words, env=os.environ | places, stdout=log, stderr=log)
+    with (workdir / f"{words[0]}.log").open("wb") as log:
+        process = space.popen(*words, env=os.environ | places, stdout=log, stderr=log)
     try:
         yield process
     finally:
         end(process)
 
 
-def _listens(made: Pod, port: int) -> bool:
-    return bool(made.gateway.run("ss", "-Hlun", f"sport = :{port}").strip())
+def _listens(space: Netns, *ports: int) -> bool:
+    return all(space.run("ss", "-Hlun", f"sport = :{port}").strip() for port in ports)
 
 
 def _kea4(made: Pod) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from guest.network import OUR_LINK_LOCAL
-from tests.bed.netns import end
+from tests.bed.netns import Netns, end
 from tests.bed.pod import Pod
 from tests.bed.wait import until
 
@@ -23,9 +23,12 @@ class Prober:
 
     process: subprocess.Popen[bytes]
 
-    def ask(self, kind: str, count: int = 1, gap: float = 0.0) -> list[float]:
-        """Ask one after the other, `gap` seconds between; RuntimeError when one is unanswered."""
-        words = self._command(f"{kind} {count} {int(gap * 1e6)} {TIMEOUT_MS}")
+    def ask(self, kind: str, count: int = 1, gap: float = 0.0, way: str = "same") -> list[float]:
+        """Ask one after the other, `gap` seconds between; RuntimeError when one is unanswered.
+
+        `way` is same, alike or new: see prober.c.
+        """
+        words = self._command(f"{kind} {way} {count} {int(gap * 1e6)} {TIMEOUT_MS}")
         times = [int(word) / 1e3 for word in words]
         if len(times) != count or min(times) < 0:
             raise RuntimeError(f"{kind}: {sum(t < 0 for t in times)} of {count} unanswered")
@@ -47,16 +50,25 @@ class Prober:
 @contextmanager
 def prober(pod: Pod, tap: str = "tap0", *, cpu: int | None = None) -> Iterator[Prober]:
     """Plug a prober into a tap of the pod; it has the pod's MAC, as the guest has."""
+    with plugged(pod.netns, pod.layout.mac, tap, cpu=cpu) as running:
+        yield running
+
+
+@contextmanager
+def plugged(
+    space: Netns, mac: str, tap: str = "tap0", *, cpu: int | None = None
+) -> Iterator[Prober]:
+    """Plug a prober with this MAC into a tap of a namespace."""
     pinned = () if cpu is None else ("taskset", "-c", str(cpu))
-    process = pod.netns.popen(
-        *(*pinned, str(built("prober")), tap, pod.layout.mac),
+    process = space.popen(
+        *(*pinned, str(built("prober")), tap, mac),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     try:
         if process.stdout.readline() != b"plugged\n":
-            raise RuntimeError(f"{tap} in {pod.netns.name} takes no prober")
-        until(lambda: _is_up(pod, tap), f"carrier of {tap}")
+            raise RuntimeError(f"{tap} in {space.name} takes no prober")
+        until(lambda: _is_up(space, tap), f"carrier of {tap}")
         yield Prober(process)
     finally:
         end(process)
@@ -64,8 +76,8 @@ def prober(pod: Pod, tap: str = "tap0", *, cpu: int | None = None) -> Iterator[P
         process.stdout.close()
 
 
-def _is_up(pod: Pod, tap: str) -> bool:
-    return pod.netns.query("link", "show", "dev", tap)[0]["operstate"] == "UP"
+def _is_up(space: Netns, tap: str) -> bool:
+    return space.query("link", "show", "dev", tap)[0]["operstate"] == "UP"
 
 
 def built(name: str) -> Path:

@@ -1,7 +1,10 @@
 /* The guest's end of a tap, as QEMU holds it: asks and takes the time of the answers.
  *
  *   prober TAP MAC        then, on stdin, one request a line; on stdout, one line each:
- *   KIND COUNT GAP_US TIMEOUT_MS    KIND discover, dora, solicit or rs
+ *   KIND WAY COUNT GAP_US TIMEOUT_MS    KIND discover, dora, solicit or rs
+ *                                   WAY same: again, with another transaction id
+ *                                       alike: again, in words that no request had before
+ *                                       new: asking for options that were never asked for together
  *                                   -> the nanoseconds of each answer, -1 for none
  *   flood SECONDS ROUTER            as fast as the tap takes it
  *                                   -> frames sent, nanoseconds to the next honest answer or -1
@@ -21,9 +24,12 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { SAME = 's', ALIKE = 'a', NEW = 'n' };
 enum { VNET = 10, ETH = 14, DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5, ADVERTISE = 2 };
 
 static int tap;
+static int way = SAME;
+static unsigned asked_before;
 static uint8_t mac[6], link_local[16];
 static uint8_t buffer[VNET + 2048], answer[VNET + 65536];
 static uint8_t *const frame = buffer + VNET, *const got = answer + VNET;
@@ -51,21 +57,39 @@ static void ethernet(const char *to, unsigned type) {
   memcpy(frame, to, 6), memcpy(frame + 6, mac, 6), put16(frame + 12, type);
 }
 
+/* Write the numbers of options in `size` octets each: all, in an order of chance where requests are
+ * to be alike, or where they are to be new a choice that was not made before. Returns the end. */
+static uint8_t *wishes(uint8_t *at, const uint8_t *codes, int count, int size) {
+  unsigned chosen = way == NEW ? ++asked_before : ~0u, first = way == ALIKE ? rand() % count : 0;
+  for (int i = 0; i < count; i++)
+    if (chosen >> i & 1)
+      memset(at, 0, size), at[size - 1] = codes[(first + i) % count], at += size;
+  return at;
+}
+
 static int dhcp4(int kind, uint32_t xid, const uint8_t *offered, const uint8_t *server) {
-  uint8_t *ip = frame + ETH, *udp = ip + 20, *bootp = udp + 8, *option = bootp + 240;
-  const uint8_t asked[] = {55, 10, 1, 3, 6, 12, 15, 26, 33, 42, 119, 121, 57, 2, 5, 192};
+  uint8_t *ip = frame + ETH, *udp = ip + 20, *bootp = udp + 8, *option = bootp + 240, *list;
+  static const uint8_t usual[] = {1, 3, 6, 12, 15, 26, 33, 42, 119, 121};
+  static const uint8_t all[] = {3, 6, 12, 15, 26, 28, 42, 60, 66, 67, 108, 114, 119, 121, 150, 249};
   ethernet("\xff\xff\xff\xff\xff\xff", 0x0800);
   memcpy(bootp, "\1\1\6", 3), memcpy(bootp + 4, &xid, 4), memcpy(bootp + 28, mac, 6);
   memcpy(bootp + 236, "\x63\x82\x53\x63", 4);
   *option++ = 53, *option++ = 1, *option++ = kind;
   *option++ = 61, *option++ = 7, *option++ = 1, memcpy(option, mac, 6), option += 6;
-  memcpy(option, asked, sizeof asked), option += sizeof asked;
+  *option++ = 55, list = option++;
+  option = way == NEW ? wishes(option, all, sizeof all, 1) : wishes(option, usual, sizeof usual, 1);
+  *list = option - list - 1;
+  memcpy(option, "\x39\2\5\xc0", 4), option += 4;
+  if (way == ALIKE) {
+    put16(bootp + 8, rand()), put16(ip + 4, rand());
+    option += sprintf((char *)option, "\x3c\x13" "client-%08x-1.0", rand());
+  }
   if (offered) {
     *option++ = 50, *option++ = 4, memcpy(option, offered, 4), option += 4;
     *option++ = 54, *option++ = 4, memcpy(option, server, 4), option += 4;
   }
-  *option = 255;
-  int length = 8 + 300;
+  *option++ = 255;
+  int length = option - udp < 8 + 300 ? 8 + 300 : option - udp;
   memcpy(ip, "\x45", 1), put16(ip + 2, 20 + length), ip[8] = 64, ip[9] = 17;
   memset(ip + 16, 255, 4), checksum(ip + 10, sum(ip, 20, 0));
   put16(udp, 68), put16(udp + 2, 67), put16(udp + 4, length);
@@ -75,7 +99,8 @@ static int dhcp4(int kind, uint32_t xid, const uint8_t *offered, const uint8_t *
 
 static int ipv6(const char *to, const uint8_t *target, int next, int hops, int length) {
   uint8_t *ip = frame + ETH, *up = ip + 40;
-  memcpy(frame, to, 6), ip[0] = 0x60, put16(ip + 4, length), ip[6] = next, ip[7] = hops;
+  memcpy(frame, to, 6), ip[0] = 0x60;  // a flow label may be there already
+  put16(ip + 4, length), ip[6] = next, ip[7] = hops;
   memcpy(ip + 8, link_local, 16), memcpy(ip + 24, target, 16);
   checksum(up + (next == 17 ? 6 : 2), sum(up, length, sum(ip + 8, 32, length + next)));
   return ETH + 40 + length;
@@ -83,13 +108,23 @@ static int ipv6(const char *to, const uint8_t *target, int next, int hops, int l
 
 static int solicit(uint32_t xid) {
   static const uint8_t servers[16] = {0xff, 2, [13] = 1, [15] = 2};
-  uint8_t *udp = frame + ETH + 40, *message = udp + 8;
+  static const uint8_t codes[] = {23, 24, 31, 39, 56, 59, 60, 82, 83, 103};
+  uint8_t *udp = frame + ETH + 40, *message = udp + 8, *option = message + 4, *list;
   const uint8_t options[] = {0, 1, 0, 10, 0, 3, 0, 1, mac[0], mac[1], mac[2], mac[3], mac[4],
-    mac[5], 0, 3, 0, 12, 0, 0, 0, 1, [30] = 0, 8, 0, 2, 0, 0, 0, 6, 0, 4, 0, 23, 0, 24};
-  int length = 8 + 4 + sizeof options;
+    mac[5], 0, 3, 0, 12, 0, 0, 0, 1, [30] = 0, 8, 0, 2, 0, 0, 0, 6, 0, 0};
   ethernet("\x33\x33\0\1\0\2", 0x86dd);
   message[0] = 1, memcpy(message + 1, &xid, 3);
-  memcpy(message + 4, options, sizeof options);
+  memcpy(option, options, sizeof options);
+  if (way == ALIKE) put16(frame + 16, rand()), put16(option + 34, rand());
+  option += sizeof options, list = option - 2;
+  option = wishes(option, codes, way == NEW ? sizeof codes : 2, 2);
+  put16(list, option - list - 2);
+  if (way == ALIKE) {
+    static const uint8_t vendor[] = {0, 16, 0, 16, 0, 0, 0, 9, 0, 10};
+    memcpy(option, vendor, sizeof vendor), option += sizeof vendor;
+    option += sprintf((char *)option, "c-%08x", rand());
+  }
+  int length = option - udp;
   put16(udp, 546), put16(udp + 2, 547), put16(udp + 4, length);
   return ipv6("\x33\x33\0\1\0\2", servers, 17, 1, length);
 }
@@ -99,6 +134,10 @@ static int neighbour(int type, const uint8_t *target) {
   uint8_t *icmp = frame + ETH + 40, *option = icmp + (target ? 24 : 8);
   ethernet("\x33\x33\0\0\0\2", 0x86dd);
   icmp[0] = type, option[0] = option[1] = 1, memcpy(option + 2, mac, 6);
+  if (!target && way == ALIKE) {  // a nonce (RFC 3971), which no answer repeats
+    option[8] = 14, option[9] = 1, put16(option + 10, rand()), put16(option + 12, rand());
+    return ipv6("\x33\x33\0\0\0\2", routers, 58, 255, 24);
+  }
   if (!target) return ipv6("\x33\x33\0\0\0\2", routers, 58, 255, 16);
   uint8_t group[16] = {0xff, 2, [11] = 1, 0xff, target[13], target[14], target[15]};
   char to[6] = {0x33, 0x33, 0xff, target[13], target[14], target[15]};
@@ -215,13 +254,14 @@ int main(int count, char **words) {
     return perror(words[1]), 1;
   srand(now());
   puts("plugged"), fflush(stdout);
-  char kind[16], line[128], router[64];
+  char kind[16], manner[16], line[128], router[64];
   while (fgets(line, sizeof line, stdin)) {
     double seconds;
     long number, gap, timeout;
     if (sscanf(line, "flood %lf %63s", &seconds, router) == 2) {
       flood(seconds, router);
-    } else if (sscanf(line, "%15s %ld %ld %ld", kind, &number, &gap, &timeout) == 4) {
+    } else if (sscanf(line, "%15s %15s %ld %ld %ld", kind, manner, &number, &gap, &timeout) == 5) {
+      way = manner[0];
       for (long i = 0; i < number; i++) {
         printf("%ld ", (long)ask(kind[0], !strcmp(kind, "dora"), timeout * 1000000));
         if (gap) usleep(gap);
