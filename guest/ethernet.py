@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
@@ -26,7 +24,6 @@ def checksum(octets: bytes) -> int:
     """Return the Internet checksum (RFC 1071); 0 over data that includes its own."""
     if len(octets) % 2:
         octets += b"\0"
-    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    # Folding all carries back in is a remainder, with 0xFFFF in the place of 0.
+    number = int.from_bytes(octets, "big")
+    return 0xFFFF - (number % 0xFFFF or 0xFFFF) if number else 0xFFFF

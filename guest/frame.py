@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from guest.ethernet import ETH_IPV4, ETH_IPV6, ICMPV6, UDP, checksum, mac_text
 from guest.network import Address
+
+# What is read of each header, as far as it is before options.
+_IPV4 = struct.Struct("!BxHxxHBBxx8s")
+_IPV6 = struct.Struct("!BxxxHBB32s")
+_UDP = struct.Struct("!HHH")
+_PSEUDO = struct.Struct("!II")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +59,36 @@ def parse(frame: bytes, *, partial_checksum: bool = False) -> Packet | None:
 
 
 def _ipv4(frame: bytes, *, partial_checksum: bool) -> Packet | None:
-    packet = frame[14:]
-    if len(packet) < 20 or packet[0] >> 4 != 4:
+    if len(frame) < 34:
         return None
-    header = (packet[0] & 0x0F) * 4
-    total, _, fragment = struct.unpack_from("!HHH", packet, 2)
-    if header < 20 or not header <= total <= len(packet):
+    first, total, fragment, ttl, protocol, ends = _IPV4.unpack_from(frame, 14)
+    header = (first & 0x0F) * 4
+    if first >> 4 != 4 or header < 20 or not header <= total <= len(frame) - 14:
         return None
-    if fragment & 0x3FFF or packet[9] != UDP or checksum(packet[:header]) != 0:
+    if fragment & 0x3FFF or protocol != UDP or checksum(frame[14 : 14 + header]) != 0:
         return None
-    src, dst = IPv4Address(packet[12:16]), IPv4Address(packet[16:20])
+    segment = frame[14 + header : 14 + total]
     # A zero UDP checksum means "none" in IPv4 (RFC 768); IPv6 forbids it.
-    unchecked = partial_checksum or packet[header + 6 : header + 8] == b"\0\0"
-    return _upper(frame, packet[header:total], (src, dst), packet[8], UDP, unchecked=unchecked)
+    unchecked = partial_checksum or segment[6:8] == b"\0\0"
+    return _upper(frame, segment, ends, ttl, UDP, unchecked=unchecked)
 
 
 def _ipv6(frame: bytes, *, partial_checksum: bool) -> Packet | None:
-    packet = frame[14:]
-    if len(packet) < 40 or packet[0] >> 4 != 6:
+    if len(frame) < 54:
         return None
-    (length,) = struct.unpack_from("!H", packet, 4)
-    if 40 + length > len(packet) or packet[6] not in (UDP, ICMPV6):
+    first, length, following, hop_limit, ends = _IPV6.unpack_from(frame, 14)
+    if first >> 4 != 6 or 54 + length > len(frame) or following not in (UDP, ICMPV6):
         return None
-    ends = IPv6Address(packet[8:24]), IPv6Address(packet[24:40])
-    segment = packet[40 : 40 + length]
-    if packet[6] == UDP and segment[6:8] == b"\0\0" and not partial_checksum:
+    segment = frame[54 : 54 + length]
+    if following == UDP and segment[6:8] == b"\0\0" and not partial_checksum:
         return None  # RFC 8200 section 8.1
-    return _upper(frame, segment, ends, packet[7], packet[6], unchecked=partial_checksum)
+    return _upper(frame, segment, ends, hop_limit, following, unchecked=partial_checksum)
 
 
 def _upper(  # noqa: PLR0913  # one header field each
     frame: bytes,
     segment: bytes,
-    ends: tuple[Address, Address],
+    ends: bytes,
     hop_limit: int,
     protocol: int,
     *,
@@ -95,15 +99,29 @@ def _upper(  # noqa: PLR0913  # one header field each
     if protocol == UDP:
         if len(segment) < 8:
             return None
-        sport, dport, length, _ = struct.unpack_from("!HHHH", segment)
+        sport, dport, length = _UDP.unpack_from(segment)
         if not 8 <= length <= len(segment):
             return None
         segment = segment[:length]
         payload = segment[8:]
     elif len(segment) < 4:
         return None
-    pseudo = ends[0].packed + ends[1].packed + struct.pack("!II", len(segment), protocol)
-    if not unchecked and checksum(pseudo + segment) != 0:
-        return None
-    macs = mac_text(frame[6:12]), mac_text(frame[:6])
-    return Packet(*macs, *ends, hop_limit, protocol, sport, dport, payload)
+    if not unchecked:
+        pseudo = ends + _PSEUDO.pack(len(segment), protocol)
+        if checksum(pseudo + segment) != 0:
+            return None
+    ports = sport, dport
+    return Packet(*_macs(frame[:12]), *_addresses(ends), hop_limit, protocol, *ports, payload)
+
+
+# A guest and its servers have few addresses, and to make them takes microseconds.
+@lru_cache(maxsize=64)
+def _macs(octets: bytes) -> tuple[str, str]:
+    """Return source and destination, which stand in the frame the other way round."""
+    return mac_text(octets[6:]), mac_text(octets[:6])
+
+
+@lru_cache(maxsize=64)
+def _addresses(octets: bytes) -> tuple[Address, Address]:
+    kind, half = (IPv4Address, 4) if len(octets) == 8 else (IPv6Address, 16)
+    return kind(octets[:half]), kind(octets[half:])
