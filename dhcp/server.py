@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dhcp import v4, v6
+from dhcp import v4, v4_key, v6, v6_key
 from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import GuestNetwork
+
+Key = tuple[str, str, int, int, v4_key.Meaning | v6_key.Meaning]
+"""MAC and IP addresses of source and destination, and what the request means."""
 
 _IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
 """Messages of DHCPv4 too; a log and a counter must tell them apart."""
@@ -21,3 +24,27 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
     if exchange is not None and exchange.request in _IN_BOTH:
         return replace(exchange, request=f"DHCPv6 {exchange.request}")
     return exchange
+
+
+def question(packet: Packet) -> tuple[Key, bytes] | None:
+    """Return all that the answer to a request depends on, and its transaction id.
+
+    None for what is no request, or one of which only its reader can say what is wrong.
+    """
+    version = packet.src.version
+    port, of = _KEYS[version]
+    meant = of.meaning(packet.payload) if packet.dport == port else None
+    if meant is None:
+        return None
+    ends = packet.src_mac, packet.dst_mac, int(packet.src), int(packet.dst)
+    return (*ends, meant), packet.payload[of.TRANSACTION]
+
+
+def plain(packet: Packet, key: Key) -> Packet:
+    """Return the packet of a key with a request that says no more than the key."""
+    _, of = _KEYS[packet.src.version]
+    payload = of.request(key[-1])
+    return replace(packet, hop_limit=0, sport=0, payload=payload)
+
+
+_KEYS = {4: (v4.SERVER_PORT, v4_key), 6: (v6.SERVER_PORT, v6_key)}

@@ -29,31 +29,33 @@ def decode(options: bytes, file: bytes, sname: bytes) -> dict[int, bytes] | None
     None when an option runs over its field, a field has no end option (RFC 2131
     section 4.1) or the overload option is wrong.
     """
-    found: dict[int, bytearray] = {}
+    found: dict[int, bytes] = {}
     if not _decode_field(options, found):
         return None
-    overload = bytes(found.get(OVERLOAD, b"\0"))
+    overload = found.get(OVERLOAD, b"\0")
     if len(overload) != 1 or overload[0] > 3:
         return None
     fields = [part for bit, part in ((1, file), (2, sname)) if overload[0] & bit]
-    if not all(_decode_field(part, found) for part in fields):
-        return None
-    return {code: bytes(value) for code, value in found.items()}
+    return found if all(_decode_field(part, found) for part in fields) else None
 
 
-def _decode_field(octets: bytes, found: dict[int, bytearray]) -> bool:
-    at = 0
-    while at < len(octets):
+def _decode_field(octets: bytes, found: dict[int, bytes]) -> bool:
+    at, size = 0, len(octets)
+    while at < size:
         code = octets[at]
-        at += 1
+        if code == PAD:
+            at += 1
+            continue
         if code == END:
             return True
-        if code == PAD:
-            continue
-        if at >= len(octets) or at + 1 + octets[at] > len(octets):
+        begin = at + 2
+        if begin > size:
             return False
-        found.setdefault(code, bytearray()).extend(octets[at + 1 : at + 1 + octets[at]])
-        at += 1 + octets[at]
+        at = begin + octets[begin - 1]
+        if at > size:
+            return False
+        value = octets[begin:at]
+        found[code] = found[code] + value if code in found else value
     return False
 
 

@@ -232,3 +232,5 @@ _WORTH: tuple[tuple[int, _Make], ...] = (
     (108, _v6only),
     (114, lambda guest, _, __: _ascii(guest.captive_portal)),
 )
+KNOWN = _PRIVATE.union(code for code, _ in _WORTH)
+"""Every option that some guest may be told, if it asks."""

@@ -59,6 +59,9 @@ _FIXED = {IA_NA: 12, IA_TA: 4, IA_PD: 12, IA_ADDRESS: 24, IA_PREFIX: 25}
 _MOST_OPTIONS = 128
 
 
+_HEADER = struct.Struct("!HH")
+
+
 @dataclass(frozen=True, slots=True)
 class Association:
     """An IA_NA, IA_TA or IA_PD and the addresses that the client names in it."""
@@ -103,7 +106,7 @@ def parse(payload: bytes) -> Message | None:
     """Return the message of a client; None when malformed, contradictory or not a client's."""
     if len(payload) < 4 or payload[0] not in NAMES:
         return None
-    options = _flat(payload[4:])
+    options = checked(payload[4:])
     if options is None:
         return None
     client_ids = {data for code, data in options if code == CLIENT_ID}
@@ -128,7 +131,7 @@ def parse(payload: bytes) -> Message | None:
     )
 
 
-def _flat(octets: bytes) -> list[tuple[int, bytes]] | None:
+def checked(octets: bytes) -> list[tuple[int, bytes]] | None:
     """Check a whole options area, nested ones too; return the top level."""
     seen = 0
     top: list[tuple[int, bytes]] = []
@@ -157,13 +160,13 @@ def walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
         if at + 4 > len(area):
             yield 0, None
             return
-        code, length = struct.unpack_from("!HH", area, at)
-        at += 4
-        if at + length > len(area):
+        code, length = _HEADER.unpack_from(area, at)
+        begin = at + 4
+        at = begin + length
+        if at > len(area):
             yield code, None
             return
-        yield code, area[at : at + length]
-        at += length
+        yield code, area[begin:at]
 
 
 def _sized(code: int, data: bytes) -> bool:

@@ -159,6 +159,8 @@ _MAKERS: dict[int, Callable[[_Wish], bytes]] = {
     _REFRESH: _refresh,
     _PORTAL: _portal,
 }
+KNOWN = frozenset(_MAKERS)
+"""Every option that some guest may be told, if it asks."""
 
 
 def dns_name(name: str) -> bytes:
