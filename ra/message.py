@@ -18,6 +18,7 @@ SOURCE_LLADDR, TARGET_LLADDR = 1, 2
 
 UNSPECIFIED = IPv6Address("::")
 ALL_NODES = IPv6Address("ff02::1")
+ALL_ROUTERS = IPv6Address("ff02::2")
 
 
 def fault(packet: Packet, shortest: int) -> str:

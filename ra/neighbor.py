@@ -10,14 +10,17 @@ from ipaddress import IPv6Address
 from scapy.layers.inet6 import (
     ICMPv6ND_NA,
     ICMPv6ND_NS,
+    ICMPv6ND_RS,
     ICMPv6NDOptDstLLAddr,
     ICMPv6NDOptSrcLLAddr,
 )
 
 from guest.ethernet import ICMPV6, mac_text
 from guest.frame import Packet
+from ra.gateway import eui64
 from ra.message import (
     ALL_NODES,
+    ALL_ROUTERS,
     NEIGHBOR_ADVERTISEMENT,
     SOURCE_LLADDR,
     TARGET_LLADDR,
@@ -109,3 +112,9 @@ def solicit(mac: str, source: IPv6Address, target: IPv6Address) -> bytes:
     group = solicited_node(target)
     message, option = ICMPv6ND_NS(tgt=str(target)), ICMPv6NDOptSrcLLAddr(lladdr=mac)
     return frame(mac, group_mac(group), source, group, message, option)
+
+
+def router_solicitation(mac: str) -> bytes:
+    """Return the RS that the guest itself would send."""
+    message, option = ICMPv6ND_RS(), ICMPv6NDOptSrcLLAddr(lladdr=mac)
+    return frame(mac, group_mac(ALL_ROUTERS), eui64(mac), ALL_ROUTERS, message, option)

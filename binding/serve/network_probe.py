@@ -1,11 +1,13 @@
-"""Asks the pod network, in the guest's name, whether anybody offers the pod's own address. Pure.
+"""Asks the pod network, in the guest's name, whether a server there offers the pod's own address.
 
 A DISCOVER and a SOLICIT, as the guest itself would send them, leave by the pod NIC before the
-guest boots. Where the answer has the pod's address, OVN (or whoever answers) serves that family.
+guest boots. Where the answer has the pod's address, OVN (or another server) serves that family.
+Pure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -30,7 +32,7 @@ from ra.gateway import eui64
 
 TRIES = 3
 BETWEEN_TRIES = 0.5
-"""Seconds, so that a guest waits 1.5 s at most for whoever serves it."""
+"""Seconds, so that a guest waits 1.5 s at most until it is known who serves it."""
 _ALL_SERVERS = "ff02::1:2"
 _ALL_SERVERS_MAC = "33:33:00:01:00:02"
 
@@ -53,7 +55,7 @@ class State:
 
 
 def start(guest: GuestNetwork, now: float) -> State:
-    """Begin; without a pod NIC there is nobody to ask."""
+    """Begin the search; without a pod NIC there is no network to ask."""
     wanted: set[Family] = set()
     if guest.nic and guest.ipv4 and guest.ipv4_mode != "off":
         wanted.add(4)
@@ -63,7 +65,7 @@ def start(guest: GuestNetwork, now: float) -> State:
 
 
 def due(state: State, guest: GuestNetwork, now: float) -> tuple[State, tuple[bytes, ...]]:
-    """Make a try for each family that nobody has offered, if it is time; then give up."""
+    """Ask for each family that no server has offered, if it is time; after three tries give up."""
     if now < state.at or state.done:
         return state, ()
     if state.tries == TRIES:
@@ -82,29 +84,31 @@ def heard(state: State, guest: GuestNetwork, answer: Answer) -> State:
 
 
 def _transaction(guest: GuestNetwork) -> bytes:
-    """Return an id that a guest does not choose for itself, nor two guests have in common."""
+    """Return the transaction id of this guest's probes, another one for each guest."""
     return sha256(f"probe {guest.mac}".encode()).digest()[:4]
 
 
-def _discover(guest: GuestNetwork) -> bytes:
+def discover(guest: GuestNetwork, asked: Sequence[int] = (1, 3, 6, 51, 54)) -> bytes:
+    """Return a DISCOVER of the guest that asks for these options."""
     bootp = BOOTP(chaddr=mac_bytes(guest.mac), xid=int.from_bytes(_transaction(guest)))
-    options = DHCP(options=[("message-type", "discover"), (55, bytes((1, 3, 6, 51, 54))), "end"])
+    options = DHCP(options=[("message-type", "discover"), (55, bytes(asked)), "end"])
     ends = IP(src=str(NOBODY), dst=str(EVERYBODY)) / UDP(sport=68, dport=67)
     return bytes(Ether(src=guest.mac, dst=BROADCAST) / ends / bootp / options)
 
 
-def _solicit(guest: GuestNetwork) -> bytes:
+def solicit(guest: GuestNetwork, asked: Sequence[int] = (23,)) -> bytes:
+    """Return a SOLICIT of the guest that asks for these options."""
     # IAID 0 OVN takes for no IA_NA at all.
     options = (
         DHCP6OptClientId(duid=DUID_LL(lladdr=guest.mac))
         / DHCP6OptElapsedTime()
         / DHCP6OptIA_NA(iaid=1, T1=0, T2=0)
-        / DHCP6OptOptReq(reqopts=[23])
+        / DHCP6OptOptReq(reqopts=list(asked))
     )
     message = DHCP6_Solicit(trid=int.from_bytes(_transaction(guest)[:3])) / options
     ends = IPv6(src=str(eui64(guest.mac)), dst=_ALL_SERVERS) / UDP(sport=546, dport=547)
     return bytes(Ether(src=guest.mac, dst=_ALL_SERVERS_MAC) / ends / message)
 
 
-_REQUESTS = {4: _discover, 6: _solicit}
+_REQUESTS: dict[Family, Callable[[GuestNetwork], bytes]] = {4: discover, 6: solicit}
 _OFFERS: dict[str, Family] = {"OFFER": 4, "ADVERTISE": 6}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from binding.serve.responder import Responder
-from binding.serve.warm_up import _boot, rehearse
+from binding.serve.warm_up import warm_up, requests
 from tests.binding.test_codec import GUEST
 
 SERVED = replace(GUEST, provider="in-pod", ipv4_mode="dhcp", ipv6_mode="dhcp")
@@ -13,13 +13,12 @@ SERVED = replace(GUEST, provider="in-pod", ipv4_mode="dhcp", ipv6_mode="dhcp")
 
 def test_it_is_a_boot_that_a_guest_would_be_answered():
     one = Responder(SERVED, 0.0)
-    said = [one.from_guest(frame, 0.0, partial_checksum=True).exchanges for frame in _boot(SERVED)]
+    said = [one.from_guest(frame, 0.0).exchanges for frame in requests(SERVED)]
     asked = [[(x.request, x.reply) for x in exchanges if x.request] for exchanges in said]
     assert asked == [
         [("DISCOVER", "OFFER")],
-        [("REQUEST", "ACK")],
         [("RS", "RA")],
-        [("SOLICIT", "REPLY")],
+        [("SOLICIT", "ADVERTISE")],
     ]
 
 
@@ -34,12 +33,12 @@ def test_it_is_a_boot_that_a_guest_would_be_answered():
         {"migration_target": True},
     ],
 )
-def test_any_guest_can_be_rehearsed(changes):
-    rehearse(replace(SERVED, **changes))
+def test_any_guest_can_be_warm_upd(changes):
+    warm_up(replace(SERVED, **changes))
 
 
 def test_a_rehearsal_leaves_no_trace():
-    rehearse(SERVED)
+    warm_up(SERVED)
     one = Responder(SERVED, 0.0)
     assert not one.counters
     assert not one.here
