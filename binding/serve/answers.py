@@ -1,57 +1,133 @@
-"""Answers of DHCP kept for requests that differ in their transaction id alone. Pure.
+"""Answers kept: each is built once and given again to every request of equal meaning. Pure.
 
-An answer is a function of packet and guest, so a client that asks again the same need
-not wait for the codec. Few entries: a hostile guest can empty this, never fill memory.
+The key of an answer is all that it depends on (dhcp.server.question, ra.solicitation_key), so a
+request that gets an answer from here would get the same one built afresh. Only DHCP's transaction
+id differs, and with it the UDP checksum: both are put into the octets here. Silence is an answer.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Hashable
+from dataclasses import dataclass
 
-from binding.ipc.repeats import renumbered
+from binding.serve.output import Output
+from dhcp import server
+from guest.ethernet import ETH_IPV4
 from guest.exchange import Exchange
 from guest.frame import Packet
+from guest.network import GuestNetwork
 
 _MOST = 64
+"""Answers of one guest; a hostile one can have them forgotten, never fill memory."""
+_ETHERTYPE = slice(12, 14)
+_IN_IPV4 = slice(34 + 6, 34 + 8), slice(42 + 4, 42 + 8)
+_IN_IPV6 = slice(54 + 6, 54 + 8), slice(62 + 1, 62 + 4)
+"""UDP checksum and transaction id in a frame without IPv4 options and extension headers, as all
+answers are."""
 
 
-class Memo:
-    """The latest answers of one guest's DHCP servers."""
+@dataclass(slots=True)
+class Answer:
+    """What requests of one meaning get, and the latest of them."""
 
-    def __init__(self) -> None:
-        self._kept: dict[tuple[object, ...], Exchange] = {}
+    exchange: Exchange
+    nic: tuple[bytes, ...] = ()
+    """Frames for the pod NIC that go with it."""
+    parts: tuple[bytes, bytes, bytes] | None = None
+    """An answer of DHCP: what is before, between and behind checksum and transaction id."""
+    total: int = 0
+    """What its checksum is the complement of while the transaction id is 0."""
+    request: bytes = b""
+    """The latest request: the whole frame."""
+    partial_checksum: bool = False
+    transaction: bytes = b""
+    number: int = 0
+    """How many requests there had been when that came."""
 
-    @property
-    def size(self) -> int:
-        """How many answers are remembered; another number after each that is new."""
-        return len(self._kept)
+    def to(self, transaction: bytes) -> Exchange:
+        """Return the exchange with the transaction id of a request."""
+        if self.parts is None:
+            return self.exchange
+        number = int.from_bytes(transaction, "big")
+        # In both protocols 16-bit words begin two and four octets before the end of the id.
+        total = self.total + (number >> 16) + (number & 0xFFFF)
+        total = (total & 0xFFFF) + (total >> 16)
+        total = (total & 0xFFFF) + (total >> 16)
+        checksum = (~total & 0xFFFF) or 0xFFFF  # 0 would mean "none" (RFC 768)
+        head, middle, tail = self.parts
+        said = self.exchange
+        frame = b"".join((head, checksum.to_bytes(2, "big"), middle, transaction, tail))
+        return Exchange(said.request, said.reply, frame, said.note, said.warning)
 
-    def recall(self, packet: Packet) -> Exchange | None:
-        """Return the answer, with this packet's transaction id, if it is known."""
-        found = self._kept.get(_key(packet))
-        if found is None:
-            return None
-        version = packet.dst.version
-        return replace(found, frame=renumbered(found.frame, packet.payload[_XID[version]], version))
-
-    def keep(self, packet: Packet, exchange: Exchange) -> None:
-        """Remember an answer that was sent; silence costs little and is not kept."""
-        if not exchange.frame:
-            return
-        if len(self._kept) >= _MOST:
-            self._kept.clear()
-        self._kept[_key(packet)] = exchange
-
-
-# In the payload: where the transaction id is, and in BOOTP the seconds since the start
-# behind it, which change from one try to the next and which no answer depends on.
-_XID = {4: slice(4, 8), 6: slice(1, 4)}
-_SET_ASIDE = {4: slice(4, 10), 6: slice(1, 4)}
+    def output(self, transaction: bytes) -> Output:
+        """Return what to send and to report."""
+        exchange = self.to(transaction)
+        return Output((exchange.frame,) if exchange.frame else (), (), (exchange,))
 
 
-def _key(packet: Packet) -> tuple[object, ...]:
-    aside = _SET_ASIDE[packet.dst.version]
-    rest = packet.payload[: aside.start], packet.payload[aside.stop :]
-    ports = packet.sport, packet.dport
-    ends = packet.src_mac, packet.dst_mac, packet.src, packet.dst, *ports
-    return (*ends, len(packet.payload), *rest)
+def taken_apart(exchange: Exchange) -> Answer:
+    """Return an answer of DHCP, whose transaction id is 0, ready for any other."""
+    frame = exchange.frame
+    if not frame:
+        return Answer(exchange)
+    is_ipv4 = frame[_ETHERTYPE] == ETH_IPV4.to_bytes(2, "big")
+    checksum, number = _IN_IPV4 if is_ipv4 else _IN_IPV6
+    total = ~int.from_bytes(frame[checksum], "big") & 0xFFFF
+    parts = frame[: checksum.start], frame[checksum.stop : number.start], frame[number.stop :]
+    return Answer(exchange, parts=parts, total=total)
+
+
+class Answers:
+    """The latest answers of one guest."""
+
+    def __init__(self, guest: GuestNetwork) -> None:
+        self._guest = guest
+        self._kept: dict[Hashable, Answer] = {}
+        self._number = 0
+
+    def dhcp(self, packet: Packet) -> tuple[Answer, bytes] | None:
+        """Return the answer to a packet and its transaction id; None if it is no request.
+
+        Without a transaction id it is the answer to this very packet, and is not kept.
+        """
+        asked = server.question(packet)
+        if asked is None:
+            exchange = server.answer(packet, self._guest)
+            return None if exchange is None else (Answer(exchange), b"")
+        key, transaction = asked
+        answer = self._kept.get(key)
+        if answer is None:
+            exchange = server.answer(server.plain(packet, key), self._guest)
+            if exchange is None:
+                return None
+            answer = taken_apart(exchange)
+            self.keep(key, answer)
+        return answer, transaction
+
+    def known(self, key: Hashable) -> Answer | None:
+        """Return an answer that was kept."""
+        return self._kept.get(key)
+
+    def keep(self, key: Hashable, answer: Answer) -> None:
+        """Keep an answer, instead of the one that was asked for longest ago."""
+        if len(self._kept) >= _MOST and key not in self._kept:
+            del self._kept[min(self._kept, key=lambda one: self._kept[one].number)]
+        self._kept[key] = answer
+
+    def asked(
+        self,
+        answer: Answer,
+        frame: bytes,
+        transaction: bytes = b"",
+        *,
+        partial_checksum: bool = False,
+    ) -> None:
+        """Take note of the latest request that got an answer."""
+        self._number += 1
+        answer.request, answer.transaction, answer.number = frame, transaction, self._number
+        answer.partial_checksum = partial_checksum
+
+    def latest(self) -> list[tuple[Hashable, Answer]]:
+        """Return keys and answers in the order in which they were asked for, the latest last."""
+        asked = sorted(self._kept.items(), key=lambda one: one[1].number)
+        return [(key, answer) for key, answer in asked if answer.request]

@@ -18,16 +18,25 @@ class Output:
 
     def __add__(self, other: Output) -> Output:
         """Return this one, followed by the other."""
+        if self is NOTHING:
+            return other
+        if other is NOTHING:
+            return self
         return Output(self.tap + other.tap, self.nic + other.nic, self.exchanges + other.exchanges)
 
     def without_replies(self) -> Output:
-        """Return what is left to do where the request itself has been answered."""
+        """Return what is left to do where the stand-in has answered the request itself."""
         unasked = (one.frame for one in self.exchanges if one.frame and not one.request)
         return replace(self, tap=tuple(unasked))
 
 
+NOTHING = Output()
+
+
 def output_of(actions: tuple[Action, ...]) -> Output:
     """Sort exchanges, whose frames are for the tap, from frames for the pod NIC."""
+    if not actions:
+        return NOTHING
     exchanges = tuple(one for one in actions if isinstance(one, Exchange))
     solicits = tuple(one.frame for one in actions if isinstance(one, Solicit))
     return Output(tuple(one.frame for one in exchanges if one.frame), solicits, exchanges)

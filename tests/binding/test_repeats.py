@@ -1,19 +1,25 @@
-"""A repeated request gets the answer that would be built, and nothing else passes for one."""
+"""What `serve` hands over to its stand-in: the latest requests, and the answers to them."""
 
 from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Network
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from binding.ipc.codec import decode
-from binding.ipc.repeats import repeat
 from binding.serve.responder import Responder
-from guest.ethernet import checksum
 from guest.frame import parse
 from ra.guest_input import State
+from tests.binding.asked import (
+    DISCOVER,
+    REQUESTS,
+    SOLICIT,
+    XID,
+    edited,
+    responder,
+    responder_of,
+    said,
+    whole,
+)
 from tests.binding.test_codec import GUEST
 from tests.ra.nd_wire import (
     NEW_MAC,
@@ -30,105 +36,90 @@ from tests.ra.nd_wire import (
 )
 from tests.ra.nd_wire import guest as nd_guest
 
-VECTORS = Path(__file__).parents[1] / "vectors"
 
-
-def stored(name):
-    lines = (VECTORS / name).read_text().splitlines()
-    return bytes.fromhex("".join(line for line in lines if line[0] != "#"))
-
-
-def whole(frame):
-    """Return the frame with its checksums filled in."""
-    made = bytearray(frame)
-    if made[12:14] == b"\x08\x00":
-        made[24:26] = bytes(2)
-        made[24:26] = checksum(bytes(made[14:34])).to_bytes(2, "big")
-        addresses, at, udp = bytes(made[26:34]), 34, 40
-    else:
-        addresses, at, udp = bytes(made[22:54]), 54, 60
-    made[udp : udp + 2] = bytes(2)
-    segment = bytes(made[at:])
-    pseudo = addresses + len(segment).to_bytes(4, "big") + (17).to_bytes(4, "big")
-    made[udp : udp + 2] = checksum(pseudo + segment).to_bytes(2, "big")
-    return bytes(made)
-
-
-DISCOVER = whole(stored("v4/dhclient-discover.hex"))
-SOLICIT = whole(stored("v6/dhclient-solicit.hex"))
-REQUESTS = pytest.mark.parametrize("first", [DISCOVER, SOLICIT], ids=["DHCPv4", "DHCPv6"])
-XID = {DISCOVER: slice(46, 50), SOLICIT: slice(63, 66)}
-
-
-def responder(frame):
-    packet = parse(frame)
-    return Responder(replace(GUEST, mac=packet.src_mac, provider="in-pod"), 0.0)
-
-
-def built(frame):
-    """Return the reply that a responder makes which has heard nothing before."""
-    return next(one.frame for one in responder(frame).from_guest(frame, 0.0).exchanges)
-
-
-def learned(frame):
-    answers = responder(frame).from_guest(frame, 0.0)
-    return repeat(frame, answers.exchanges, (), partial_checksum=False)
-
-
-def edited(frame, at, value):
-    return frame[:at] + value + frame[at + len(value) :]
+def handed_over(one, now=30.0):
+    """Return what a responder hands over once all is quiet."""
+    while (at := one.wake_at) is not None and at < now + 1:
+        one.due(at)
+    return {repeat.request: repeat for repeat in one.handover(now).repeats}
 
 
 @REQUESTS
-@given(xid=st.binary(min_size=4, max_size=4))
-def test_another_transaction_gets_the_answer_that_would_be_built(first, xid):
-    place = XID[first]
-    again = whole(edited(first, place.start, xid[: place.stop - place.start]))
-    assert learned(first).reply(again, partial_checksum=False) == built(again)
+def test_the_latest_of_each_request_is_handed_over_with_its_answer(first):
+    one = responder_of(first)
+    again = whole(edited(first, XID[first].start, b"\xab\xcd\xef"))
+    [exchange] = said(one, again)
+    known = handed_over(one)
+    assert first not in known
+    assert known[again].tap == (exchange.frame,)
+    assert known[again].wakes
+    assert not known[again].partial_checksum
+
+
+def test_a_request_whose_checksum_was_left_to_the_hardware_is_handed_over_as_that():
+    one = responder(DISCOVER)
+    one.from_guest(DISCOVER, 0.0, partial_checksum=True)
+    assert handed_over(one)[DISCOVER].partial_checksum
 
 
 @pytest.mark.parametrize(
-    ("first", "at", "value"),
+    ("frame", "without"),
     [
-        pytest.param(DISCOVER, 18, b"\xab\xcd", id="IPv4 identification"),
-        pytest.param(DISCOVER, 50, b"\x00\x09", id="seconds"),
-        pytest.param(SOLICIT, 15, b"\x0a\xbc\xde", id="flow label"),
+        pytest.param(DISCOVER, {"ipv4": ()}, id="DISCOVER on an IPv6-only pod"),
+        pytest.param(DISCOVER, {"ipv4_mode": "off"}, id="DISCOVER where IPv4 is off"),
+        pytest.param(SOLICIT, {"ipv6_mode": "off"}, id="SOLICIT where IPv6 is off"),
     ],
 )
-def test_what_no_answer_depends_on_makes_no_other_request(first, at, value):
-    again = whole(edited(first, at, value))
-    assert learned(first).reply(again, partial_checksum=False) == built(again)
+def test_silence_that_depends_on_the_request_alone_is_handed_over_and_wakes_nobody(frame, without):
+    guest = replace(GUEST, mac=parse(frame).src_mac, provider="in-pod", **without)
+    one = Responder(guest, 0.0)
+    [exchange] = said(one, frame)
+    assert exchange.note
+    repeat = handed_over(one)[frame]
+    assert (repeat.tap, repeat.nic, repeat.wakes) == ((), (), False)
 
 
-@REQUESTS
-def test_any_other_octet_makes_another_request(first):
-    kept = learned(first)
-    aside = {DISCOVER: {18, 19, 24, 25, 40, 41, *range(46, 52)}}.get(
-        first, {15, 16, 17, 60, 61, *range(63, 66)}
-    )
-    for at in set(range(len(first))) - aside:
-        other = whole(edited(first, at, bytes([first[at] ^ 0x55])))
-        assert kept.reply(other, partial_checksum=False) is None, at
+@pytest.mark.parametrize(
+    ("changes", "silent"),
+    [
+        ({}, set()),
+        ({"ipv4": ()}, {4}),
+        ({"ipv4_mode": "off"}, {4}),
+        ({"ipv4": (), "ipv6_only": 300}, set()),
+        ({"ipv6_mode": "off"}, {6}),
+        ({"ipv6": ()}, set()),
+        ({"ipv4": (), "provider": "kube-ovn"}, set()),
+    ],
+)
+def test_families_are_silent_where_no_request_can_get_an_answer(changes, silent):
+    assert Responder(replace(GUEST, **({"provider": "in-pod"} | changes)), 0.0).silent == silent
 
 
-@REQUESTS
-def test_a_wrong_checksum_is_no_request(first):
-    udp = 40 if first is DISCOVER else 60
-    broken = edited(first, udp, bytes([first[udp] ^ 1]))
-    assert learned(first).reply(broken, partial_checksum=False) is None
+def test_an_rs_on_a_pod_without_ipv6_is_handed_over_as_silence():
+    one = Responder(nd_guest(ipv6=(), routes=()), 0.0)
+    one.from_guest(RS, 0.0)
+    one.from_guest(RS, 4.0)
+    repeat = handed_over(one)[RS]
+    assert (repeat.tap, repeat.nic, repeat.wakes) == ((), (), False)
 
 
-@REQUESTS
-def test_a_checksum_that_the_hardware_fills_in_is_another_kind_of_request(first):
-    assert learned(first).reply(first, partial_checksum=True) is None
+def test_a_decline_of_the_pods_address_is_not_handed_over():
+    """Somebody must hear of each."""
+    options = bytes((53, 1, 4, 50, 4, 10, 244, 1, 5, 255))
+    decline = whole(edited(DISCOVER, 42 + 240, options))
+    one = responder_of(DISCOVER)
+    [exchange] = said(one, decline)
+    assert exchange.warning
+    assert decline not in handed_over(one)
 
 
-@REQUESTS
-@given(data=st.data())
-def test_no_octets_at_all_make_it_fail(first, data):
-    cut = data.draw(st.integers(0, len(first)))
-    noise = data.draw(st.binary(max_size=60))
-    learned(first).reply(first[:cut] + noise, partial_checksum=False)
+def test_what_was_handed_over_is_handed_on_by_a_successor_that_heard_nothing():
+    one = responder_of(DISCOVER)
+    before = handed_over(one)
+    notes = one.handover(30.0)
+    session = decode(State, notes.session)
+    successor = Responder(one.guest, 31.0, None, session, notes.repeats)
+    assert handed_over(successor, 40.0) == before
 
 
 # --- router and neighbour solicitations ---------------------------------------------------
@@ -171,7 +162,7 @@ def test_a_storm_of_the_same_rs_is_answered_within_bounds(settled):
 def test_an_rs_from_the_unspecified_address_is_not_remembered(settled):
     frame = nd(rs(), src="::")
     settled.from_guest(frame, 100)
-    notes = settled.notes(100)
+    notes = settled.handover(100)
     assert notes is None or frame not in [one.request for one in notes.repeats]
 
 
@@ -182,9 +173,9 @@ def test_a_gateway_that_moved_is_not_answered_for_with_its_former_mac(settled):
     while (at := settled.wake_at) is not None and at < 160:
         now = max(now, at)
         settled.due(now)
-    notes = settled.notes(now + 1)
+    notes = settled.handover(now + 1)
     assert notes is not None
-    old = [one.request for one in notes.repeats if one.answer.reply in ("RA", "NA")]
+    old = [one.request for one in notes.repeats]
     assert not old
     after = replies(settled, RS, 200), replies(settled, NS, 200)
     assert [OLD_MAC in one[0][2][6:12].hex(":") for one in before] == [True, True]
@@ -193,9 +184,9 @@ def test_a_gateway_that_moved_is_not_answered_for_with_its_former_mac(settled):
 
 def test_notes_carry_what_was_asked_to_the_successor(settled):
     settled.from_guest(RS, 100)
-    notes = settled.notes(110)
+    notes = settled.handover(110)
     assert [one.request for one in notes.repeats] == [RS]
-    successor = Responder(nd_guest(), 111.0, None, settled._part.session, notes.repeats)
+    successor = Responder(nd_guest(), 111.0, None, settled.state, notes.repeats)
     assert replies(successor, RS, 112) == replies(settled, RS, 112)
 
 
@@ -210,8 +201,8 @@ def test_after_a_rest_no_ra_deprecates_what_the_first_ones_have():
     one = Responder(guest, 0.0)
     first = replies(one, RS, 0.0)
     assert one.state.schedule.initial
-    notes = one.notes(one.wake_at - 2)
-    later = notes.steps[-1].at + 1
+    notes = one.handover(one.wake_at - 2)
+    later = notes.planned[-1].at + 1
     notes = notes.after(later)
     successor = Responder(guest, later, None, decode(State, notes.session), notes.repeats)
     fresh = Responder(guest, later, None, decode(State, notes.session))
@@ -243,26 +234,26 @@ def test_each_probe_at_rest_goes_with_a_question_to_the_gateway(settled):
     assert not settled.from_guest(NS, 100.5).nic, "at most one a second"
     settled.due(101)
     settled.from_network(vector("na-kernel-solicited"), 101.1)
-    [kept] = [one for one in settled.notes(110).repeats if one.answer.reply == "NA"]
-    assert kept.nic == asked
+    [kept] = settled.handover(110).repeats
+    assert (kept.request, kept.nic, kept.wakes) == (NS, asked, False)
 
 
 def test_a_probe_answered_without_that_question_is_not_remembered(settled):
     settled.from_guest(RS, 100)
-    settled._part.session = replace(
-        settled._part.session, gateway6=replace(settled.state.gateway6, tried=99.5)
+    settled._service._solicitations.session = replace(
+        settled.state, gateway6=replace(settled.state.gateway6, tried=99.5)
     )
     assert not settled.from_guest(NS, 100).nic
     settled.due(100.5)
     settled.from_network(vector("na-kernel-solicited"), 100.6)
-    assert not [one for one in settled.notes(110).repeats if one.answer.reply == "NA"]
+    assert NS not in [one.request for one in settled.handover(110).repeats]
 
 
 def test_a_probe_where_there_is_no_gateway_is_remembered():
     one = Responder(nd_guest(routes=()), 0.0)
     one.from_guest(RS, 0.0)
     one.from_guest(NS, 1.0)
-    assert "NA" in [kept.answer.reply for kept in one._repeats.all]
+    assert NS in handed_over(one)
 
 
 def test_a_guest_of_many_words_fills_no_memory():
@@ -270,7 +261,7 @@ def test_a_guest_of_many_words_fills_no_memory():
     for number in range(100):
         one.from_guest(whole(edited(DISCOVER, 28 + 14, bytes((1, 1, 6, number)))), 0.0)
         one.from_guest(whole(edited(DISCOVER, 56, number.to_bytes(2, "big"))), 0.0)
-    assert len(one._repeats.all) <= 16
+    assert len(handed_over(one)) <= 16
 
 
 def test_the_same_request_again_and_again_leaves_room_for_others():
@@ -279,5 +270,5 @@ def test_the_same_request_again_and_again_leaves_room_for_others():
     one.from_guest(broadcast, 0.0)
     for number in range(100):
         one.from_guest(whole(edited(DISCOVER, 46, number.to_bytes(4, "big"))), 0.0)
-    assert next(kept.request for kept in one._repeats.all) == broadcast
-    assert len(one._repeats.all) == 2
+    assert next(iter(handed_over(one))) == broadcast
+    assert len(handed_over(one)) == 2

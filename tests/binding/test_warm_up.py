@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from binding.serve.responder import Responder
-from binding.serve.warm_up import warm_up, requests
+from binding.serve.warm_up import requests, warm_up
 from tests.binding.test_codec import GUEST
 
 SERVED = replace(GUEST, provider="in-pod", ipv4_mode="dhcp", ipv6_mode="dhcp")

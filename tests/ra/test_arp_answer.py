@@ -78,7 +78,10 @@ def test_a_guest_of_another_server_gets_no_answer(other):
 
 def test_who_stands_in_can_answer_it_again():
     one = Responder(ALONE, 0.0)
+    one.present(0.5)
     [answer] = one.from_guest(frame(), 1.0).tap
-    [kept] = one._repeats.all
-    assert kept.reply(frame(), partial_checksum=False) == answer
-    assert kept.tells, "a renewal will follow"
+    while (at := one.wake_at) is not None and at < 30:
+        one.due(at)
+    [kept] = one.handover(30.0).repeats
+    assert (kept.request, kept.tap) == (frame(), (answer,))
+    assert kept.wakes, "a renewal will follow"

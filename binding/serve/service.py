@@ -1,0 +1,198 @@
+"""Serves one guest in the families that are ours, and watches over the others.
+
+Holds state but does no I/O: packets in, frames out, `now` (monotonic seconds) from outside.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from binding.ipc.codec import encode
+from binding.ipc.handover import Planned, Repeat
+from binding.serve import other_servers
+from binding.serve.answers import Answer, Answers
+from binding.serve.output import NOTHING, Output, output_of
+from binding.serve.ovn_watch import Sight, Witness
+from binding.serve.sent_again import SentAgain
+from binding.serve.solicitations import Heard, Solicitations, Solicited
+from binding.serve.who_serves import BOTH
+from dhcp import v4
+from guest.ethernet import ICMPV6
+from guest.frame import Packet
+from guest.network import Family, GuestNetwork
+from ra import arp, guest_input
+
+_MOST_REPEATS = 16
+_MOST_STEPS = 8
+_QUIET = 1.0
+"""Seconds to the session's next step that are worth a rest of `serve`."""
+
+
+class Service:
+    """Of one guest. `ours` are the families that we serve, the counters are its responder's."""
+
+    def __init__(
+        self, guest: GuestNetwork, ours: frozenset[Family], counters: Counter[str], now: float
+    ) -> None:
+        self.ours = ours
+        self.others = Witness(guest, BOTH - ours)
+        """Watches the families that others serve."""
+        self.guest = _share(guest, ours)
+        self._counters = counters
+        self._answers = Answers(self.guest)
+        self._sent = SentAgain()
+        self._solicitations = Solicitations(self.guest, self._answers, now)
+        self._before: tuple[Repeat, ...] = ()
+        self._told_before: tuple[object, ...] = ()
+
+    def resume(self, session: guest_input.State, repeats: tuple[Repeat, ...]) -> None:
+        """Go on where a former process left, and repeat what that could repeat."""
+        self._solicitations.session = session
+        self._before, self._told_before = repeats, self._solicitations.told
+
+    @property
+    def session(self) -> guest_input.State:
+        """What the guest was told by RA, and what is known of its gateways."""
+        return self._solicitations.session
+
+    @property
+    def wake_at(self) -> float | None:
+        """When `due` wants to be called."""
+        times = guest_input.wake_at(self.session), self.others.wake_at
+        return min((at for at in times if at is not None), default=None)
+
+    @property
+    def silent(self) -> frozenset[Family]:
+        """The families whose DHCP requests get silence, whatever they say.
+
+        Clients repeat them for ever, each time with other seconds: nothing need hear them at rest.
+        """
+        guest = self.guest
+        no_ipv4 = guest.ipv4_mode == "off" or (not guest.ipv4 and guest.ipv6_only is None)
+        silent = {4: no_ipv4, 6: guest.ipv6_mode == "off"}
+        return frozenset(family for family in self.ours if silent[family])
+
+    def sent_again(self, frame: bytes, now: float, *, partial_checksum: bool) -> Output | None:
+        """Answer a request that was answered before, without reading it."""
+        if not self.session.active:
+            return None
+        found = self._sent.find(frame, partial_checksum=partial_checksum)
+        if found is not None:
+            return self._answered(*found, frame, partial_checksum=partial_checksum)
+        known = self._solicitations.sent_again(frame, now, partial_checksum=partial_checksum)
+        if known is not None:
+            return self._answered(known, b"", frame, partial_checksum=partial_checksum)
+        return None
+
+    def from_guest(self, heard: Heard, now: float) -> Output:
+        """Answer a request of the guest."""
+        packet, frame, partial_checksum = heard
+        if packet.src.version not in self.ours:
+            return self._see(self.others.from_guest(packet, now)) + self._appear(packet, now)
+        if packet.protocol == ICMPV6:
+            return self._counted(self._solicitations.answer(heard, now))
+        found = self._answers.dhcp(packet)
+        if found is None:
+            self._counters["malformed"] += 1
+            return NOTHING
+        answer, transaction = found
+        if transaction:  # else it is for this request only
+            self._sent.keep(frame, answer)
+        output = self._answered(answer, transaction, frame, partial_checksum=partial_checksum)
+        return output + self._appear(packet, now)
+
+    def arp(self, frame: bytes) -> Output:
+        """Answer for the server's address where it is no gateway's: T1's unicast goes there."""
+        address = v4.own_address(self.guest)
+        exchange = address and arp.answer(frame, self.guest.mac, address)
+        if not exchange:
+            return NOTHING
+        answer = Answer(exchange)
+        self._answers.keep(frame, answer)
+        return self._answered(answer, b"", frame, partial_checksum=False)
+
+    def from_network(self, frame: bytes, told: other_servers.Answer | None, now: float) -> Output:
+        """Learn from a frame that came in on the pod NIC, and from what it tells the guest."""
+        seen = self._see(self.others.from_network(told, now)) if told else NOTHING
+        return seen + self._went(guest_input.from_network(self.session, self.guest, frame, now))
+
+    def appear(self, now: float) -> Output:
+        """Take note that the guest is there."""
+        if self.session.active:
+            return NOTHING
+        return self._went(guest_input.from_guest(self.session, self.guest, None, now))
+
+    def due(self, now: float) -> Output:
+        """Do what the time asks for."""
+        self.others.due(now)
+        return self._went(guest_input.due(self.session, self.guest, now))
+
+    def planned(self, now: float) -> tuple[Planned, ...] | None:
+        """Return what the session will do by itself; None as long as something is under way."""
+        if self.others.wake_at or self.others.findings:
+            return None
+        planned: list[Planned] = []
+        state = self.session
+        while len(planned) < _MOST_STEPS and (at := guest_input.wake_at(state)) is not None:
+            if at < now + _QUIET:
+                return None
+            state, actions = guest_input.due(state, self.guest, at)
+            output = output_of(actions)
+            planned.append(Planned(at, output.tap, output.nic, encode(state)))
+        return tuple(planned)
+
+    @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """What the guest asked of late, and what it would be answered if it asked that again."""
+        told = self._solicitations.told
+        latest = [
+            _repeat(answer)
+            for key, answer in self._answers.latest()
+            if not isinstance(key, Solicited) or key.told == told
+        ]
+        before = self._before if told == self._told_before else ()
+        known = {(one.request, one.partial_checksum): one for one in (*before, *latest)}
+        return tuple(known.values())[-_MOST_REPEATS:]
+
+    def _answered(
+        self, answer: Answer, transaction: bytes, frame: bytes, *, partial_checksum: bool
+    ) -> Output:
+        output = answer.output(transaction)
+        if not answer.exchange.warning:  # the next one like it must be reported, too
+            self._answers.asked(answer, frame, transaction, partial_checksum=partial_checksum)
+        return self._counted(output)
+
+    def _appear(self, packet: Packet, now: float) -> Output:
+        return self.appear(now) if packet.src_mac == self.guest.mac else NOTHING
+
+    def _see(self, sight: Sight) -> Output:
+        self._counters[sight.counted] += 1
+        return Output(exchanges=sight.exchanges)
+
+    def _went(self, step: guest_input.Step) -> Output:
+        return self._counted(self._solicitations.went(step))
+
+    def _counted(self, output: Output) -> Output:
+        for exchange in output.exchanges:
+            if exchange.request:
+                self._counters[exchange.request] += 1
+            if exchange.reply:
+                self._counters[exchange.reply] += 1
+            elif exchange.request:
+                self._counters["silence"] += 1
+        return output
+
+
+def _repeat(answer: Answer) -> Repeat:
+    output = answer.output(answer.transaction)
+    # The guest's NUD verifies the virtual router (NS, NA) for as long as it sends anything.
+    wakes = answer.exchange.reply not in ("", "NA")
+    return Repeat(answer.request, answer.partial_checksum, output.tap, answer.nic, wakes)
+
+
+def _share(guest: GuestNetwork, ours: frozenset[Family]) -> GuestNetwork:
+    """Return the guest with the families that we serve."""
+    if 4 not in ours:
+        guest = replace(guest, ipv4=(), ipv4_mode="off")
+    return guest if 6 in ours else replace(guest, ipv6=(), ipv6_mode="off")

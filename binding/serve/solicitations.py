@@ -1,0 +1,104 @@
+"""Answers a guest's RS and NS: from its session, or from the answers kept where those hold. Pure.
+
+The session (ra.guest_input) decides what router the guest is told, and when. As long as that stays,
+an RS of equal meaning gets the RA of before, once a second; the session judges all others.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from binding.serve.answers import Answer, Answers
+from binding.serve.output import Output, output_of
+from guest.frame import Packet
+from guest.network import GuestNetwork
+from ra import guest_input
+from ra.gateway import speaks
+from ra.message import ROUTER_SOLICITATION
+from ra.solicitation_key import Key, question
+
+_BETWEEN_ADVERTISEMENTS = 1.0
+"""Seconds."""
+_MOST_FRAMES = 16
+
+
+class Heard(NamedTuple):
+    """A frame that the guest sent, and what is in it."""
+
+    packet: Packet
+    frame: bytes
+    partial_checksum: bool
+
+
+class Solicited(NamedTuple):
+    """What the answer to a solicitation depends on."""
+
+    asked: Key
+    told: tuple[object, ...]
+
+
+class Solicitations:
+    """Of one guest. Its session is a value; each input replaces it."""
+
+    def __init__(self, guest: GuestNetwork, answers: Answers, now: float) -> None:
+        self.session = guest_input.start(guest, now)
+        self._guest = guest
+        self._answers = answers
+        self._read: dict[tuple[bytes, bool], Key] = {}
+        """Of frames, with or without checksum, what they ask."""
+        self._advertise_at = now
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        """All of the session that an answer depends on."""
+        router, gateway, deprecates = guest_input.told(self.session)
+        return router, gateway, deprecates if self._guest.deprecated else False
+
+    def sent_again(self, frame: bytes, now: float, *, partial_checksum: bool) -> Answer | None:
+        """Return the RA to an RS that is, to the octet, one of before."""
+        asked = self._read.get((frame, partial_checksum))
+        return None if asked is None else self._advertised(asked, now)
+
+    def answer(self, heard: Heard, now: float) -> Output:
+        """Return what comes of a packet of ICMPv6."""
+        packet, frame, partial = heard
+        asked = question(packet, self._guest)
+        known = None if asked is None else self._advertised(asked, now)
+        if known is not None:
+            self._answers.asked(known, frame, partial_checksum=partial)
+            return known.output(b"")
+        before = self.session
+        output = self.went(guest_input.from_guest(before, self._guest, packet, now))
+        answer = self._lasting(output)
+        states = before, self.session
+        if asked and answer and guest_input.repeatable(states, self._guest, packet, output.nic):
+            self._answers.keep(Solicited(asked, self.told), answer)
+            self._answers.asked(answer, frame, partial_checksum=partial)
+            if len(self._read) >= _MOST_FRAMES:
+                self._read.clear()
+            self._read[frame, partial] = asked
+        return output
+
+    def went(self, step: guest_input.Step) -> Output:
+        """Take a step of the session; return what it wants to be sent."""
+        self.session, actions = step
+        return output_of(actions)
+
+    def _advertised(self, asked: Key, now: float) -> Answer | None:
+        if asked.kind != ROUTER_SOLICITATION or now < self._advertise_at:
+            return None
+        known = self._answers.known(Solicited(asked, self.told))
+        if known is None or not guest_input.settled(self.session):
+            return None
+        self._advertise_at = now + _BETWEEN_ADVERTISEMENTS
+        return known
+
+    def _lasting(self, output: Output) -> Answer | None:
+        """Return the one answer of its own that a solicitation got, if it is worth keeping."""
+        own = [exchange for exchange in output.exchanges if exchange.request]
+        if len(own) != 1 or own[0].warning:
+            return None
+        # The session's silence depends on more than the request, but for a guest without IPv6.
+        if not own[0].frame and (speaks(self._guest) or output.nic):
+            return None
+        return Answer(own[0], output.nic)
