@@ -7,6 +7,7 @@ one lock.
 from __future__ import annotations
 
 import logging
+import math
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 _POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
 _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
+_SETTLES = 0.5
+"""Seconds after a hook call or a mend in which changes are still those that it made."""
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -41,6 +44,7 @@ class Reconciler:
         self._lock = Lock()
         self._look_at: Timer | None = None
         self._pause = _SOON
+        self._busy_until = 0.0
         self._saved = 0
         self._nics: dict[str, int] = {}
         self.desired = Desired()
@@ -58,6 +62,16 @@ class Reconciler:
         """Return the guests whose frames are read."""
         return tuple(one for one in self.desired.guests if guard.is_heard(one))
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether links change because of a hook call or a mend, not because of others."""
+        return self._loop.now() < self._busy_until
+
+    def last_call(self) -> tuple[str, str] | None:
+        """Return VMI and domain of the last call, from the file: they are too large to keep."""
+        saved = desired_state.load(self._file)
+        return None if saved is None else (saved.vmi, saved.domain)
+
     def restore(self) -> None:
         """Go on with what a former sidecar of this pod has saved."""
         saved = desired_state.load(self._file)
@@ -72,29 +86,34 @@ class Reconciler:
     async def define(self, request: Define) -> str:
         """Make this true. Returns an empty text, or why it cannot be: then nothing has changed."""
         async with self._lock:
-            former, wanted = (
-                self.desired,
-                Desired(request.guests, request.wirings, request.warnings),
-            )
+            self._busy_until = math.inf
             try:
-                self._check_privileges(wanted)
-                unguarded = await self._wire(wanted)
-                _check_taps(wanted.guests)
-            except _RefusedError as refusal:
-                return str(refusal)
-            self._open(wanted, unguarded)
-            try:
-                await self.serve.serve(self.served)
-            except ServeError as error:
-                self._open(former, "")
-                self.look_soon()
-                remedy = (
-                    f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
-                )
-                return "; ".join(filter(None, [str(error), remedy]))
-            self._save(request.vmi, request.domain)
+                return await self._define(request)
+            finally:
+                self._busy_until = self._loop.now() + _SETTLES
+
+    async def _define(self, request: Define) -> str:
+        former, wanted = (
+            self.desired,
+            Desired(request.guests, request.wirings, request.warnings),
+        )
+        try:
+            self._check_privileges(wanted)
+            unguarded = await self._wire(wanted)
+            _check_taps(wanted.guests)
+        except _RefusedError as refusal:
+            return str(refusal)
+        self._open(wanted, unguarded)
+        try:
+            await self.serve.serve(self.served)
+        except ServeError as error:
+            self._open(former, "")
             self.look_soon()
-            return ""
+            remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
+            return "; ".join(filter(None, [str(error), remedy]))
+        self._save(request.vmi, request.domain)
+        self.look_soon()
+        return ""
 
     def look_soon(self) -> None:
         """Compare the pod with the desired state in a moment."""
@@ -121,7 +140,11 @@ class Reconciler:
         wirings, table = self.desired.wirings, link_table.read()
         if to_mend(wirings, table, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
-            await self.guard.mend(wirings, self._nics)
+            self._busy_until = math.inf
+            try:
+                await self.guard.mend(wirings, self._nics)
+            finally:
+                self._busy_until = self._loop.now() + _SETTLES
             table = link_table.read()
         placeholders = {one.names.tap: one.names.pod for one in wirings}
         for guest in self.desired.guests:

@@ -16,11 +16,10 @@ from binding.ipc.codec import encode
 from binding.ipc.status import ProcessStatus, Status
 from binding.packet import guard, link_table
 from binding.process import capabilities
-from binding.sidecar import state_file
 from binding.sidecar.ending import Ending
 from binding.sidecar.hooks_child import HooksChild
 from binding.sidecar.loop import Loop
-from binding.sidecar.plumb_child import PlumbError, plumb
+from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
 from binding.sidecar.status_socket import StatusSocket
 from binding.version import VERSION
@@ -28,10 +27,7 @@ from binding.version import VERSION
 _log = logging.getLogger(__name__)
 
 _BACKLOG = 64
-_FIRST_TRY = 15.0
-"""Seconds for the first reading of the pod; each further try has twice as many."""
-_LONGEST_TRY = 120.0
-_LONGEST_PAUSE = 5.0
+_PAUSE = 5.0
 _REFRESH_WITHIN = 1.0
 _GRACE = 2.0
 """Seconds for hook calls under way when the VM has ended."""
@@ -68,6 +64,7 @@ class _Sidecar:
         self._socket = os.path.join(directory, f"{name}.sock")
         self._loop = Loop()
         self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
+        self._pod = PodReader(self._loop, f"{state}/snapshot.json", self._pod_changed)
         self._ending = Ending(self._loop, self._taps)
         self._hooks = HooksChild(
             self._loop,
@@ -105,29 +102,16 @@ class _Sidecar:
 
     async def _start(self) -> None:
         self._reconciler.restore()
-        snapshot = await self._read_pod()
-        self._hooks.tell_pod(snapshot)
+        self._hooks.tell_pod(await self._pod.read())
         os.rename(f"{self._state}/hook.sock", self._socket)
         _log.info("dsbridge %s listens on %s", VERSION, self._socket)
 
-    async def _read_pod(self) -> str:
-        """Read the pod, as often as it takes: KubeVirt waits for minutes.
-
-        What a former process of this pod saved fills in what is gone by now.
-        """
-        path, seconds, pause = f"{self._state}/snapshot.json", _FIRST_TRY, 0.2
-        while True:
-            saved = (state_file.load(path) or b"").decode(errors="replace").replace("\n", " ")
-            words = "/etc/resolv.conf", "-"
-            try:
-                done = await plumb(self._loop, {"snapshot": saved}, *words, within_seconds=seconds)
-            except (PlumbError, OSError) as error:
-                _log.warning("cannot read the pod's links, retrying in %.1f s: %s", pause, error)
-                await self._loop.sleep(pause)
-                seconds, pause = min(2 * seconds, _LONGEST_TRY), min(2 * pause, _LONGEST_PAUSE)
-                continue
-            state_file.save(path, done.lines[-1])
-            return done.lines[-1].decode()
+    def _pod_changed(self, snapshot: str) -> None:
+        """Have the guests found out anew."""
+        self._hooks.tell_pod(snapshot)
+        if self._reconciler.desired.guests and (call := self._reconciler.last_call()):
+            _log.info("the pod's addresses, routes or MTU have changed; finding the guests anew")
+            self._hooks.discover(*call)
 
     def _watch_links(self) -> None:
         """Look at the pod whenever one of its links changes."""
@@ -135,13 +119,16 @@ class _Sidecar:
             netlink = link_table.watch()
         except OSError as error:
             _log.warning("cannot watch the pod's links, retrying in 5 s: %s", error)
-            self._loop.after(_LONGEST_PAUSE, self._watch_links)
+            self._loop.after(_PAUSE, self._watch_links)
             return
 
         def changed() -> None:
-            if link_table.news(netlink).links:
+            news = link_table.news(netlink)
+            if news.links:
                 self._ending.look()
                 self._reconciler.look_soon()
+            if (news.links or news.addresses) and not self._reconciler.is_at_work:
+                self._pod.read_soon()
 
         self._loop.watch(netlink, changed)
 

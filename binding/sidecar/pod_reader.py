@@ -1,0 +1,75 @@
+"""Reads the pod's links by `plumb`: before there is a hook socket, and whenever the CNI changes
+them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from binding.sidecar import state_file
+from binding.sidecar.loop import Loop, Timer
+from binding.sidecar.plumb_child import PlumbError, plumb
+
+_log = logging.getLogger(__name__)
+
+_FIRST_TRY = 15.0
+"""Seconds for the first reading of the pod; each further try has twice as many."""
+_LONGEST_TRY = 120.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_SOON = 0.5
+"""Seconds from the first news of a change to the next reading: addresses change in bursts."""
+_LONGEST_REST = 60.0
+"""Seconds between readings where one after the other has shown nothing new."""
+
+
+class PodReader:
+    """Keeps the pod as its CNI made it, in memory and in `snapshot.json`."""
+
+    def __init__(self, loop: Loop, path: str, on_change: Callable[[str], object]) -> None:
+        self._loop = loop
+        self._path = path
+        self._on_change = on_change
+        self._timer: Timer | None = None
+        self._rest = _SOON
+        self.snapshot = ""
+        """binding.ipc.snapshot.Snapshot as JSON; empty until the pod has been read."""
+
+    async def read(self) -> str:
+        """Read the pod, as often as it takes: KubeVirt waits for minutes.
+
+        What a former sidecar of this pod has saved fills in what has been rewired since.
+        """
+        seconds, pause = _FIRST_TRY, _FIRST_PAUSE
+        while True:
+            saved = (state_file.load(self._path) or b"").decode(errors="replace")
+            try:
+                done = await plumb(
+                    self._loop,
+                    {"snapshot": saved.replace("\n", " ")},
+                    *("/etc/resolv.conf", "-"),
+                    within_seconds=seconds,
+                )
+                snapshot = done.lines[-1].decode()
+            except (PlumbError, OSError, LookupError) as error:
+                _log.warning("cannot read the pod's links, retrying in %.1f s: %s", pause, error)
+                await self._loop.sleep(pause)
+                seconds, pause = min(2 * seconds, _LONGEST_TRY), min(2 * pause, _LONGEST_PAUSE)
+                continue
+            if snapshot != self.snapshot:
+                state_file.save(self._path, snapshot)
+            self.snapshot = snapshot
+            return snapshot
+
+    def read_soon(self) -> None:
+        """Read the pod again: an address or a route has changed."""
+        if self._timer is None and self.snapshot:
+            self._timer = self._loop.after(self._rest, lambda: self._loop.spawn(self._again()))
+
+    async def _again(self) -> None:
+        before = self.snapshot
+        snapshot = await self.read()
+        self._timer = None
+        self._rest = _SOON if snapshot != before else min(2 * self._rest, _LONGEST_REST)
+        if snapshot != before:
+            self._on_change(snapshot)
