@@ -1,6 +1,4 @@
-"""Reads the pod's links by `plumb`: before there is a hook socket, and whenever the CNI changes
-them.
-"""
+"""Reads the pod by `plumb`: before there is a hook socket, and whenever the CNI changes it."""
 
 from __future__ import annotations
 
