@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +23,7 @@ from binding.discover.guests import Attachment, Discovery, guests
 from binding.discover.vmi import Vmi, decode
 from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import link_names
-from guest.network import GuestNetwork, Route
+from guest.network import Boot, GuestNetwork, Route
 
 _HERE = Path(__file__).parent
 VMIS = sorted(path.stem.removeprefix("vmi-") for path in (_HERE / "vmis").glob("*.json"))
@@ -147,3 +157,40 @@ def overridden(pod: Snapshot = FLAT, **keys: object) -> GuestNetwork:
 
 
 ONE = vmi("01-single-binding")
+
+# Every kind of field has a value that is not its default.
+GUEST = GuestNetwork(
+    network="default",
+    tap="tap0",
+    mac="52:54:00:12:34:56",
+    mtu=1450,
+    shape="own",
+    provider="auto",
+    uid="00000000-0000-4000-8000-000000000001",
+    ipv4=(IPv4Interface("10.244.1.5/24"),),
+    ipv6=(IPv6Interface("fd00:10:244:1::5/64"),),
+    routes=(
+        Route(IPv4Network("0.0.0.0/0"), IPv4Address("10.244.1.1")),
+        Route(IPv6Network("::/0"), IPv6Address("fe80::1")),
+        Route(IPv4Network("169.254.1.1/32")),
+    ),
+    gateway_lladdrs=((IPv6Address("fe80::1"), "ee:ee:ee:ee:ee:ee"),),
+    deprecated=(IPv6Network("fd00:9::/64"),),
+    lease=3600,
+    search=("default.svc.cluster.local",),
+    dns=(IPv4Address("10.96.0.10"), IPv6Address("fd00:10:96::a")),
+    boot=Boot(file="pxelinux.0", by_arch=((7, "grub.efi"),), parameters=("a", "b")),
+    private=((224, b"\0\xff"),),
+    pref64=IPv6Network("64:ff9b::/96"),
+)
+
+BESIDE_OVN = GuestNetwork(
+    network="default",
+    tap="tap0",
+    nic="eth0-nic",
+    mac="00:00:00:7d:1c:07",
+    mtu=1400,
+    provider="kube-ovn",
+    ipv4=(IPv4Interface("10.16.0.7/16"),),
+    ipv6=(IPv6Interface("fd00:10:16::7/112"),),
+)

@@ -13,7 +13,7 @@ from guest.ethernet import mac_bytes
 from ra.guest_input import State
 from tests.bed.netns import netns
 from tests.bed.wires import packet_socket
-from tests.binding.test_codec import GUEST
+from tests.samples import GUEST
 
 pytestmark = pytest.mark.netns
 

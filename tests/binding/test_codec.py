@@ -1,44 +1,13 @@
 """A value that crosses to another process arrives as it was sent."""
 
-from ipaddress import (
-    IPv4Address,
-    IPv4Interface,
-    IPv4Network,
-    IPv6Address,
-    IPv6Interface,
-    IPv6Network,
-)
+from ipaddress import IPv4Interface
 
 import pytest
 
 from binding.ipc.codec import decode, encode
 from binding.ipc.snapshot import Link, Snapshot, merged
-from guest.network import Boot, GuestNetwork, Route
-
-GUEST = GuestNetwork(
-    network="default",
-    tap="tap0",
-    mac="52:54:00:12:34:56",
-    mtu=1450,
-    shape="own",
-    provider="auto",
-    uid="00000000-0000-4000-8000-000000000001",
-    ipv4=(IPv4Interface("10.244.1.5/24"),),
-    ipv6=(IPv6Interface("fd00:10:244:1::5/64"),),
-    routes=(
-        Route(IPv4Network("0.0.0.0/0"), IPv4Address("10.244.1.1")),
-        Route(IPv6Network("::/0"), IPv6Address("fe80::1")),
-        Route(IPv4Network("169.254.1.1/32")),
-    ),
-    gateway_lladdrs=((IPv6Address("fe80::1"), "ee:ee:ee:ee:ee:ee"),),
-    deprecated=(IPv6Network("fd00:9::/64"),),
-    lease=3600,
-    search=("default.svc.cluster.local",),
-    dns=(IPv4Address("10.96.0.10"), IPv6Address("fd00:10:96::a")),
-    boot=Boot(file="pxelinux.0", by_arch=((7, "grub.efi"),), parameters=("a", "b")),
-    private=((224, b"\0\xff"),),
-    pref64=IPv6Network("64:ff9b::/96"),
-)
+from guest.network import GuestNetwork
+from tests.samples import GUEST
 
 
 def test_a_guest_with_every_field_arrives_equal():

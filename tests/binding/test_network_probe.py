@@ -13,12 +13,12 @@ from binding.serve.who_serves import Choice
 from dhcp import v6
 from guest.frame import parse
 from guest.network import Route
-from tests.binding.test_ovn_watch import GUEST as WATCHED
 from tests.dhcp import v4_wire, v6_wire
+from tests.samples import BESIDE_OVN
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ovn"
 GUEST = replace(
-    WATCHED,
+    BESIDE_OVN,
     provider="auto",
     routes=(Route(IPv4Network("0.0.0.0/0"), IPv4Address("10.16.0.1")),),
 )

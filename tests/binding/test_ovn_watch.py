@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,9 @@ from binding.serve import other_servers
 from binding.serve.ovn_watch import Witness
 from guest.frame import parse
 from guest.network import GuestNetwork
+from tests.samples import BESIDE_OVN as GUEST
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "ovn"
-GUEST = GuestNetwork(
-    network="default",
-    tap="tap0",
-    nic="eth0-nic",
-    mac="00:00:00:7d:1c:07",
-    mtu=1400,
-    provider="kube-ovn",
-    ipv4=(IPv4Interface("10.16.0.7/16"),),
-    ipv6=(IPv6Interface("fd00:10:16::7/112"),),
-)
 BOTH = frozenset((4, 6))
 
 

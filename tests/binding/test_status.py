@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from binding.ipc.messages import Event, GuestReport, Report
 from binding.sidecar.status import StatusPages
-from tests.binding.test_codec import GUEST
+from tests.samples import GUEST
 
 NO_DNS = f"network {GUEST.network}: no DNS"
 
