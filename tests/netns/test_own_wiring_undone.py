@@ -53,7 +53,7 @@ def test_failing_at_any_step_leaves_the_pod_as_the_cni_made_it(cni):
         inside.sysctl(ipv4__conf__eth0__arp_ignore=2)
         state(inside)
         done = subprocess.run(
-            inside.command(sys.executable, "-m", "tests.netns.stop_at_each_step"),
+            inside.command(sys.executable, "-m", "tests.bed.stop_at_each_step"),
             input=codec.encode((PRIMARY,)), cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
