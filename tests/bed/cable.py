@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.bed.netns import Netns, end, netns
 
-_SHUTTLE = Path(__file__).with_name("shuttle.py")
+_FORWARDER = Path(__file__).with_name("tap_forwarder.py")
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def cable(
         raise RuntimeError(f"no {tap} in {pod.name}: QEMU would not start")
     with netns("guest") as guest:
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", _SHUTTLE, pod.path, guest.path, tap, str(queues)],
+            [sys.executable, "-I", "-S", _FORWARDER, pod.path, guest.path, tap, str(queues)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.bed.netns import Netns
-from tests.bed.shuttle import enter
+from tests.bed.packet_sockets import LONGEST, OUTGOING, packet_socket
 from tests.bed.wait import until
 
-_OUTGOING, _ALL, _LONGEST = 4, 0x0003, 65_536
 _PROTOCOL, _EXTENSIONS = 6, (0, 43, 60)
 _FORCED_BUFFER, _BUFFER = 33, 8 << 20  # SO_RCVBUFFORCE
 ARP, RS, RA, NS, NA = "ARP", 133, 134, 135, 136
@@ -34,20 +32,20 @@ class Capture:
         """Take in what has passed until now."""
         while True:
             try:
-                frame, (_, _, direction, *_) = self.socket.recvfrom(_LONGEST)
+                frame, (_, _, direction, *_) = self.socket.recvfrom(LONGEST)
             except BlockingIOError:
                 return self
             except OSError as error:
                 if error.errno != errno.ENETDOWN:  # told once when the link goes down
                     raise
                 continue
-            (self.sent if direction == _OUTGOING else self.received).append(frame)
+            (self.sent if direction == OUTGOING else self.received).append(frame)
 
     def send(self, frame: bytes) -> None:
         """Put a frame on the link, as its own namespace would."""
         self.socket.send(frame)
 
-    def wait(self, wanted: Callable[[bytes], object], what: str, timeout: float = 5) -> bytes:
+    def wait(self, wanted: Callable[[bytes], object], what: str, timeout: float = 20) -> bytes:
         """Return the first frame that came in and is wanted; TimeoutError names `what`."""
 
         def found() -> bytes:
@@ -71,18 +69,10 @@ def kind(frame: bytes) -> str | int | None:
 @contextmanager
 def capture(space: Netns, link: str) -> Iterator[Capture]:
     """Listen on a link; frames keep until read, some thousands of them."""
-    with ThreadPoolExecutor(1) as thread:  # only that thread goes there
-        opened = thread.submit(_open, str(space.path), link).result()
-    with opened:
+    with packet_socket(space, link) as opened:
+        opened.settimeout(0)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, _FORCED_BUFFER, _BUFFER)
+        except PermissionError:  # for the real root only
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         yield Capture(opened)
-
-
-def _open(path: str, link: str) -> socket.socket:
-    enter(path)
-    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, _FORCED_BUFFER, _BUFFER)
-    except PermissionError:  # for the real root only
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    opened.bind((link, _ALL))
-    return opened

@@ -15,10 +15,12 @@ from binding.packet import guard, link_names
 from guest.network import GuestNetwork
 from tests.bed.cable import cable
 from tests.bed.netns import Netns
-from tests.bed.pods import FLAT, MAC, plumb, veth
+from tests.bed.packet_sockets import carried, packet_socket
+from tests.bed.plumb import plumb
+from tests.bed.pod import BARE, pod
 from tests.bed.wait import until
-from tests.bed.wires import carried, packet_socket
 
+MAC = BARE.mac
 GUEST = GuestNetwork(
     network="default", tap="tap0", nic="eth0-nic", bridge="k6t-eth0", mac=MAC, mtu=1450,
     ipv4=(IPv4Interface("10.0.0.42/24"),), ipv6=(IPv6Interface("fd00::42/64"),),
@@ -80,8 +82,9 @@ class Bed:
 def wired() -> Iterator[Bed]:
     """Yield a pod in the `own` shape, without a guard yet."""
     with ExitStack() as stack:
-        inside, outside = stack.enter_context(veth())
-        inside.ip(FLAT)
+        made = stack.enter_context(pod(BARE))
+        inside, outside = made.netns, made.gateway
+        inside.ip("addr add 10.0.0.42/24 dev eth0\naddr add fd00::42/64 dev eth0 nodad")
         # Hosts with br_netfilter would reassemble, and hold back, the fragments sent here.
         inside.run("sh", "-c", "echo 0 | tee /proc/sys/net/bridge/*", check=False)
         wiring = Wiring(link_names.links("eth0", primary=True), MAC, 1450)
@@ -91,7 +94,7 @@ def wired() -> Iterator[Bed]:
         guest.ip("link set eth0 up")
         sockets = (
             stack.enter_context(packet_socket(space, link))
-            for space, link in ((guest, "eth0"), (inside, "tap0"), (outside, "peer0"))
+            for space, link in ((guest, "eth0"), (inside, "tap0"), (outside, "pod0"))
         )
         bed = Bed(inside, *sockets)
         until(bed.forwards, "the bridge forwards")

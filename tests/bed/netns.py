@@ -7,13 +7,17 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tests.bed.wait import until
+from tests.bed.tap_forwarder import enter
+from tests.bed.wait import crowd, until
+
+T = TypeVar("T")
 
 _serial = itertools.count(1)
 # `ip netns exec` gives each process its own mounts, so this reaches nobody else. No image has
@@ -64,7 +68,7 @@ class Netns:
             inside += ["sh", "-c", _WITH_RESOLV_CONF, str(resolv_conf)]
         return [*inside, *argv]
 
-    def run(self, *argv: str, check: bool = True, timeout: float = 30) -> str:
+    def run(self, *argv: str, check: bool = True, timeout: float = 120) -> str:
         """Return stdout; CalledProcessError unless check is off."""
         return subprocess.run(
             self.command(*argv), check=check, timeout=timeout, text=True, stdout=subprocess.PIPE
@@ -75,6 +79,16 @@ class Netns:
     ) -> subprocess.Popen[bytes]:
         """Start a process whose pid is argv's own, not a wrapper's."""
         return subprocess.Popen(self.command(*argv, resolv_conf=resolv_conf), **options)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function in here; the sockets that it opens stay in here."""
+
+        def inside() -> T:
+            enter(str(self.path))
+            return function()
+
+        with ThreadPoolExecutor(1) as thread:  # only that thread goes there
+            return thread.submit(inside).result()
 
     def sysctl(self, **settings: int | str) -> None:
         """Set net.* values: `sysctl(ipv4__ip_forward=1)` is net.ipv4.ip_forward."""
@@ -119,11 +133,14 @@ def netns(label: str) -> Iterator[Netns]:
 
 
 def end(process: subprocess.Popen[bytes], timeout: float = 5) -> int:
-    """Ask a process of ours to end, insist after `timeout` seconds, return its exit status."""
+    """Ask a process of ours to end, insist after `timeout` seconds, return its exit status.
+
+    The seconds are those of a quiet machine.
+    """
     if process.poll() is None:
         process.terminate()
     try:
-        return process.wait(timeout)
+        return process.wait(timeout * crowd())
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()

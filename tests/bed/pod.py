@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bed.layouts import LAYOUTS, Layout
 from tests.bed.netns import Netns, netns
+from tests.bed.wait import until
 
 REMOTE4 = IPv4Address("192.0.2.10")
 REMOTE6 = IPv6Address("2001:db8:2::10")
@@ -18,6 +19,16 @@ NAMESERVERS = (ip_address("10.96.0.10"), ip_address("fd00:10:96::a"))
 SEARCH = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
 BLUE = "pod16477688c0e"
 """Pod link of the secondary network `blue`."""
+BARE = Layout(
+    name="bare",
+    mtu=1450,
+    mac="02:00:00:00:00:42",
+    ipv4=(),
+    ipv6=(),
+    routes=(),
+    gateway="",
+)
+"""A CNI that gives a pod link without addresses, for tests that add their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +46,25 @@ class Pod:
 
 
 @contextmanager
-def pod(layout: str, *, blue: bool = False) -> Iterator[Pod]:
-    """Make a pod of one of LAYOUTS; `blue` adds a secondary NIC without a default route."""
+def pod(layout: str | Layout, *, blue: bool = False, dad: bool = True) -> Iterator[Pod]:
+    """Make a pod of one of LAYOUTS; `blue` adds a secondary NIC without a default route.
+
+    Duplicate address detection on eth0 takes two seconds, for which nothing here waits; without
+    `dad` its link-local address can be used at once.
+    """
+    layout = layout if isinstance(layout, Layout) else LAYOUTS[layout]
     with ExitStack() as stack:
         workdir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dsbridge-")))
         workdir.chmod(0o755)
         spaces = [stack.enter_context(netns(label)) for label in ("rem", "gw", "pod")]
-        made = Pod(LAYOUTS[layout], spaces[2], spaces[1], spaces[0], workdir, workdir / "resolv")
+        made = Pod(layout, spaces[2], spaces[1], spaces[0], workdir, workdir / "resolv")
         made.resolv_conf.write_text(
             f"search {' '.join(SEARCH)}\n"
             + "".join(f"nameserver {address}\n" for address in NAMESERVERS)
             + "options ndots:5\n"
         )
         _beyond(made)
-        _plug(made)
+        _plug(made, dad=dad)
         if blue:
             _plug_blue(made)
         yield made
@@ -73,7 +89,7 @@ def _beyond(made: Pod) -> None:
         route add default via 2001:db8:2::1""")
 
 
-def _plug(made: Pod) -> None:
+def _plug(made: Pod, *, dad: bool) -> None:
     layout = made.layout
     made.gateway.ip(f"""
         link add pod0 mtu {layout.mtu} type veth peer name eth0 address {layout.mac} \
@@ -87,7 +103,14 @@ def _plug(made: Pod) -> None:
             ipv6__conf__pod0__proxy_ndp=1,
             ipv4__neigh__pod0__proxy_delay=0,
         )
+    if not dad:
+        made.netns.sysctl(ipv6__conf__eth0__accept_dad=0)
     made.netns.ip("link set eth0 up")
+    # The kernel makes it a moment after both ends are up.
+    until(
+        lambda: "fe80:" in str(made.netns.query("addr", "show", "dev", "eth0")),
+        "eth0's link-local address",
+    )
     made.netns.ip("\n".join(f"addr add {address} dev eth0" for address in layout.ipv4))
     made.netns.ip("\n".join(f"addr add {address} dev eth0 nodad" for address in layout.ipv6))
     made.netns.ip("\n".join(f"route add {route}" for route in layout.routes))

@@ -11,7 +11,7 @@ import pytest
 from tests.bed.capture import NA, capture, kind
 from tests.bed.echo import echoes
 from tests.bed.guests import started
-from tests.bed.kernels import addressed
+from tests.bed.kernel_guest import addressed
 from tests.bed.pod import REMOTE4, REMOTE6
 
 SECONDS = int(os.environ.get("SECONDS_OF_SOAK", "600"))

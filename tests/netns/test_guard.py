@@ -19,8 +19,8 @@ from tests.bed.evasions import (
     TO_A_RELAY,
 )
 from tests.bed.guarded import GUEST, KUBE_OVN, Bed, wired
-from tests.bed.pods import NET_ADMIN_ONLY, UNPRIVILEGED
-from tests.bed.wires import carried
+from tests.bed.packet_sockets import carried
+from tests.bed.plumb import NET_ADMIN_ONLY, UNPRIVILEGED
 
 pytestmark = pytest.mark.netns
 

@@ -12,7 +12,7 @@ from binding.serve.responder import Responder
 from guest.ethernet import mac_bytes
 from ra.guest_input import State
 from tests.bed.netns import netns
-from tests.bed.wires import packet_socket
+from tests.bed.packet_sockets import packet_socket
 from tests.samples import GUEST
 
 pytestmark = pytest.mark.netns

@@ -21,8 +21,8 @@ from tests.bed.evasions import (
     TO_A_RELAY,
 )
 from tests.bed.guarded import GUEST, KUBE_OVN, Bed, wired
-from tests.bed.pods import ROOT
-from tests.bed.wires import ear, packet_socket
+from tests.bed.packet_sockets import ear, packet_socket
+from tests.bed.plumb import ROOT
 
 pytestmark = pytest.mark.netns
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.bed.capture import ARP, capture, kind
 from tests.bed.guests import started_in
+from tests.bed.packet_sockets import ear, listening
 from tests.bed.pod import pod
 from tests.bed.wait import until
-from tests.bed.wires import ear, listening
 
 pytestmark = pytest.mark.netns
 

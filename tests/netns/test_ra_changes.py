@@ -9,7 +9,7 @@ import pytest
 from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import RA, capture, kind
 from tests.bed.guests import started, vmi
-from tests.bed.kernels import addressed
+from tests.bed.kernel_guest import addressed
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns

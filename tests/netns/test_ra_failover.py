@@ -11,7 +11,7 @@ from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import capture
 from tests.bed.echo import echoes
 from tests.bed.guests import started
-from tests.bed.kernels import addressed, default_routers, hurry, lladdrs
+from tests.bed.kernel_guest import addressed, default_routers, hurry, lladdrs
 from tests.bed.pod import REMOTE4, REMOTE6, Pod
 from tests.bed.wait import until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bed.guests import started
-from tests.bed.kernels import addressed, lladdrs
+from tests.bed.kernel_guest import addressed, lladdrs
 from tests.bed.neighbour import neighbour
 from tests.bed.wait import until
 

@@ -15,7 +15,7 @@ from tests.bed.cable import cable
 from tests.bed.capture import ARP, NA, NS, RA, capture, kind
 from tests.bed.clients.lease import kernel
 from tests.bed.guests import started
-from tests.bed.kernels import addressed
+from tests.bed.kernel_guest import addressed
 from tests.bed.launcher import collect
 from tests.bed.pod import REMOTE4, REMOTE6, pod
 from tests.bed.sidecar import sidecar

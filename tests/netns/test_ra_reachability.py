@@ -10,7 +10,7 @@ from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import NA, NS, capture, kind
 from tests.bed.echo import echoes
 from tests.bed.guests import started
-from tests.bed.kernels import addressed, default_routers, hurry
+from tests.bed.kernel_guest import addressed, default_routers, hurry
 from tests.bed.pod import REMOTE6
 from tests.bed.wait import until
 

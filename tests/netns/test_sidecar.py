@@ -15,10 +15,10 @@ from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.guests import started
 from tests.bed.launcher import collect
+from tests.bed.packet_sockets import ear, listening
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.bed.wires import ear, listening
 
 pytestmark = pytest.mark.netns
 

@@ -21,10 +21,10 @@ from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.guests import DOMAIN, INTERFACE, started, vmi
 from tests.bed.launcher import collect
+from tests.bed.packet_sockets import listening
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
-from tests.bed.wires import listening
 
 pytestmark = pytest.mark.netns
 

@@ -1,3 +1,5 @@
+"""What plumb reads of a pod before KubeVirt changes it."""
+
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_interface, ip_network
@@ -8,7 +10,9 @@ from binding.ipc import codec
 from binding.ipc.snapshot import Link, Snapshot
 from guest.network import Route
 from tests.bed.netns import Netns, netns
-from tests.bed.pods import CALICO, FLAT, KINDNET, MAC, UNPRIVILEGED, link, plumb, veth
+from tests.bed.plumb import UNPRIVILEGED, plumb
+from tests.bed.pod import BARE, pod
+from tests.bed.pod_state import link
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -35,53 +39,62 @@ def eth0(space: Netns) -> Link:
 
 
 AS_FLAT = (
-    addresses("10.0.0.42/24", "fd00::42/64"),
+    addresses("10.244.1.5/24", "fd00:10:244:1::5/64"),
     (
-        route("10.0.0.0/24"),
-        route("0.0.0.0/0", "10.0.0.1"),
-        route("fd00::/64"),
-        route("::/0", "fd00::1"),
+        route("10.244.1.0/24"),
+        route("0.0.0.0/0", "10.244.1.1"),
+        route("fd00:10:244:1::/64"),
+        route("::/0", "fd00:10:244:1::1"),
     ),
 )
 AS_CALICO = (
-    addresses("10.0.0.42/32", "fd00::42/128"),
+    addresses("192.168.7.5/32", "fd00:192:168:7::5/128"),
     (
         route("169.254.1.1/32"),
         route("0.0.0.0/0", "169.254.1.1"),
-        route("fe80::ecee:eeff:feee:eeee/128"),
         route("::/0", "fe80::ecee:eeff:feee:eeee"),
     ),
 )
-AS_KINDNET = (
-    addresses("10.0.0.42/24", "fd00::42/64"),
-    (
-        route("10.0.0.1/32"),
-        route("10.0.0.0/24", "10.0.0.1"),
-        route("0.0.0.0/0", "10.0.0.1"),
-        route("fd00::1/128"),
-        route("fd00::/64", "fd00::1"),
-        route("::/0", "fd00::1"),
-    ),
-)
 
 
-@pytest.mark.parametrize(
-    ("cni", "expected"),
-    [(FLAT, AS_FLAT), (CALICO, AS_CALICO), (KINDNET, AS_KINDNET)],
-    ids=["a subnet with a gateway", "Calico: link-local gateways", "kindnet: no connected subnet"],
-)
-def test_a_pod_is_read_as_its_cni_made_it(cni, expected):
-    with veth() as (inside, _):
-        inside.ip(cni)
+@pytest.mark.parametrize(("layout", "expected"), [("flat", AS_FLAT), ("calico", AS_CALICO)])
+def test_a_pod_is_read_as_its_cni_made_it(layout, expected):
+    with pod(layout) as made:
+        inside, cni = made.netns, made.layout
         loopback = Link("lo", 1, "00:00:00:00:00:00", 65536, up=True)
-        eth0 = Link("eth0", link(inside, "eth0")["ifindex"], MAC, 1450, "veth", True, "", *expected)  # noqa: FBT003  # in the order of the fields
+        index = link(inside, "eth0")["ifindex"]
+        eth0 = Link("eth0", index, cni.mac, cni.mtu, "veth", True, "", *expected)  # noqa: FBT003  # in the order of the fields
         assert read(inside) == Snapshot(inside.path.stat().st_ino, (loopback, eth0))
+
+
+def test_a_subnet_that_is_behind_the_gateway_is_read_as_such():
+    """As kindnet leaves it: no connected route."""
+    with pod(BARE) as made:
+        made.netns.ip("""
+            addr add 10.0.0.42/24 dev eth0 noprefixroute
+            addr add fd00::42/64 dev eth0 nodad noprefixroute
+            route add 10.0.0.1 dev eth0 src 10.0.0.42 scope link
+            route add 10.0.0.0/24 via 10.0.0.1 dev eth0 src 10.0.0.42
+            route add default via 10.0.0.1 dev eth0
+            route add fd00::1 dev eth0
+            route add fd00::/64 via fd00::1 dev eth0
+            route add default via fd00::1 dev eth0""")
+        found = eth0(made.netns)
+        assert found.addresses == addresses("10.0.0.42/24", "fd00::42/64")
+        assert found.routes == (
+            route("10.0.0.1/32"),
+            route("10.0.0.0/24", "10.0.0.1"),
+            route("0.0.0.0/0", "10.0.0.1"),
+            route("fd00::1/128"),
+            route("fd00::/64", "fd00::1"),
+            route("::/0", "fd00::1"),
+        )
 
 
 def test_what_a_router_of_the_network_has_told_the_pod_is_not_its_cnis():
     """On a NIC without IPAM the guest must hear it itself; elsewhere it may be a rogue's."""
-    with veth() as (inside, _):
-        inside.ip(FLAT)
+    with pod("flat") as made:
+        inside = made.netns
         inside.ip("""
             addr add 2001:db8:64::5/64 dev eth0 valid_lft 600 preferred_lft 300 nodad
             route add default via fe80::66 dev eth0 proto ra metric 1
@@ -91,13 +104,14 @@ def test_what_a_router_of_the_network_has_told_the_pod_is_not_its_cnis():
 
 
 def test_a_process_without_any_privilege_can_read():
-    with veth() as (inside, _):
-        inside.ip(FLAT)
+    with pod("flat") as made:
+        inside = made.netns
         assert read(inside, prefix=UNPRIVILEGED) == read(inside)
 
 
 def test_the_lowest_metric_comes_first_whatever_the_order_of_creation():
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         inside.ip("addr add 10.0.0.42/24 dev eth0 noprefixroute")
         inside.ip("route add 10.0.0.0/24 dev eth0 metric 7")
         inside.ip("route add default via 10.0.0.3 metric 300")
@@ -112,7 +126,8 @@ def test_the_lowest_metric_comes_first_whatever_the_order_of_creation():
 @pytest.mark.parametrize("family", ["10.0.0.{}", "fd00::{}"], ids=["IPv4", "IPv6"])
 def test_of_a_multipath_route_the_first_hop_on_the_link_counts(family):
     any_, length = ("0.0.0.0/0", 24) if "." in family else ("::/0", 64)
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         inside.ip(f"addr add {family.format(42)}/{length} dev eth0")
         first, second = family.format(3), family.format(2)
         inside.ip(f"route add {any_} nexthop via {first} dev eth0 nexthop via {second} dev eth0")
@@ -120,14 +135,16 @@ def test_of_a_multipath_route_the_first_hop_on_the_link_counts(family):
 
 
 def test_an_ipv4_route_may_have_an_ipv6_gateway():
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         inside.ip("addr add 10.0.0.42/32 dev eth0")
         inside.ip("route add 0.0.0.0/0 via inet6 fe80::1 dev eth0")
         assert eth0(inside).routes == (route("0.0.0.0/0", "fe80::1"),)
 
 
 def test_routes_that_lead_nowhere_or_sit_in_other_tables_are_left_out():
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         inside.ip("addr add fd00::42/128 dev eth0 nodad")
         inside.ip("route add blackhole 10.9.0.0/16")
         inside.ip("route add unreachable 10.8.0.0/16")
@@ -137,8 +154,9 @@ def test_routes_that_lead_nowhere_or_sit_in_other_tables_are_left_out():
 
 
 def test_link_local_and_duplicate_addresses_are_left_out_and_a_peer_is_not_ours():
-    with veth() as (inside, outside):
-        outside.ip("addr add fd00::66/64 dev peer0 nodad")
+    with pod(BARE) as made:
+        inside, outside = made.netns, made.gateway
+        outside.ip("addr add fd00::66/64 dev pod0 nodad")
         inside.ip("addr add fd00::66/64 dev eth0")
         inside.ip("addr add fd00::42 peer fd00::1/64 dev eth0 nodad")
         inside.ip("addr add 10.0.0.42 peer 10.0.0.1/32 dev eth0")
@@ -148,8 +166,8 @@ def test_link_local_and_duplicate_addresses_are_left_out_and_a_peer_is_not_ours(
 
 
 def test_only_resolved_neighbours_count():
-    with veth() as (inside, _):
-        inside.ip(FLAT)
+    with pod(BARE) as made:
+        inside = made.netns
         inside.ip("neigh add 10.0.0.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent")
         inside.ip("neigh add 10.0.0.2 lladdr 02:00:00:00:00:02 dev eth0 nud stale")
         inside.ip("neigh add 10.0.0.3 lladdr 02:00:00:00:00:03 dev eth0 nud noarp")
@@ -163,7 +181,8 @@ def test_only_resolved_neighbours_count():
 
 
 def test_ports_name_their_bridge_and_a_link_that_is_down_is_so():
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         inside.ip("link add k6t-eth0 type bridge")
         inside.ip("link set eth0 master k6t-eth0")
         snapshot = read(inside)
@@ -172,7 +191,8 @@ def test_ports_name_their_bridge_and_a_link_that_is_down_is_so():
 
 
 def test_a_pod_without_ipv6_is_read_all_the_same():
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         inside.sysctl(ipv6__conf__all__disable_ipv6=1)
         inside.ip("addr add 10.0.0.42/24 dev eth0")
         assert eth0(inside).addresses == addresses("10.0.0.42/24")

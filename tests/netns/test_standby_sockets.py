@@ -10,7 +10,7 @@ from binding.packet.port import Port
 from binding.sidecar.loop import Loop
 from binding.sidecar.standby import Standby
 from tests.bed.netns import netns
-from tests.bed.wires import packet_socket
+from tests.bed.packet_sockets import packet_socket
 
 pytestmark = pytest.mark.netns
 

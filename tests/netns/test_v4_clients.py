@@ -12,8 +12,8 @@ import pytest
 
 from tests.bed.clients import Client, client
 from tests.bed.guests import Started, started, vmi
+from tests.bed.in_parallel import in_parallel
 from tests.bed.pod import REMOTE4, Pod
-from tests.bed.together import together
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -147,7 +147,7 @@ def test_forty_routes_reach_the_guest_and_the_search_list_where_there_is_room(
             if name != "networkd":  # 252 reads no list of more than 255 bytes
                 assert lease.search == (LONG[:2] if small else LONG)
 
-    together(story, ["dhclient", "dhcpcd", "networkd", "networkmanager"])
+    in_parallel(story, ["dhclient", "dhcpcd", "networkd", "networkmanager"])
 
 
 def test_twelve_search_domains_reach_the_guest(tmp_path: Path) -> None:
@@ -160,4 +160,4 @@ def test_twelve_search_domains_reach_the_guest(tmp_path: Path) -> None:
         ):
             assert guest.lease(20).search == given[name]
 
-    together(story, given)
+    in_parallel(story, given)

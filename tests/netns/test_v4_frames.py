@@ -14,11 +14,11 @@ import pytest
 from tests.bed.guests import Started, started
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import collect, phase2
+from tests.bed.packet_sockets import packet_socket
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.vm import nics, vm
 from tests.bed.wait import until
-from tests.bed.wires import packet_socket
 from tests.dhcp.v4_wire import ADDRESS, MAC, SERVER, VECTORS, Seen, ones_complement, routes, vector
 
 pytestmark = pytest.mark.netns

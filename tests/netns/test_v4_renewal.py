@@ -9,9 +9,9 @@ import pytest
 
 from tests.bed.clients import Client, client
 from tests.bed.guests import Started, started
+from tests.bed.in_parallel import in_parallel
 from tests.bed.netns import Netns
 from tests.bed.pod import REMOTE4
-from tests.bed.together import together
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -72,7 +72,7 @@ def test_a_client_renews_at_t1_by_unicast_and_gives_the_lease_back(tmp_path: Pat
             assert seen["ACK"] == seen["REQUEST"] + (name == "dhcpcd")  # by rapid commit
             assert not {"NAK", "DECLINE", "malformed"} & seen.keys()
 
-    together(story, CLIENTS)
+    in_parallel(story, CLIENTS)
 
 
 def test_a_client_without_any_gateway_renews_at_t1_by_unicast_too(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_client_without_any_gateway_renews_at_t1_by_unicast_too(tmp_path: Path
             assert "REBINDING" not in vm.sidecar.log
             assert counters(vm)["ARP reply"] >= 1
 
-    together(story, ["networkd", "udhcpc"])
+    in_parallel(story, ["networkd", "udhcpc"])
 
 
 def test_a_client_whose_gateway_is_dead_rebinds_before_the_lease_ends(tmp_path: Path) -> None:
@@ -104,4 +104,4 @@ def test_a_client_whose_gateway_is_dead_rebinds_before_the_lease_ends(tmp_path: 
                 assert "RENEWING" not in vm.sidecar.log
                 assert counters(vm)["DISCOVER"] == 1, "it never lost its lease"
 
-    together(story, CLIENTS)
+    in_parallel(story, CLIENTS)

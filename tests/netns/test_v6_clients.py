@@ -13,11 +13,11 @@ import pytest
 
 from tests.bed.clients import Client, client
 from tests.bed.guests import Started, started, vmi
+from tests.bed.in_parallel import in_parallel
 from tests.bed.launcher import collect
 from tests.bed.netns import end
 from tests.bed.pod import NAMESERVERS, SEARCH
 from tests.bed.sidecar import Sidecar, sidecar
-from tests.bed.together import together
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -137,7 +137,7 @@ def test_a_finite_lease_is_renewed_at_t1_and_rebound_at_t2(tmp_path: Path) -> No
             assert ("REPLY to RENEW" in one.vm.sidecar.log) == (deed == "RENEW")
             assert one.client.observe().ipv6 == (OURS,)
 
-    together(story, ["dhclient RENEW", "networkd RENEW", "dhcpcd REBIND", "networkd REBIND"])
+    in_parallel(story, ["dhclient RENEW", "networkd RENEW", "dhcpcd REBIND", "networkd REBIND"])
 
 
 def test_a_stateless_client_gets_options_and_no_lease(tmp_path: Path) -> None:

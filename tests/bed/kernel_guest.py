@@ -1,4 +1,4 @@
-"""A guest that is nothing but a kernel: the pod's addresses by hand, its IPv6 router by RA."""
+"""A guest without any client: the pod's addresses set by hand, its IPv6 router by RA."""
 
 from __future__ import annotations
 

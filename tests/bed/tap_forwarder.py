@@ -1,7 +1,7 @@
-"""The process inside a cable: POD-NETNS GUEST-NETNS TAP QUEUES.
+"""The process between a pod's tap and a guest's namespace: POD-NETNS GUEST-NETNS TAP QUEUES.
 
-It opens the tap as QEMU's user does and hands frames with their virtio headers to and
-fro, so that the guest's partial checksums arrive as a VM's would. It imports nothing
+It opens the tap as QEMU's user does and forwards frames with their virtio headers both
+ways, so that the guest's partial checksums arrive as a VM's would. It imports nothing
 of the project: it starts in 20 ms and sleeps while nothing is sent.
 """
 
@@ -46,8 +46,8 @@ def attach(name: str, flags: int = 0, user: int = 0) -> int:
     return descriptor
 
 
-def shuttle(taps: list[int], nic: int) -> None:
-    """Carry frames until a side is gone."""
+def forward(taps: list[int], nic: int) -> None:
+    """Forward frames until a side is gone."""
     poll = select.poll()
     for descriptor in (*taps, nic):
         poll.register(descriptor, select.POLLIN)
@@ -70,7 +70,7 @@ def main() -> None:
     enter(guest)
     nic = attach("eth0")
     print("plugged", flush=True)
-    shuttle(taps, nic)
+    forward(taps, nic)
 
 
 if __name__ == "__main__":
