@@ -10,7 +10,7 @@ PROTO_OUT := .
 # Its client logs that a sidecar asks one who says nothing to call again.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint test soak demo image test-image proto bench clean
+.PHONY: help setup lint unit test soak demo image test-image proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ lint: setup  ## style, types, layers
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
+
+unit: setup  ## the tests that need no root and no namespaces; under a minute, ARGS="-k WORD"
+	$(RUN) pytest -n auto -m "not netns and not vm and not image" $(ARGS)
 
 test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test

@@ -19,8 +19,12 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "installing ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
+# Another run of this script, and then another apt, is waited for.
+exec 9</var/lib/dpkg
+flock 9
+apt_get() { apt-get -qq -o DPkg::Lock::Timeout=900 "$@"; }
+install() { apt_get install -y --no-install-recommends "${missing[@]}"; }
 # A test machine's services must not start: their clients would take its own links.
 policy=/usr/sbin/policy-rc.d
 [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; trap 'rm -f $policy' EXIT; }
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 ||
-  { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }
+install >/dev/null 2>&1 || { apt_get update && install >/dev/null; }

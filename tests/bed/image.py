@@ -86,7 +86,9 @@ def _said(*argv: str) -> str:
 
 
 def _apt(*argv: str, cwd: Path | None = None) -> None:
-    done = subprocess.run(argv, cwd=cwd, text=True, capture_output=True, check=False)
+    # Another apt is waited for.
+    command = (*argv, "--option=DPkg::Lock::Timeout=900")
+    done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.bed.netns import end
 from tests.bed.pod import Pod
+from tests.bed.wait import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,12 +38,17 @@ class Sidecar:
         """Return `status --json`, as `kubectl exec` would get it."""
         return json.loads(self.cli("status", "--json"))
 
+    def exit_status(self) -> int:
+        """Wait until it has ended and return its exit status."""
+        until(lambda: self.process.poll() is not None, "the sidecar ends")
+        return self.process.returncode
+
     def cli(self, *words: str) -> str:
         """Run a subcommand beside the sidecar and return its stdout."""
         return subprocess.run(
             self.pod.netns.command(*PROGRAM, *words, "--hooks-dir", str(self.hooks_dir)),
             cwd=ROOT,
-            timeout=30,
+            timeout=120,
             check=True,
             text=True,
             stdout=subprocess.PIPE,

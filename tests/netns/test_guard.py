@@ -127,7 +127,7 @@ def built_in_server_hears(bed: Bed) -> bool:
         bed.out(PLAIN_REQUESTS)
         return server.stdout.readline() == b"True\n"
     finally:
-        server.wait(5)
+        server.wait(60)
         server.stdout.close()
 
 

@@ -11,6 +11,7 @@ from tests.bed.capture import ARP, capture, kind
 from tests.bed.guests import started_in
 from tests.bed.packet_sockets import ear, listening
 from tests.bed.pod import pod
+from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -36,7 +37,7 @@ def test_its_arrival_is_noticed_by_a_successor_of_a_serve_that_was_killed():
     with arriving() as vm, capture(vm.guest, "eth0") as tap:
         former = serve(vm)["pid"]
         os.kill(former, signal.SIGKILL)
-        until(lambda: serve(vm)["pid"] not in (former, None), "a successor", 5)
+        until(lambda: serve(vm)["pid"] not in (former, None), "a successor")
         assert vm.guest.reaches(gateway(vm))
         tap.wait(lambda f: kind(f) == ARP and f[28:32] == f[38:42], "gratuitous ARP")
 
@@ -44,15 +45,14 @@ def test_its_arrival_is_noticed_by_a_successor_of_a_serve_that_was_killed():
 def test_once_it_has_rested_its_own_traffic_is_not_read():
     with arriving() as vm:
         assert vm.guest.reaches(gateway(vm))
-        until(lambda: serve(vm)["resting"], "rest", 20)
-        vm.guest.run("busybox", "udhcpc", "-f", "-n", "-q", "-t", "2", "-T", "1", "-i", "eth0",
-                     "-s", "/bin/true", check=False)  # fmt: skip
-        until(lambda: vm.sidecar.status()["guests"][0]["counters"].get("ACK"), "ACK", 5)
+        until(lambda: serve(vm)["resting"], "rest")
+        assert leased(vm.guest)
+        until(lambda: vm.sidecar.status()["guests"][0]["counters"].get("ACK"), "ACK")
 
         def rests_while_it_talks():
             return vm.guest.reaches(gateway(vm)) and serve(vm)["resting"]
 
-        until(rests_while_it_talks, "rest", 20)
+        until(rests_while_it_talks, "rest")
         space = vm.pod.netns
         assert listening(space) == {ear(space, "tap0"), ear(space, "eth0-nic")}
         assert "malformed" not in vm.sidecar.status()["guests"][0]["counters"]

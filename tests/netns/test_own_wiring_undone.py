@@ -152,7 +152,7 @@ def test_a_terminated_run_leaves_all_or_nothing(delay):
         run.stdin.close()
         time.sleep(delay)
         os.kill(run.pid, signal.SIGTERM)
-        answer, code = run.stdout.read().decode(), run.wait(10)
+        answer, code = run.stdout.read().decode(), run.wait(60)
         run.stdout.close()
         if "tap0" in links(inside):
             assert wire(inside) == {"wired": [], "adopted": ["eth0"]}

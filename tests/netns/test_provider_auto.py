@@ -29,7 +29,7 @@ def shown(vm):
 
 
 def serves(vm):
-    return until(lambda: shown(vm)["serves"], "a decision", 3)
+    return until(lambda: shown(vm)["serves"], "a decision")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_each_family_is_served_by_whom_the_network_shows(subnet, by4, by6, tmp_p
         assert lease.lease_seconds == (OVNS if by4 == "kube-ovn" else OURS)
         assert lease.ipv6 == tuple(IPv6Interface(one.ip) for one in LAYOUT.ipv6)
         assert (str(lease.default4), str(lease.default6)) == (ROUTER4, LAYOUT.router)
-        assert lease.seconds_to_ipv4 < 3
+        assert shown(vm)["counters"]["DISCOVER"] == 1, "the first one is answered"
         assert vm.sidecar.status()["guard"] == "on"
         until(lambda: vm.guest.reaches(ROUTER6), "the router, IPv6")
 
@@ -111,7 +111,7 @@ def test_the_choice_outlives_the_process_that_made_it():
         child = next(one for one in vm.sidecar.status()["processes"] if one["name"] == "serve")
         os.kill(child["pid"], signal.SIGKILL)
         vm.guest.ip("link set eth0 up")
-        until(lambda: shown(vm)["counters"].get("RA"), "the successor's report", 8)
+        until(lambda: shown(vm)["counters"].get("RA"), "the successor's report")
         assert serves(vm) == before
 
 

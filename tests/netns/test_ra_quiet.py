@@ -86,7 +86,7 @@ def test_the_vm_keeps_its_router_when_the_sidecar_ends() -> None:
     with started("flat", "own") as vm, capture(vm.guest, "eth0") as tap:
         guest = addressed(vm)
         vm.hook.shutdown()
-        assert vm.sidecar.process.wait(5) == 0
+        assert vm.sidecar.exit_status() == 0
         adverts = [frame for frame in tap.read().received if kind(frame) == RA]
         assert adverts
         assert 0 not in map(lifetime, adverts)

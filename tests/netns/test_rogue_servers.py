@@ -65,6 +65,7 @@ def test_a_client_takes_the_rogue_where_nobody_guards(network, tmp_path):
 
 def test_no_client_of_ten_takes_the_rogue_and_none_of_their_requests_leaves(network, tmp_path):
     made, server, rogue = network
+    mac = made.layout.mac
     with ExitStack() as stack:
         vm = stack.enter_context(started_in(made))
         outside = stack.enter_context(capture(made.gateway, "pod0"))
@@ -75,14 +76,16 @@ def test_no_client_of_ten_takes_the_rogue_and_none_of_their_requests_leaves(netw
         ]
         assert len(guests) == 10
         asked = {"DISCOVER", "REQUEST", "SOLICIT", "RS"}
-        until(lambda: asked <= shown(vm)["counters"].keys(), "requests of every kind", 20)
-        until(lambda: shown(vm)["counters"].get("rogue RA"), "an RA of the rogue", 20)
+        until(lambda: asked <= shown(vm)["counters"].keys(), "requests of every kind")
+        until(lambda: shown(vm)["counters"].get("rogue RA"), "an RA of the rogue")
         lease = until(lambda: (one := guests[0].observe()).ipv4 and one, "a lease")
-        assert [frame for frame in outside.read().received if asks(frame, made.layout.mac)] == []
+        assert [frame for frame in outside.read().received if asks(frame, mac)] == []
         assert set(lease.ipv4) == {*made.layout.ipv4}
         assert {one.ip for one in lease.ipv6} <= {one.ip for one in made.layout.ipv6}
         assert {via for dst, via in lease.routes6 if dst == "default"} <= {made.layout.router}
-        assert made.layout.mac not in server.log
+        # The pod's own link may have solicited routers before it was wired: an RS says nothing.
+        asked = [line for line in server.log.splitlines() if "DHCP" in line and mac in line]
+        assert asked == []
         (warning,) = [text for text in shown(vm)["warnings"] if text.startswith("rogue RA")]
         assert rogue in warning
 

@@ -24,6 +24,7 @@ from tests.bed.launcher import collect
 from tests.bed.packet_sockets import listening
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
+from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -54,12 +55,6 @@ def plugged(made):
 
 def serve(side):
     return next(one for one in side.status()["processes"] if one["name"] == "serve")
-
-
-def leased(guest, name="a", tries=5):
-    """Ask for a lease; under another host name it is no repetition."""
-    words = f"udhcpc -f -n -q -t {tries} -T 1 -x hostname:{name} -i eth0 -s /bin/true"
-    return "obtained" in guest.run("sh", "-c", f"busybox {words} 2>&1", check=False)
 
 
 def files(pid):
@@ -104,10 +99,10 @@ def test_a_moment_without_file_descriptors_does_not_end_a_rest_for_good():
     with managed() as (made, side, hook), plugged(made) as guest:
         hook.define(domain(made), vmi())
         assert leased(guest)
-        until(lambda: serve(side)["resting"], "rest", 20)
+        until(lambda: serve(side)["resting"], "rest")
         with without_room_for_files(side.process.pid):
-            assert not leased(guest, "b", tries=2)
-        assert leased(guest, "b", tries=9)
+            assert not leased(guest, hostname="b", tries=2)
+        assert leased(guest, hostname="b", tries=9)
 
 
 def test_a_moment_without_file_descriptors_does_not_leave_a_killed_serve_dead():
@@ -128,7 +123,7 @@ def test_a_caller_that_does_not_wait_leaves_nothing_half_done():
         with hook.dial() as channel, pytest.raises(grpc.RpcError) as ended:
             v1alpha3_pb2_grpc.CallbacksStub(channel).OnDefineDomain(request, timeout=0.1)
         assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
-        until(lambda: serve(side)["pid"] and side.status()["guard"] == "on", "it is wired", 5)
+        until(lambda: serve(side)["pid"] and side.status()["guard"] == "on", "it is wired")
         with plugged(made) as guest:
             assert leased(guest)
 
@@ -161,7 +156,7 @@ def test_a_nic_that_the_guest_never_brings_up_keeps_no_sidecar_awake():
         hook.define(TWO_NICS, json.dumps(instance))
         with plugged(made) as guest:
             assert leased(guest)
-            until(lambda: serve(side)["resting"], "rest", 20)
+            until(lambda: serve(side)["resting"], "rest")
 
 
 def test_a_network_that_talks_to_itself_keeps_no_sidecar_awake(tmp_path):
@@ -188,12 +183,12 @@ def test_a_request_that_wakes_serve_is_not_lost_by_a_call_that_changes_something
     with managed() as (made, side, hook), plugged(made) as guest:
         hook.define(domain(made), vmi())
         assert leased(guest)
-        until(lambda: serve(side)["resting"], "rest", 20)
+        until(lambda: serve(side)["resting"], "rest")
         once = "busybox udhcpc -f -n -q -t 1 -T 5 -x hostname:b -i eth0 -s /bin/true 2>&1"
         asking = guest.popen("sh", "-c", once, stdout=subprocess.PIPE)
-        until(lambda: serve(side)["pid"], "somebody is woken", 3)
+        until(lambda: serve(side)["pid"], "somebody is woken")
         hook.on_define_domain(domain(made), vmi({"dsbridge.io/default": {"lease": 777}}))
-        said, _ = asking.communicate(timeout=10)
+        said, _ = asking.communicate()
         assert b"lease time 777" in said
 
 
@@ -205,5 +200,5 @@ def test_a_tap_that_is_gone_silences_no_other_nic():
             assert leased(guest)
             made.netns.ip(f"link del {blue}")
             os.kill(serve(side)["pid"], signal.SIGKILL)
-            until(lambda: serve(side)["restarts"] == 1, "a successor", 5)
-            assert leased(guest, "b")
+            until(lambda: serve(side)["restarts"] == 1, "a successor")
+            assert leased(guest, hostname="b")

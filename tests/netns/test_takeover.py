@@ -19,6 +19,7 @@ from tests.bed.launcher import Hook, collect
 from tests.bed.netns import Netns
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, Pod, pod
 from tests.bed.sidecar import Sidecar, sidecar
+from tests.bed.udhcpc import asked_once
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -48,9 +49,8 @@ class Taken:
 
     def leases(self):
         """Ask once, as a guest that boots; return what udhcpc says."""
-        words = "udhcpc -f -n -q -t 2 -T 1 -i eth0 -s /bin/true"
         self.guest.ip("link set eth0 up")
-        return self.guest.run("sh", "-c", f"busybox {words} 2>&1", check=False)
+        return asked_once(self.guest, tries=2)
 
 
 @pytest.fixture

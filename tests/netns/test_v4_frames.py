@@ -18,7 +18,7 @@ from tests.bed.packet_sockets import packet_socket
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.vm import nics, vm
-from tests.bed.wait import until
+from tests.bed.wait import Limit, until
 from tests.dhcp.v4_wire import ADDRESS, MAC, SERVER, VECTORS, Seen, ones_complement, routes, vector
 
 pytestmark = pytest.mark.netns
@@ -54,12 +54,12 @@ def plugged(running: Started) -> socket.socket:
 
 def ask(guest: socket.socket, frame: bytes, within: float = 1) -> Seen:
     """Send a request, again every 0.1 s, and return the reply to it."""
-    end = time.monotonic() + within
+    limit = Limit(within)
     guest.settimeout(0.1)
-    while time.monotonic() < end:
+    while not limit.over():
         guest.send(frame)
         try:
-            while time.monotonic() < end:
+            while not limit.over():
                 reply = guest.recv(65_536)
                 if reply[36:38] == b"\0\x44" and reply[46:50] == frame[46:50]:
                     return Seen(reply)
@@ -149,7 +149,7 @@ def test_a_virtual_machine_renews_with_a_checksum_that_no_hardware_completes() -
             assert machine.report().lease.ipv4 == made.layout.ipv4
             machine.run(RENEW)
             text = "ACK to REQUEST: 10.244.1.5, RENEWING"
-            until(lambda: text in running.log, text, 20)
+            until(lambda: text in running.log, text)
             assert "inet 10.244.1.5/24" in machine.run("ip addr show dev eth0")
             assert set(requests(tap)) == {(False, True), (True, False)}
             assert "malformed" not in running.status()["guests"][0]["counters"]

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from tests.bed.clients.lease import Address, Kernel, Lease, Told, kernel
 from tests.bed.clients.userland import Daemon, Userland
+from tests.bed.wait import Limit
 
 _POLL = 0.1
 
@@ -61,7 +62,7 @@ class Client:
 
     def lease(
         self,
-        timeout: float = 15,
+        timeout: float = 20,
         until: Callable[[Lease], bool] | None = None,
         *,
         dns: tuple[Address, ...] = (),
@@ -70,22 +71,22 @@ class Client:
 
         Without `until`: an address in every family of the pod that this client leases, a default
         route in every family, and the DNS servers `dns`, which a client keeps a moment after the
-        address; none named: any, if it keeps servers at all. TimeoutError says what the guest had
-        instead, with the end of the log.
+        address; none named: any, if it keeps servers at all. TimeoutError, after so many seconds
+        of a quiet machine, says what the guest had instead, with the end of the log.
         """
 
         def resolves(lease: Lease) -> bool:
             enough = set(dns) <= set(lease.dns) if dns else bool(lease.dns)
             return enough or not self.program.resolves
 
-        end = time.monotonic() + timeout
+        limit = Limit(timeout)
         while True:
             have = self._kernel()
             if until or self._complete(have):
                 lease = self._lease(have)
                 if (until or resolves)(lease):
                     return lease
-            if time.monotonic() > end:
+            if limit.over():
                 message = f"{self.name} after {timeout} s: {self._lease(have)}\n{self.log[-6000:]}"
                 raise TimeoutError(message)
             time.sleep(_POLL)

@@ -53,7 +53,7 @@ class Daemon:
     def signal(self, name: str) -> None:
         self.guest.run("kill", f"-{name}", str(self.pid))
 
-    def stop(self, name: str, timeout: float = 10) -> None:
+    def stop(self, name: str, timeout: float = 60) -> None:
         """Send a signal and wait until the process is gone."""
         if self.process.poll() is None:
             self.signal(name)
@@ -82,7 +82,7 @@ class Userland:
     def run(self, *argv: str, check: bool = True) -> str:
         """Run a command to its end; its output, errors included, also goes to the log."""
         done = subprocess.run(
-            self._enter(argv), check=False, text=True, errors="replace", timeout=60,
+            self._enter(argv), check=False, text=True, errors="replace", timeout=120,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         with (self.workdir / "client.log").open("a") as log:
@@ -178,9 +178,9 @@ def userland(netns: Netns, interface: str, workdir: Path) -> Iterator[Userland]:
         init.stdin.close()
         init.stdout.close()
         try:
-            init.wait(5)
+            init.wait(30)
         except subprocess.TimeoutExpired:
             init.kill()
             init.wait()
         for daemon in guest.daemons if guest else ():
-            daemon.process.wait(5)
+            daemon.process.wait(60)
