@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import grpc
 
@@ -29,14 +28,11 @@ from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.table import REMOTES, compare, missing, render
 from tests.bed.vm import Nic, accelerator, nics, vm
 from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN, OWN_DOMAIN, vmi_json
 
-HERE = Path(__file__).parent
 ALL = ("flat", "calico", "kube-ovn")
 ERRORS = (TimeoutError, RuntimeError, subprocess.SubprocessError, grpc.RpcError)
-DOMAINS = {
-    "own": "01-single-binding.sidecar-only.prephase2.xml",
-    "managed": "01-single-binding.managedtap.phase2.xml",
-}
+DOMAINS = {"own": OWN_DOMAIN, "managed": MANAGED_DOMAIN}
 
 
 @contextmanager
@@ -85,14 +81,13 @@ def guest_of(made: Pod, running: Sidecar, guest: str, shape: str) -> Report:
 
 def define(made: Pod, hook: Hook, shape: str) -> Nic:
     """Wire as virt-handler does, if it is its part, and define the domain."""
-    vmi = (HERE / "vmis" / "vmi-01-single-binding.json").read_text()
-    domain = (HERE / "domains" / DOMAINS[shape]).read_text()
+    domain = DOMAINS[shape]
     if shape == "managed":
         with stage("virt-handler wires bridge, tap and placeholder"):
             managed_tap(made.netns)
         domain = phase2(domain, mac=made.layout.mac, mtu=made.layout.mtu)
     with stage("OnDefineDomain, three passes"):
-        (nic,) = nics(hook.define(domain, vmi))
+        (nic,) = nics(hook.define(domain, vmi_json()))
     return nic
 
 

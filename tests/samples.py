@@ -46,6 +46,27 @@ def vmi(name: str, annotations: dict[str, str] | None = None, **interface: objec
     return decode(json.dumps(value).encode())
 
 
+def vmi_json(
+    annotations: Mapping[str, object] | None = None,
+    name: str = "01-single-binding",
+    *,
+    arriving: bool = False,
+    mac: str = "",
+) -> str:
+    """The VMI as the sidecar gets it, with more annotations, whose values are encoded as JSON.
+
+    `arriving`: on the target of a migration; `mac`: the macAddress of its first interface.
+    """
+    value = vmi_object(name)
+    given = {key: json.dumps(one) for key, one in (annotations or {}).items()}
+    value["metadata"]["annotations"].update(given)
+    if mac:
+        value["spec"]["domain"]["devices"]["interfaces"][0]["macAddress"] = mac
+    if arriving:
+        value["status"]["migrationState"] = {"migrationUid": "1", "targetNode": "node2"}
+    return json.dumps(value)
+
+
 def domain_xml(name: str) -> bytes:
     """The bytes of domains/<name>.xml."""
     return (_HERE / "domains" / f"{name}.xml").read_bytes()
@@ -157,6 +178,13 @@ def overridden(pod: Snapshot = FLAT, **keys: object) -> GuestNetwork:
 
 
 ONE = vmi("01-single-binding")
+# The domains of ONE as OnDefineDomain gets them: without a NIC, and with the one that KubeVirt
+# made (launcher.phase2 gives it another pod's MAC and MTU).
+OWN_DOMAIN = domain_xml("01-single-binding.sidecar-only.prephase2").decode()
+MANAGED_DOMAIN = domain_xml("01-single-binding.managedtap.phase2").decode()
+# Those of a VMI with a NIC in the secondary network `blue`.
+TWO_NICS = vmi_json(name="03-two-iface-multus")
+TWO_NICS_DOMAIN = domain_xml("03-two-iface-multus.sidecar-only.prephase2").decode()
 
 # Every kind of field has a value that is not its default.
 GUEST = GuestNetwork(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,17 +11,12 @@ from lxml import etree
 
 from tests.bed.cable import cable
 from tests.bed.handler import managed_tap
-from tests.bed.launcher import Hook, collect
+from tests.bed.launcher import Hook, collect, phase2
 from tests.bed.netns import Netns
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
-
-DOMAIN = """<domain type="kvm"><name>default_vm1</name><devices>{interface}
-<controller type="usb" index="0" model="none"/></devices></domain>"""
-INTERFACE = """<interface type="ethernet"><source/><target dev="tap0" managed="no"/>
-<model type="virtio-non-transitional"/><mac address="{mac}"/><mtu size="{mtu}"/>
-<alias name="ua-default"/><rom enabled="no"/></interface>"""
+from tests.samples import MANAGED_DOMAIN, OWN_DOMAIN, vmi_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +31,6 @@ class Started:
     vmi: str
     guest: Netns
     """eth0 is plugged into the tap and down."""
-
-
-def vmi(annotations: dict[str, Any] | None = None, *, arriving: bool = False) -> str:
-    """Return a VMI with one NIC of ours; values of `annotations` are encoded as JSON."""
-    migration = {"migrationState": {"migrationUid": "1", "targetNode": "node2"}}
-    return json.dumps(
-        {
-            "apiVersion": "kubevirt.io/v1",
-            "kind": "VirtualMachineInstance",
-            "metadata": {
-                "name": "vm1",
-                "namespace": "default",
-                "uid": "00000000-0000-4000-8000-000000000001",
-                "annotations": {key: json.dumps(one) for key, one in (annotations or {}).items()},
-            },
-            "spec": {
-                "hostname": "vm1",
-                "domain": {
-                    "devices": {
-                        "interfaces": [{"name": "default", "binding": {"name": "dsbridge"}}]
-                    }
-                },
-                "networks": [{"name": "default", "pod": {}}],
-            },
-            "status": {"interfaces": [{"name": "default", "podInterfaceName": "eth0"}]}
-            | (migration if arriving else {}),
-        }
-    )
 
 
 @contextmanager
@@ -100,17 +66,17 @@ def started_in(
     `prefix` is a command that runs the sidecar, such as one that takes privileges away;
     `environ` adds to the sidecar's environment.
     """
-    instance = vmi(annotations, arriving=arriving)
+    instance = vmi_json(annotations, arriving=arriving)
     with (
         sidecar(made, prefix=prefix, **environ) as running,
         _explained(running),
         collect(running.hooks_dir) as hook,
     ):
-        interface = ""
+        given = OWN_DOMAIN
         if shape == "managed":
             managed_tap(made.netns)
-            interface = INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
-        domain = hook.define(DOMAIN.format(interface=interface), instance)
+            given = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
+        domain = hook.define(given, instance)
         with _plugged(made, domain) as guest:
             yield Started(made, running, hook, domain, instance, guest)
 

@@ -72,7 +72,8 @@ class Hook:
             cloudInitData=json.dumps(data).encode(), vmi=vmi.encode()
         )
         with self.dial() as channel:
-            answer = services.CallbacksStub(channel).PreCloudInitIso(request, timeout=CALLBACK * crowd())
+            stub = services.CallbacksStub(channel)
+            answer = stub.PreCloudInitIso(request, timeout=CALLBACK * crowd())
         return json.loads(answer.cloudInitData)
 
     def define(self, domain: str, vmi: str) -> str:

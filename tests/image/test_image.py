@@ -19,12 +19,12 @@ from lxml import etree
 from proto import info_pb2, info_pb2_grpc
 from tests.bed.cable import cable
 from tests.bed.clients import Lease, client
-from tests.bed.guests import vmi
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import Hook, collect
 from tests.bed.pod import Pod, pod
 from tests.bed.wait import until
 from tests.image.runtime import Container, Root, started, unpacked
+from tests.samples import vmi_json
 
 pytestmark = pytest.mark.image
 
@@ -55,7 +55,7 @@ class Running:
         if shape == "managed":
             managed_tap(self.pod.netns)
             interface = _INTERFACE.format(mac=self.pod.layout.mac, mtu=self.pod.layout.mtu)
-        domain = etree.fromstring(self.hook.define(_DOMAIN.format(interface), vmi()))
+        domain = etree.fromstring(self.hook.define(_DOMAIN.format(interface), vmi_json()))
         assert domain.find("devices/interface/target").get("dev") == "tap0"
 
 

@@ -40,7 +40,7 @@ def test_a_client_ends_up_with_the_pods_network(
         assert str(lease.default4) == GATEWAY4[layout]
         assert set(lease.dns) <= set(NAMESERVERS)
         assert lease.lease_seconds is None
-        assert lease.hostname in ("vm1", f"vm1.{SEARCH[0]}")
+        assert lease.hostname in ("vmi-single", f"vmi-single.{SEARCH[0]}")
         assert str(lease.default6) == (cni.router or str(OUR_LINK_LOCAL))
         until(lambda: vm.guest.reaches(REMOTE4), "a host beyond the gateway, IPv4")
         if name == "udhcpc":  # which knows no DHCPv6; its kernel took the route from the RA

@@ -35,7 +35,7 @@ def side():
 @pytest.fixture
 def side_without_hooks():
     with running(DSBRIDGE_HOOKS_LINGER="0.5") as side:
-        until(lambda: hooks(side) is None, "hooks leaves", 20)
+        until(lambda: hooks(side) is None, "hooks leaves")
         yield side
 
 
@@ -59,8 +59,8 @@ def connected(side):
     return raw
 
 
-def ask(channel):
-    limit = INFO * crowd()
+def ask(channel, timeout=INFO):
+    limit = timeout * crowd()
     return info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=limit).name
 
 
@@ -75,7 +75,7 @@ def test_hooks_leaves_when_nobody_calls_and_the_next_connection_starts_it(side_w
     side = side_without_hooks
     for _ in range(3):
         assert dialled(side) == "dsbridge"
-        until(lambda: hooks(side) is None, "hooks leaves", 20)
+        until(lambda: hooks(side) is None, "hooks leaves")
         assert Path(path(side)).is_socket()
     restarts = {one["name"]: one["restarts"] for one in side.status()["processes"]}
     assert restarts["hooks"] == 0
@@ -96,7 +96,7 @@ def test_a_caller_that_stays_connected_keeps_hooks_and_is_answered_again():
 def test_a_killed_hooks_is_started_by_the_next_connection(side):
     killed = hooks(side)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: hooks(side) is None, "its end is seen", 5)
+    until(lambda: hooks(side) is None, "its end is seen")
     assert dialled(side) == "dsbridge"
     assert hooks(side) not in (None, killed)
     restarts = {one["name"]: one["restarts"] for one in side.status()["processes"]}
@@ -125,12 +125,12 @@ def test_callers_that_say_nothing_or_nonsense_hold_up_nobody(side):
 def test_a_caller_that_hangs_up_at_once_leaves_nothing_behind(side):
     assert dialled(side) == "dsbridge"
     pid = hooks(side)
-    until(lambda: descriptors(pid) == descriptors(pid), "quiet", 5)
+    until(lambda: descriptors(pid) == descriptors(pid), "quiet")
     before = descriptors(pid), descriptors(side.process.pid)
     for _ in range(100):
         connected(side).close()
     assert dialled(side) == "dsbridge"
-    until(lambda: (descriptors(pid), descriptors(side.process.pid)) <= before, "all closed", 10)
+    until(lambda: (descriptors(pid), descriptors(side.process.pid)) <= before, "all closed")
 
 
 def test_many_callers_at_once_are_all_answered(side):

@@ -8,9 +8,10 @@ import pytest
 
 from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import RA, capture, kind
-from tests.bed.guests import started, vmi
+from tests.bed.guests import started
 from tests.bed.kernel_guest import addressed
 from tests.bed.wait import until
+from tests.samples import vmi_json
 
 pytestmark = pytest.mark.netns
 FIRST, SECOND = IPv6Address("fd00:10:96::53"), IPv6Address("fd00:10:96::54")
@@ -41,7 +42,7 @@ def test_a_change_before_the_guest_is_there_is_told_to_nobody() -> None:
 
 
 def other(**keys: list[str]) -> str:
-    return vmi({"dsbridge.io/default": keys})
+    return vmi_json({"dsbridge.io/default": keys})
 
 
 def at_rest(vm) -> bool:

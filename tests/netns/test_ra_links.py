@@ -18,11 +18,9 @@ from tests.bed.netns import Netns
 from tests.bed.pod import REMOTE6, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import TWO_NICS, TWO_NICS_DOMAIN
 
 pytestmark = pytest.mark.netns
-DATA = Path(__file__).parents[1]
-TWO = (DATA / "vmis/vmi-03-two-iface-multus.json").read_text()
-DOMAIN = (DATA / "domains/03-two-iface-multus.sidecar-only.prephase2.xml").read_text()
 BLUE_MAC = "0a:58:0a:64:00:05"
 BEYOND_BLUE, HOST_BEYOND_BLUE = "fd00:10:101::/64", "fd00:10:101::1"
 NETWORKD_TOO = "[Match]\nName=eth1\n[Network]\nDHCP=ipv6\nIPv6AcceptRA=yes\n"
@@ -60,7 +58,7 @@ def two_nics() -> Iterator[Netns]:
         collect(running.hooks_dir) as hook,
     ):
         made.gateway.ip(f"addr add {HOST_BEYOND_BLUE}/128 dev lo")
-        hook.define(DOMAIN, TWO)
+        hook.define(TWO_NICS_DOMAIN, TWO_NICS)
         with (
             cable(made.netns, mac=made.layout.mac, mtu=1450) as guest,
             cable(made.netns, "tap16477688c0e", mac=BLUE_MAC) as other,

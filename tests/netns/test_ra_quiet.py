@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path
 
 import pytest
 
@@ -20,12 +19,11 @@ from tests.bed.launcher import collect
 from tests.bed.pod import REMOTE4, REMOTE6, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import OWN_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
-DATA = Path(__file__).parents[1]
-ARRIVING = (DATA / "vmis/vmi-13-migration-target.json").read_text()
+ARRIVING = vmi_json(name="13-migration-target")
 ARRIVING_MAC = "02:0a:0b:0c:0d:0e"
-NO_NIC = (DATA / "domains/01-single-binding.sidecar-only.prephase2.xml").read_text()
 MOST_TRIES = 3  # of RFC 4861 section 10, where nobody answers
 
 
@@ -104,7 +102,7 @@ def test_an_arriving_guest_must_speak_first_and_then_learns_where_its_gateways_a
     layout: str, gateway4: str, gateway6: str, router: str
 ) -> None:
     with pod(layout) as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
-        hook.on_define_domain(NO_NIC, ARRIVING)
+        hook.on_define_domain(OWN_DOMAIN, ARRIVING)
         assert running.status()["guests"][0]["mac"] == ARRIVING_MAC
         mtu, mac = made.layout.mtu, made.layout.gateway_mac
         with (

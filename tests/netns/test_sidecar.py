@@ -21,13 +21,13 @@ from tests.bed.pod_state import as_before, state
 from tests.bed.sidecar import sidecar
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN as MANAGED
+from tests.samples import OWN_DOMAIN as NO_NIC
+from tests.samples import vmi_json
 
 pytestmark = pytest.mark.netns
 
-DATA = Path(__file__).parents[1]
-VMI = (DATA / "vmis/vmi-01-single-binding.json").read_text()
-NO_NIC = (DATA / "domains/01-single-binding.sidecar-only.prephase2.xml").read_text()
-MANAGED = (DATA / "domains/01-single-binding.managedtap.phase2.xml").read_text()
+VMI = vmi_json()
 
 
 @contextmanager
@@ -116,10 +116,9 @@ def test_a_killed_serve_leaves_what_it_had_learned_to_its_successor():
         assert router() == moved
 
 
-@pytest.mark.parametrize("override", ['{"provider": "off"}', '{"addresses": []}'])
+@pytest.mark.parametrize("override", [{"provider": "off"}, {"addresses": []}], ids=str)
 def test_where_nothing_is_served_no_process_waits_for_a_guest(override):
-    annotation = json.dumps(override)
-    vmi = VMI.replace('"annotations": {', f'"annotations": {{"dsbridge.io/default": {annotation},')
+    vmi = vmi_json({"dsbridge.io/default": override})
     with running() as (_, side, hook):
         until(lambda: serve_of(side)["pid"], "the prepared process")
         hook.define(NO_NIC, vmi)
@@ -207,9 +206,7 @@ def test_no_packet_socket_is_in_the_way_of_the_guests_own_traffic():
         pytest.param("<domain", VMI, "line 1", id="domain that is not XML"),
         pytest.param(
             NO_NIC,
-            VMI.replace(
-                '"annotations": {', '"annotations": {"dsbridge.io/default": "{\\"ip6\\":1}",'
-            ),
+            vmi_json({"dsbridge.io/default": {"ip6": 1}}),
             "ip6",
             id="annotation with an unknown key",
         ),

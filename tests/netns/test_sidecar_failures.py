@@ -1,7 +1,6 @@
 """What goes wrong around a sidecar: it may cost a moment, and never the guest."""
 
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -19,18 +18,17 @@ from tests.bed import handler
 from tests.bed.cable import cable
 from tests.bed.capture import capture
 from tests.bed.clients import client
-from tests.bed.guests import DOMAIN, INTERFACE, started, vmi
-from tests.bed.launcher import collect
+from tests.bed.guests import started
+from tests.bed.launcher import collect, phase2
 from tests.bed.packet_sockets import listening
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN, OWN_DOMAIN, TWO_NICS, TWO_NICS_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
 
-DATA = Path(__file__).parents[1]
-TWO_NICS = (DATA / "domains/03-two-iface-multus.sidecar-only.prephase2.xml").read_text()
 OFF = {"dsbridge.io/default": {"provider": "off"}}
 
 
@@ -42,7 +40,7 @@ def managed(**environ):
 
 
 def domain(made):
-    return DOMAIN.format(interface=INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu))
+    return phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
 
 
 @contextmanager
@@ -88,7 +86,7 @@ socket.socket = Socket
 def test_a_kernel_without_netfilter_serves_without_a_guard(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_NETFILTER)
     with managed(PYTHONPATH=str(tmp_path)) as (made, side, hook):
-        hook.define(domain(made), vmi())
+        hook.define(domain(made), vmi_json())
         assert side.status()["guard"] == "off"
         assert listening(made.netns) == {"tap0", "eth0-nic"}
         with plugged(made) as guest:
@@ -97,7 +95,7 @@ def test_a_kernel_without_netfilter_serves_without_a_guard(tmp_path):
 
 def test_a_moment_without_file_descriptors_does_not_end_a_rest_for_good():
     with managed() as (made, side, hook), plugged(made) as guest:
-        hook.define(domain(made), vmi())
+        hook.define(domain(made), vmi_json())
         assert leased(guest)
         until(lambda: serve(side)["resting"], "rest")
         with without_room_for_files(side.process.pid):
@@ -107,18 +105,18 @@ def test_a_moment_without_file_descriptors_does_not_end_a_rest_for_good():
 
 def test_a_moment_without_file_descriptors_does_not_leave_a_killed_serve_dead():
     with managed() as (made, side, hook), plugged(made) as guest:
-        hook.define(domain(made), vmi())
+        hook.define(domain(made), vmi_json())
         sidecar, child = side.process.pid, serve(side)["pid"]
         with without_room_for_files(sidecar, spare=-2):
             os.kill(child, signal.SIGKILL)
-            until(lambda: "cannot start serve, retrying" in side.log, "it is said", 5)
+            until(lambda: "cannot start serve, retrying" in side.log, "it is said")
         assert leased(guest, tries=9)
 
 
 def test_a_caller_that_does_not_wait_leaves_nothing_half_done():
     with pod("flat") as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
         request = v1alpha3_pb2.OnDefineDomainParams(
-            domainXML=DOMAIN.format(interface="").encode(), vmi=vmi().encode()
+            domainXML=OWN_DOMAIN.encode(), vmi=vmi_json().encode()
         )
         with hook.dial() as channel, pytest.raises(grpc.RpcError) as ended:
             v1alpha3_pb2_grpc.CallbacksStub(channel).OnDefineDomain(request, timeout=0.1)
@@ -130,8 +128,8 @@ def test_a_caller_that_does_not_wait_leaves_nothing_half_done():
 
 def test_where_nobody_is_served_any_more_no_process_stays():
     with managed() as (made, side, hook):
-        hook.define(domain(made), vmi())
-        hook.define(domain(made), vmi(OFF))
+        hook.define(domain(made), vmi_json())
+        hook.define(domain(made), vmi_json(OFF))
         assert serve(side)["pid"] is None
         with collect(side.hooks_dir) as again:  # asks Info
             assert again
@@ -140,20 +138,19 @@ def test_where_nobody_is_served_any_more_no_process_stays():
 
 def test_calls_that_change_something_leave_no_file_open():
     with managed() as (made, side, hook):
-        hook.define(domain(made), vmi())
+        hook.define(domain(made), vmi_json())
         child = serve(side)["pid"]
         before = files(child), files(side.process.pid)
         for lease in range(600, 610):
-            hook.on_define_domain(domain(made), vmi({"dsbridge.io/default": {"lease": lease}}))
+            hook.on_define_domain(domain(made), vmi_json({"dsbridge.io/default": {"lease": lease}}))
         assert serve(side)["pid"] == child
         assert (files(child), files(side.process.pid)) == before
 
 
 def test_a_nic_that_the_guest_never_brings_up_keeps_no_sidecar_awake():
     with pod("flat", blue=True) as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
-        instance = json.loads((DATA / "vmis/vmi-03-two-iface-multus.json").read_text())
-        instance["metadata"]["annotations"] = {"dsbridge.io/blue": '{"ipv6": "off"}'}
-        hook.define(TWO_NICS, json.dumps(instance))
+        instance = vmi_json({"dsbridge.io/blue": {"ipv6": "off"}}, "03-two-iface-multus")
+        hook.define(TWO_NICS_DOMAIN, instance)
         with plugged(made) as guest:
             assert leased(guest)
             until(lambda: serve(side)["resting"], "rest")
@@ -181,20 +178,20 @@ def test_a_network_that_talks_to_itself_keeps_no_sidecar_awake(tmp_path):
 
 def test_a_request_that_wakes_serve_is_not_lost_by_a_call_that_changes_something():
     with managed() as (made, side, hook), plugged(made) as guest:
-        hook.define(domain(made), vmi())
+        hook.define(domain(made), vmi_json())
         assert leased(guest)
         until(lambda: serve(side)["resting"], "rest")
         once = "busybox udhcpc -f -n -q -t 1 -T 5 -x hostname:b -i eth0 -s /bin/true 2>&1"
         asking = guest.popen("sh", "-c", once, stdout=subprocess.PIPE)
         until(lambda: serve(side)["pid"], "somebody is woken")
-        hook.on_define_domain(domain(made), vmi({"dsbridge.io/default": {"lease": 777}}))
+        hook.on_define_domain(domain(made), vmi_json({"dsbridge.io/default": {"lease": 777}}))
         said, _ = asking.communicate()
         assert b"lease time 777" in said
 
 
 def test_a_tap_that_is_gone_silences_no_other_nic():
     with pod("flat", blue=True) as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
-        hook.define(TWO_NICS, (DATA / "vmis/vmi-03-two-iface-multus.json").read_text())
+        hook.define(TWO_NICS_DOMAIN, TWO_NICS)
         (blue,) = (one["tap"] for one in side.status()["guests"] if one["tap"] != "tap0")
         with plugged(made) as guest:
             assert leased(guest)

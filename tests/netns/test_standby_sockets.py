@@ -11,7 +11,6 @@ from binding.sidecar.loop import Loop
 from binding.sidecar.standby import Standby
 from tests.bed.netns import netns
 from tests.bed.packet_sockets import packet_socket
-from tests.bed.wait import crowd
 
 pytestmark = pytest.mark.netns
 

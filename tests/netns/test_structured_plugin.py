@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import grpc
 import pytest
@@ -20,12 +19,11 @@ from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import ROOT, Sidecar
 from tests.bed.udhcpc import leased
 from tests.bed.wait import crowd, until
+from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
 
-DATA = Path(__file__).parents[1]
-VMI = (DATA / "vmis/vmi-01-single-binding.json").read_bytes()
-MANAGED = (DATA / "domains/01-single-binding.managedtap.phase2.xml").read_bytes()
+VMI, MANAGED = vmi_json().encode(), MANAGED_DOMAIN.encode()
 
 
 @contextmanager

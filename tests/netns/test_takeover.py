@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import IPv6Interface
-from pathlib import Path
 
 import pytest
 
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.dnsmasq import Dnsmasq, dnsmasq
-from tests.bed.guests import DOMAIN, INTERFACE
 from tests.bed.handler import core_bridge
-from tests.bed.launcher import Hook, collect
+from tests.bed.launcher import Hook, collect, phase2
 from tests.bed.netns import Netns
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, Pod, pod
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.udhcpc import asked_once
 from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
-VMI = Path(__file__).parents[1] / "vmis/vmi-17-hooksidecar-annotation-core-bridge.json"
+VMI = "17-hooksidecar-annotation-core-bridge"
 BUILT_IN = "169.254.75.10"
 
 
@@ -37,11 +35,10 @@ class Taken:
 
     def define(self, **settings):
         """Let virt-launcher define the domain, with an override for the NIC."""
-        vmi = json.loads(VMI.read_text())
-        vmi["metadata"]["annotations"]["dsbridge.io/default"] = json.dumps(settings)
+        vmi = vmi_json({"dsbridge.io/default": settings}, VMI)
         layout = self.pod.layout
-        domain = DOMAIN.format(interface=INTERFACE.format(mac=layout.mac, mtu=layout.mtu))
-        return self.hook.define(domain, json.dumps(vmi))
+        domain = phase2(MANAGED_DOMAIN, mac=layout.mac, mtu=layout.mtu)
+        return self.hook.define(domain, vmi)
 
     def asked(self):
         """Return how many requests KubeVirt's server has heard."""

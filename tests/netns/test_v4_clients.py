@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from tests.bed.clients import Client, client
-from tests.bed.guests import Started, started, vmi
+from tests.bed.guests import Started, started
 from tests.bed.in_parallel import in_parallel
 from tests.bed.pod import REMOTE4, Pod
 from tests.bed.wait import until
+from tests.samples import vmi_json
 
 pytestmark = pytest.mark.netns
 V4_ONLY = {"dsbridge.io/default": {"ipv6": "off"}}
@@ -69,7 +70,7 @@ def test_a_reboot_confirms_the_address_of_this_pod_and_corrects_that_of_another(
         assert guest.lease(12).ipv4 == vm.pod.layout.ipv4
         assert page(vm)["counters"]["DISCOVER"] == 1
 
-        vm.hook.on_define_domain(vm.domain, vmi(NOW_ELSEWHERE))
+        vm.hook.on_define_domain(vm.domain, vmi_json(NOW_ELSEWHERE))
         reboot(guest, name)
         lease = guest.lease(12, lambda lease: lease.ipv4 == (MOVED,))
         assert str(lease.default4) == "10.244.1.1"

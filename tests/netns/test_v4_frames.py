@@ -20,13 +20,11 @@ from tests.bed.sidecar import sidecar
 from tests.bed.vm import nics, vm
 from tests.bed.wait import Limit, until
 from tests.dhcp.v4_wire import ADDRESS, MAC, SERVER, VECTORS, Seen, ones_complement, routes, vector
+from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
 SOL_PACKET, PACKET_AUXDATA, CHECKSUM_NOT_READY = 263, 8, 1 << 3
 V4_ONLY = {"dsbridge.io/default": {"ipv6": "off"}}
-TESTS = Path(__file__).parents[1]
-DOMAIN = TESTS / "domains/01-single-binding.managedtap.phase2.xml"
-VMI = TESTS / "vmis/vmi-01-single-binding.json"
 # The client of the report has ended. Its script notes a lease in /tmp/leased.4.
 RENEW = (
     "rm /tmp/leased.4; udhcpc -f -i eth0 -s /leased4 >/dev/null 2>&1 & "
@@ -142,8 +140,8 @@ def test_a_virtual_machine_renews_with_a_checksum_that_no_hardware_completes() -
     """Its client's own packet socket writes whole checksums; its kernel's UDP leaves them open."""
     with pod("flat") as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
         managed_tap(made.netns)
-        domain = phase2(DOMAIN.read_text(), mac=made.layout.mac, mtu=made.layout.mtu)
-        domain = hook.define(domain, VMI.read_text())
+        domain = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
+        domain = hook.define(domain, vmi_json())
         with packet_socket(made.netns, "tap0") as tap, vm(made, *nics(domain)) as machine:
             tap.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             assert machine.report().lease.ipv4 == made.layout.ipv4

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.bed.clients import Client, client
-from tests.bed.guests import Started, started, vmi
+from tests.bed.guests import Started, started
 from tests.bed.in_parallel import in_parallel
 from tests.bed.launcher import collect
 from tests.bed.netns import end
 from tests.bed.pod import NAMESERVERS, SEARCH
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
+from tests.samples import vmi_json
 
 pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"
@@ -57,7 +58,7 @@ class Leased:
             sidecar(self.vm.pod, name="hook-sidecar-1") as successor,
             collect(successor.hooks_dir) as hook,
         ):
-            hook.on_define_domain(self.vm.domain, vmi({NETWORK: MOVED}))
+            hook.on_define_domain(self.vm.domain, vmi_json({NETWORK: MOVED}))
             yield successor
 
 

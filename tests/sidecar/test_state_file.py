@@ -8,7 +8,7 @@ import pytest
 from binding.ipc.codec import encode
 from binding.sidecar import desired, state_file
 from binding.sidecar.desired import Desired
-from tests.binding.test_codec import GUEST
+from tests.samples import GUEST
 
 
 def saved():

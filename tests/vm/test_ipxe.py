@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed.guests import vmi
 from tests.bed.launcher import collect
 from tests.bed.netns import end
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import OWN_DOMAIN, vmi_json
 
 pytestmark = [pytest.mark.netns, pytest.mark.vm]
 KERNEL = Path("/usr/lib/ipxe/ipxe.lkrn")
-NO_NIC = Path(__file__).parents[1] / "domains/01-single-binding.sidecar-only.prephase2.xml"
 URL = "http://[2001:db8:2::10]/boot.ipxe"
 BOOT = {"dsbridge.io/default": {"boot": {"file": "boot.kpxe", "url": URL}}}
 # Lines that fit the 80 columns of its console.
@@ -56,7 +55,7 @@ def booted(made: Pod) -> Iterator[Path]:
 
 def test_ipxe_is_configured_by_both_families_and_told_what_to_boot() -> None:
     with pod("flat") as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
-        hook.define(NO_NIC.read_text(), vmi(BOOT))
+        hook.define(OWN_DOMAIN, vmi_json(BOOT))
         with booted(made) as console:
             until(lambda: b"@end\r" in console.read_bytes(), "the end of the script", 60)
             told = dict(
