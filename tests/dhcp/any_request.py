@@ -8,7 +8,7 @@ from dhcp import v4, v6
 from guest.ethernet import UDP, mac_bytes
 from guest.frame import Packet
 from guest.network import OUR_IPV4
-from tests.binding.test_codec import GUEST
+from tests.samples import GUEST
 
 MAC = mac_bytes(GUEST.mac)
 

@@ -100,7 +100,8 @@ def left_by_the_cni(made: Pod) -> set[tuple[str, ...]]:
 
 
 def asks_info_again(hook: Hook) -> str:
-    return info_pb2_grpc.InfoStub(hook.channel).Info(info_pb2.InfoParams(), timeout=1).name
+    with hook.dial() as channel:
+        return info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=1).name
 
 
 def lease_of(one: Running, tmp_path: Path) -> Lease:

@@ -12,10 +12,11 @@ import pytest
 from tests.bed import handler
 from tests.bed.cable import cable
 from tests.bed.guests import started
-from tests.bed.launcher import collect
+from tests.bed.launcher import collect, phase2
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
 
@@ -154,8 +155,5 @@ def test_a_shutdown_that_was_never_served_ends_the_sidecar_all_the_same():
 
 
 def managed(made):
-    from tests.bed.guests import DOMAIN, INTERFACE, vmi  # noqa: PLC0415  # their names move
-
     handler.managed_tap(made.netns)
-    interface = INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
-    return DOMAIN.format(interface=interface), vmi()
+    return phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu), vmi_json()

@@ -8,7 +8,7 @@ import pytest
 from binding.serve.responder import Responder
 from guest.ethernet import checksum
 from guest.frame import parse
-from tests.binding.test_codec import GUEST
+from tests.samples import GUEST
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 

@@ -12,8 +12,8 @@ from binding.serve.answers import Answers
 from dhcp import server
 from guest.frame import parse
 from guest.network import Boot, Route
-from tests.binding.test_codec import GUEST
 from tests.dhcp.any_request import option6, requests4, requests6
+from tests.samples import GUEST
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 SERVED = replace(GUEST, provider="in-pod")

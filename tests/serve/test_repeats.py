@@ -9,18 +9,6 @@ from binding.ipc.codec import decode
 from binding.serve.responder import Responder
 from guest.frame import parse
 from ra.guest_input import State
-from tests.binding.asked import (
-    DISCOVER,
-    REQUESTS,
-    SOLICIT,
-    XID,
-    edited,
-    responder,
-    responder_of,
-    said,
-    whole,
-)
-from tests.binding.test_codec import GUEST
 from tests.ra.nd_wire import (
     NEW_MAC,
     OLD_MAC,
@@ -35,6 +23,18 @@ from tests.ra.nd_wire import (
     vector,
 )
 from tests.ra.nd_wire import guest as nd_guest
+from tests.samples import GUEST
+from tests.serve.asked import (
+    DISCOVER,
+    REQUESTS,
+    SOLICIT,
+    XID,
+    edited,
+    responder,
+    responder_of,
+    said,
+    whole,
+)
 
 
 def handed_over(one, now=30.0):

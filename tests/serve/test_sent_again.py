@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.binding.asked import (
+from tests.serve.asked import (
     DISCOVER,
     REQUESTS,
     SOLICIT,

@@ -6,7 +6,7 @@ import pytest
 
 from binding.serve.responder import Responder
 from binding.serve.warm_up import requests, warm_up
-from tests.binding.test_codec import GUEST
+from tests.samples import GUEST
 
 SERVED = replace(GUEST, provider="in-pod", ipv4_mode="dhcp", ipv6_mode="dhcp")
 
