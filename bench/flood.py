@@ -96,14 +96,15 @@ class _Watch(threading.Thread):
         self.ended = threading.Event()
         self.info: list[float] = []
         self.memory: list[int] = []
-        self._stub = info_pb2_grpc.InfoStub(hook.channel)
+        self._hook = hook
         self._pid = pid
 
     def run(self) -> None:
         while not self.ended.wait(_BETWEEN):
             begun = time.monotonic()
             with suppress(grpc.RpcError):  # the seconds that it took tell
-                self._stub.Info(info_pb2.InfoParams(), timeout=_GIVEN_UP)
+                with self._hook.dial() as channel:
+                    info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=_GIVEN_UP)
             self.info.append(time.monotonic() - begun)
             self.memory.append(memory(family(self._pid)))
 
