@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
-from dhcp.v4_options import boot_fields, default_gateway, lease, parameters, shorter
+from dhcp.v4_options import boot_fields, lease, parameters, shorter
 from dhcp.v4_reply import EVERYBODY, NOBODY, SERVER_PORT, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
 from guest.ethernet import UDP, mac_bytes, mac_text
@@ -27,13 +27,8 @@ _WORDS = {_OFFER: "OFFER", _ACK: "ACK", _NAK: "NAK"}
 
 
 def server_identifier(guest: GuestNetwork) -> IPv4Address:
-    """Return the address that the guest knows its server by (option 54).
-
-    The default gateway, or that of another route: the guest can reach it and never has it
-    itself, and what it sends there is answered at the tap. Without one, a fixed address.
-    """
-    others = (r.gateway for r in guest.routes if isinstance(r.gateway, IPv4Address))
-    return default_gateway(guest) or next(others, OUR_IPV4)
+    """Return the address that the guest knows its server by (option 54)."""
+    return guest.server4
 
 
 def own_address(guest: GuestNetwork) -> IPv4Address | None:

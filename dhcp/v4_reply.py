@@ -13,11 +13,10 @@ from dhcp.v4_option_codec import ShorterValues, none_shorter, pack
 from dhcp.v4_options import NOT_BOOTING, BootFields
 from dhcp.v4_request import COOKIE, Request
 from guest.build import built
-from guest.ethernet import BROADCAST
+from guest.ethernet import BROADCAST, DHCP4_CLIENT, DHCP4_SERVER
 from guest.network import OUR_MAC, GuestNetwork
 
-SERVER_PORT = 67
-CLIENT_PORT = 68
+SERVER_PORT, CLIENT_PORT = DHCP4_SERVER, DHCP4_CLIENT
 NOBODY = IPv4Address(0)
 EVERYBODY = IPv4Address("255.255.255.255")
 _HEADERS = 20 + 8  # bytes of IPv4 and UDP, which option 57 counts (RFC 2131 section 2)

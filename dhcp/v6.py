@@ -38,12 +38,12 @@ from dhcp.v6_message import (
 )
 from dhcp.v6_options import option, requested
 from guest.build import built
+from guest.ethernet import DHCP6_CLIENT, DHCP6_SERVER
 from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
-SERVER_PORT = 547
-CLIENT_PORT = 546
+SERVER_PORT, CLIENT_PORT = DHCP6_SERVER, DHCP6_CLIENT
 _ADVERTISE, _REPLY = 2, 7
 _SERVERS = (IPv6Address("ff02::1:2"), IPv6Address("ff05::1:3"))
 # RFC 8415 section 16: these MUST be discarded when unicast. The others a client unicasts

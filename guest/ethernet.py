@@ -6,8 +6,16 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD
+ETH_VLAN, ETH_SERVICE_VLAN = 0x8100, 0x88A8  # IEEE 802.1Q: C-tag and S-tag
+VLAN_ID = 0x0FFF  # of a tag's 16 bits; VID 0 says only a priority: such a frame is untagged
+TCP = 6
 UDP = 17
 ICMPV6 = 58
+DHCP4_SERVER, DHCP4_CLIENT = 67, 68
+DHCP6_CLIENT, DHCP6_SERVER = 546, 547
+ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
+NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT = 135, 136
+REDIRECT = 137
 
 
 def mac_bytes(mac: str) -> bytes:
@@ -18,6 +26,15 @@ def mac_bytes(mac: str) -> bytes:
 def mac_text(octets: bytes) -> str:
     """Turn six octets into aa:bb:cc:dd:ee:ff."""
     return octets.hex(":")
+
+
+def untagged(frame: bytes) -> bytes:
+    """Return a frame without one tag of VID 0, which a driver left in it; others as they are."""
+    kind = int.from_bytes(frame[12:14], "big")
+    if kind not in (ETH_VLAN, ETH_SERVICE_VLAN) or len(frame) < 18:
+        return frame
+    vid = int.from_bytes(frame[14:16], "big") & VLAN_ID
+    return frame if vid else frame[:12] + frame[16:]
 
 
 def checksum(octets: bytes) -> int:

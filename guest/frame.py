@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-from guest.ethernet import ETH_IPV4, ETH_IPV6, ICMPV6, UDP, checksum, mac_text
+from guest.ethernet import ETH_IPV4, ETH_IPV6, ICMPV6, UDP, checksum, mac_text, untagged
 from guest.network import Address
 
 # What is read of each header, as far as it is before options.
@@ -45,9 +45,12 @@ class Packet:
 def parse(frame: bytes, *, partial_checksum: bool = False) -> Packet | None:
     """Return what an untagged, unfragmented UDP or ICMPv6 frame holds, else None.
 
+    A frame with one 802.1Q tag of VID 0 is untagged; any other tag is of another network.
+
     partial_checksum is the kernel's word (TP_STATUS_CSUMNOTREADY) that a virtio
     guest left the checksum to be filled in later; a wrong one is then expected.
     """
+    frame = untagged(frame)
     if len(frame) < 14:
         return None
     (ethertype,) = struct.unpack_from("!H", frame, 12)
@@ -55,7 +58,7 @@ def parse(frame: bytes, *, partial_checksum: bool = False) -> Packet | None:
         return _ipv4(frame, partial_checksum=partial_checksum)
     if ethertype == ETH_IPV6:
         return _ipv6(frame, partial_checksum=partial_checksum)
-    return None  # VLAN tags too: the guest's network is the untagged one
+    return None
 
 
 def _ipv4(frame: bytes, *, partial_checksum: bool) -> Packet | None:

@@ -119,6 +119,18 @@ class GuestNetwork:
         return _default(self.routes, 4)
 
     @property
+    def server4(self) -> IPv4Address:
+        """The DHCPv4 server identifier (option 54): an address that the guest sends renewals to.
+
+        The default gateway, or that of another route: the guest can reach it and never has it
+        itself, and what it sends there is answered at the tap. Without one, a fixed address.
+        """
+        default = self.default4
+        routes = self.routes if default is None else (default, *self.routes)
+        gateways = (route.gateway for route in routes)
+        return next((one for one in gateways if isinstance(one, IPv4Address)), OUR_IPV4)
+
+    @property
     def default6(self) -> Route | None:
         """The IPv6 default route that the pod has, if any."""
         return _default(self.routes, 6)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv6Address
 
-from guest.ethernet import ICMPV6
+from guest.ethernet import ICMPV6, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION
 from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
@@ -20,11 +20,7 @@ from ra.gateway import (
     may_be_eui64,
     speaks,
 )
-from ra.message import (
-    NEIGHBOR_SOLICITATION,
-    ROUTER_SOLICITATION,
-    UNSPECIFIED,
-)
+from ra.message import UNSPECIFIED
 from ra.network_input import from_network
 from ra.resolve import Neighbor
 from ra.schedule import INITIAL_SHORTEST, begin

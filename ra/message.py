@@ -12,8 +12,6 @@ from guest.build import built
 from guest.ethernet import ETH_IPV6, ICMPV6, mac_bytes
 from guest.frame import Packet
 
-ROUTER_SOLICITATION, ROUTER_ADVERTISEMENT = 133, 134
-NEIGHBOR_SOLICITATION, NEIGHBOR_ADVERTISEMENT = 135, 136
 SOURCE_LLADDR, TARGET_LLADDR = 1, 2
 
 UNSPECIFIED = IPv6Address("::")

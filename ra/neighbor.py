@@ -15,13 +15,12 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptSrcLLAddr,
 )
 
-from guest.ethernet import ICMPV6, mac_text
+from guest.ethernet import ICMPV6, NEIGHBOR_ADVERTISEMENT, mac_text
 from guest.frame import Packet
 from ra.gateway import eui64
 from ra.message import (
     ALL_NODES,
     ALL_ROUTERS,
-    NEIGHBOR_ADVERTISEMENT,
     SOURCE_LLADDR,
     TARGET_LLADDR,
     UNSPECIFIED,

@@ -1,165 +1,228 @@
 """Classic BPF programs of the AF_PACKET sockets: what may wake a process, and nothing else.
 
-Bulk traffic of the guest is turned away inside the kernel. Pure: each program is a
-tuple of instructions, put together from readable tests on frame offsets.
+Bulk traffic of the guest is turned away inside the kernel. Which messages a socket hears is
+said in `guard`, how each is known in `messages`; here both become instructions. Pure.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
 
-from guest.ethernet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6, UDP, mac_bytes
-from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address
+from binding.packet import messages
+from binding.packet.guard import HEARD_AT_NIC, HEARD_AT_TAP
+from binding.packet.messages import Field, Header, Is, Match, Message, Parties, SameAs, forms
+from guest.ethernet import (
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    ETH_SERVICE_VLAN,
+    ETH_VLAN,
+    ICMPV6,
+    NEIGHBOR_ADVERTISEMENT,
+    VLAN_ID,
+    mac_bytes,
+)
+from guest.network import Address
 
 Instruction = tuple[int, int, int, int]
 
 # linux/filter.h: class, size, mode and operation bits already added up.
-_LD_WORD, _LD_HALF, _LD_BYTE = 0x20, 0x28, 0x30
-_LD_HALF_X = 0x48  # half word at X + k
-_LDX_IPV4_HEADER = 0xB1  # X = 4 * (byte at k & 0x0f)
-_JUMP_EQ, _JUMP_SET, _JUMP_EQ_X = 0x15, 0x45, 0x1D
-_TAX = 0x07
+_LOAD = {4: 0x20, 2: 0x28, 1: 0x30}  # so many octets at k
+_LOAD_X = {4: 0x40, 2: 0x48, 1: 0x50}  # the same at X + k
+_LDX_IPV4_HEADER = 0xB1  # X = 4 * (octet at k & 0x0f)
+_AND, _TAX = 0x54, 0x07
+_JUMP, _JUMP_EQ, _JUMP_GE, _JUMP_EQ_X = 0x05, 0x15, 0x35, 0x1D
 _RETURN = 0x06
-_VLAN_PRESENT = 0xFFFFF000 + 48  # SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT
 _WHOLE = 0x40000
+# SKF_AD_OFF and what the kernel then loads of a tag that it has taken out of the frame.
+_VLAN_TAG, _VLAN_PRESENT = 0xFFFFF000 + 44, 0xFFFFF000 + 48
+_DROP: Instruction = (_RETURN, 0, 0, 0)
+_ETHERTYPE = 12
+_NETWORK_HEADER = 14
+_IPV6_HEADER = 40
+_TAG = 4
+"""Octets of an 802.1Q tag."""
+_LATER_FRAGMENT = Match(messages.IPV4_FRAGMENT, b"\0\0", mask=b"\x1f\xff")
+_PROTOCOL = {ETH_IPV4: Field(Header.NETWORK, 9, 1), ETH_IPV6: Field(Header.NETWORK, 6, 1)}
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """Compare what is loaded at an offset; every test of a rule must hold."""
+class Rule:
+    """One form of a frame that is heard: its ethertype, and what else must hold."""
 
-    load: int
-    offset: int
-    value: int
-    jump: int = _JUMP_EQ
-    negate: bool = False
-    same_as: int | None = None
-    """Compare with the word at this offset instead of `value`."""
+    ethertype: int
+    tests: tuple[Match | SameAs, ...] = ()
 
+    @classmethod
+    def of(cls, message: Message) -> Rule:
+        """Return what a message looks like without IPv6 extension headers, and whole.
 
-def _half(offset: int, value: int) -> Test:
-    return Test(_LD_HALF, offset, value)
-
-
-def _byte(offset: int, value: int) -> Test:
-    return Test(_LD_BYTE, offset, value)
-
-
-# Offsets count from the Ethernet header: 14 is the IP header, 54 what follows IPv6's.
-_IPV4_UDP = (
-    _half(12, ETH_IPV4),
-    _byte(23, UDP),
-    Test(_LD_HALF, 20, 0x1FFF, _JUMP_SET, negate=True),  # a later fragment has no ports
-)
-_IPV6_UDP = (_half(12, ETH_IPV6), _byte(20, UDP))
-_IPV6_ICMP = (_half(12, ETH_IPV6), _byte(20, ICMPV6))
-_OURS = struct.unpack("!4I", OUR_LINK_LOCAL.packed)
-_TARGET_IS_OURS = tuple(Test(_LD_WORD, 62 + 4 * i, word) for i, word in enumerate(_OURS))
+        Others are not heard: no client sends DHCP, RS or NS so, and RFC 6980 forbids it.
+        """
+        tests: list[Match | SameAs] = []
+        if message.protocol is not None:
+            tests.append(Match(_PROTOCOL[message.ethertype], bytes((message.protocol,))))
+            if message.ethertype == ETH_IPV4:
+                tests.append(_LATER_FRAGMENT)  # has no ports
+        return cls(message.ethertype, (*tests, *message.matches, *message.heard_if))
 
 
-def _ipv4_port(offset: int, port: int) -> Test:
-    return Test(_LD_HALF_X, offset, port)
+def _rules(kinds: Iterable[messages.Kind], who: Parties) -> tuple[Rule, ...]:
+    return tuple(Rule.of(form) for form in forms(kinds, who))
 
 
-GUEST_RULES: tuple[tuple[Test, ...], ...] = (
-    (*_IPV4_UDP, _ipv4_port(16, 67)),
-    (*_IPV6_UDP, _half(56, 547)),
-    (*_IPV6_ICMP, _byte(54, 133)),
-    (*_IPV6_ICMP, _byte(54, 135), *_TARGET_IS_OURS),
-    (_half(12, ETH_ARP), _half(20, 1), Test(_LD_WORD, 38, int(OUR_IPV4))),
-)
-"""At the tap: requests to DHCPv4 and DHCPv6 servers, RS, NS and ARP for our own addresses."""
+def guest_rules(who: Parties) -> tuple[Rule, ...]:
+    """At the tap: what the guest asks of servers, and of us by our addresses."""
+    return _rules(HEARD_AT_TAP, who)
 
-NETWORK_RULES: tuple[tuple[Test, ...], ...] = (
-    (_half(12, ETH_ARP), _half(20, 2)),
-    # A gratuitous ARP request: sender and target protocol address are one.
-    (_half(12, ETH_ARP), _half(20, 1), Test(_LD_WORD, 38, 0, _JUMP_EQ_X, same_as=28)),
-    (*_IPV6_ICMP, _byte(54, 136)),
-    (*_IPV6_ICMP, _byte(54, 134)),
-    (*_IPV4_UDP, _ipv4_port(14, 67), _ipv4_port(16, 68)),
-    (*_IPV6_UDP, _half(56, 546)),
-)
+
+GUEST_RULES = guest_rules(Parties())
+"""At the tap of a guest for which we answer at our own addresses only."""
+
+NETWORK_RULES = _rules(HEARD_AT_NIC, Parties())
 """At the pod NIC: who the gateway is (ARP, NA), and servers other than us (RA, DHCP)."""
 
-CAPTURE_RULES: tuple[tuple[Test, ...], ...] = (
-    (_half(12, ETH_ARP),),
-    (*_IPV4_UDP, _ipv4_port(16, 67)),
-    (*_IPV4_UDP, _ipv4_port(16, 68)),
-    (*_IPV6_UDP, _half(56, 546)),
-    (*_IPV6_UDP, _half(56, 547)),
-    *((*_IPV6_ICMP, _byte(54, kind)) for kind in range(133, 138)),  # RS, RA, NS, NA, Redirect
+CAPTURE_RULES = _rules(
+    (
+        *("arp", "dhcp4-to-server", "dhcp4-to-client", "dhcp6-to-client", "dhcp6-to-server"),
+        *("rs", "ra", "ns", "na", "redirect"),
+    ),
+    Parties(),
 )
 """For an operator: all that configures a guest, both ways, and none of its own traffic."""
 
 
-# Payload length of an NA that ends with its target; a target link-layer address option.
-_NO_OPTION, _LLADDR = _half(18, 24), _half(78, 0x0201)
-
-
-def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[tuple[Test, ...], ...]:
+def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[Rule, ...]:
     """At the pod NIC of a guest at rest: a gateway that speaks from a MAC other than known."""
-    rules: list[tuple[Test, ...]] = []
-    for address, mac in known:
-        high, low = struct.unpack("!IH", mac_bytes(mac))
-        words = struct.unpack(f"!{len(address.packed) // 4}I", address.packed)
-        ways: list[tuple[tuple[Test, ...], int]]
-        """How it speaks, and where its MAC is then."""
-        if address.version == 4:
-            ways = [((_half(12, ETH_ARP), Test(_LD_WORD, 28, words[0])), 22)]
-        else:
-            target = (Test(_LD_WORD, 62 + 4 * i, word) for i, word in enumerate(words))
-            speaks = (*_IPV6_ICMP, _byte(54, 136), *target)
-            # In its option (RFC 4861 section 4.6.1), else it is the source of the frame.
-            ways = [
-                ((*speaks, _NO_OPTION), 6),
-                ((*speaks, replace(_NO_OPTION, negate=True), _LLADDR), 80),
-                ((*speaks, replace(_NO_OPTION, negate=True), replace(_LLADDR, negate=True)), 6),
-            ]
-        for speaks, station in ways:
-            rules += [
-                (*speaks, Test(_LD_WORD, station, high, negate=True)),
-                (*speaks, Test(_LD_HALF, station + 4, low, negate=True)),
-            ]
-    return tuple(rules)
-
-
-def answer_rules(mac: str) -> tuple[tuple[Test, ...], ...]:
-    """At the pod NIC of a guest at rest: answers to it, which may come before we are awake."""
-    high, low = struct.unpack("!IH", mac_bytes(mac))
-    to_guest = (Test(_LD_WORD, 0, high), _half(4, low))
-    return (
-        (*to_guest, *_IPV4_UDP, _ipv4_port(14, 67), _ipv4_port(16, 68)),
-        (*to_guest, *_IPV6_UDP, _half(56, 546)),
-        (*to_guest, *_IPV6_ICMP, _byte(54, 134)),
+    return tuple(
+        rule
+        for address, mac in known
+        for rule in (
+            _arp_from_another_mac(address, mac)
+            if isinstance(address, IPv4Address)
+            else _na_from_another_mac(address, mac)
+        )
     )
 
 
-def program(rules: tuple[tuple[Test, ...], ...]) -> tuple[Instruction, ...]:
-    """Assemble rules, tried in order; a VLAN-tagged frame passes none of them."""
-    code: list[Instruction] = [(_LD_WORD, 0, 0, _VLAN_PRESENT), (_JUMP_EQ, 1, 0, 0), _DROP]
-    for rule in rules:
-        body: list[tuple[Test, Instruction]] = []
-        for test in rule:
-            if test.load == _LD_HALF_X:
-                body.append((test, (_LDX_IPV4_HEADER, 0, 0, 14)))
-            if test.same_as is not None:
-                body += [(test, (_LD_WORD, 0, 0, test.same_as)), (test, (_TAX, 0, 0, 0))]
-            body.append((test, (test.load, 0, 0, test.offset)))
-            body.append((test, (test.jump, 0, 0, test.value)))
-        for at, (test, (op, _, _, k)) in enumerate(body):
-            if op in (_JUMP_EQ, _JUMP_SET, _JUMP_EQ_X):
-                past = len(body) - at  # over the rest of the rule and its `return`
-                code.append((op, past if test.negate else 0, 0 if test.negate else past, k))
-            else:
-                code.append((op, 0, 0, k))
-        code.append((_RETURN, 0, 0, _WHOLE))
-    code.append(_DROP)
-    return tuple(code)
+def _arp_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
+    sender = Match(messages.ARP_SENDER, address.packed)
+    for other in _another(messages.ARP_SENDER_MAC, mac):
+        yield Rule(ETH_ARP, (sender, other))
 
 
-_DROP: Instruction = (_RETURN, 0, 0, 0)
+def _na_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
+    """Its MAC is in its option (RFC 4861 section 4.6.1), else it is the source of the frame."""
+    advertisement = (
+        Match(_PROTOCOL[ETH_IPV6], bytes((ICMPV6,))),
+        Match(messages.ICMPV6_TYPE, bytes((NEIGHBOR_ADVERTISEMENT,))),
+        Match(messages.ND_TARGET, address.packed),
+    )
+    has_no_option = Match(messages.IPV6_LENGTH, b"\0\x18")  # the NA ends with its target
+    has_an_option = Match(messages.IPV6_LENGTH, b"\0\x18", Is.OTHER)
+    of_its_mac, of_another_kind = (
+        Match(messages.ND_OPTION, b"\x02\x01", how) for how in (Is.EQUAL, Is.OTHER)
+    )
+    ways = (
+        ((has_no_option,), messages.FRAME_SOURCE),
+        ((has_an_option, of_its_mac), messages.ND_OPTION_MAC),
+        ((has_an_option, of_another_kind), messages.FRAME_SOURCE),
+    )
+    for way, where in ways:
+        for other in _another(where, mac):
+            yield Rule(ETH_IPV6, (*advertisement, *way, other))
+
+
+def _another(field: Field, mac: str) -> Iterator[Match]:
+    """Yield tests of which one holds where a field has another MAC."""
+    for at, size in _chunks(field.size):
+        part = mac_bytes(mac)[at : at + size]
+        yield Match(Field(field.header, field.offset + at, size), part, Is.OTHER)
+
+
+def answer_rules(mac: str) -> tuple[Rule, ...]:
+    """At the pod NIC of a guest at rest: answers to it, which may come before we are awake."""
+    to_guest = Match(messages.FRAME_DESTINATION, mac_bytes(mac))
+    answers = _rules(("dhcp4-to-client", "dhcp6-to-client", "ra"), Parties())
+    return tuple(Rule(rule.ethertype, (to_guest, *rule.tests)) for rule in answers)
+
+
+def program(rules: Sequence[Rule]) -> tuple[Instruction, ...]:
+    """Assemble rules of which one must hold.
+
+    A frame with a tag of VID 0 is heard as an untagged one, whether the driver took the tag
+    out or left it in; one with another tag, or with two, is not heard.
+    """
+    tagged = (
+        (_LOAD[2], 0, 0, _VLAN_TAG), (_AND, 0, 0, VLAN_ID), (_JUMP_EQ, 1, 0, 0), _DROP,
+        *_by_ethertype(rules, 0), _DROP,
+    )  # fmt: skip
+    in_frame = (
+        (_LOAD[2], 0, 0, _ETHERTYPE + 2), (_AND, 0, 0, VLAN_ID), (_JUMP_EQ, 1, 0, 0), _DROP,
+        *_by_ethertype(rules, _TAG), _DROP,
+    )  # fmt: skip
+    return (
+        (_LOAD[4], 0, 0, _VLAN_PRESENT), (_JUMP_EQ, 0, 1, 0), (_JUMP, 0, 0, len(tagged)), *tagged,
+        *_by_ethertype(rules, 0),
+        (_JUMP_EQ, 2, 0, ETH_VLAN), (_JUMP_EQ, 1, 0, ETH_SERVICE_VLAN), _DROP, *in_frame,
+    )  # fmt: skip
+
+
+def _by_ethertype(rules: Sequence[Rule], shift: int) -> Iterator[Instruction]:
+    """Yield what decides on a frame of an ethertype that has rules; A keeps any other one."""
+    yield _LOAD[2], 0, 0, _ETHERTYPE + shift
+    for ethertype in dict.fromkeys(rule.ethertype for rule in rules):
+        of_it = [rule for rule in rules if rule.ethertype == ethertype]
+        body = [*(one for rule in of_it for one in _assembled(rule, shift)), _DROP]
+        yield from ((_JUMP_EQ, 1, 0, ethertype), (_JUMP, 0, 0, len(body)), *body)
+
+
+def _assembled(rule: Rule, shift: int) -> Iterator[Instruction]:
+    # Operation, operand, and of a jump whether it must be taken.
+    body: list[tuple[int, int, bool | None]] = []
+    for test in rule.tests:
+        if isinstance(test, SameAs):
+            body += [(_LOAD[4], _offset(test.other, rule, shift), None), (_TAX, 0, None)]
+            body += [(_LOAD[4], _offset(test.field, rule, shift), None), (_JUMP_EQ_X, 0, True)]
+            continue
+        behind_options = test.field.header is Header.TRANSPORT and rule.ethertype == ETH_IPV4
+        if behind_options:
+            body.append((_LDX_IPV4_HEADER, _NETWORK_HEADER + shift, None))
+        for at, size in _chunks(test.field.size):
+            load = _LOAD_X if behind_options else _LOAD
+            body.append((load[size], _offset(test.field, rule, shift) + at, None))
+            if test.mask:
+                body.append((_AND, int.from_bytes(test.mask, "big"), None))
+            jump = _JUMP_GE if test.compare is Is.BELOW else _JUMP_EQ
+            value = int.from_bytes(test.value[at : at + size], "big")
+            body.append((jump, value, test.compare is Is.EQUAL))
+    for at, (operation, operand, taken) in enumerate(body):
+        past = len(body) - at  # over the rest of the rule and its `return`
+        jumps = (0, 0) if taken is None else (0, past) if taken else (past, 0)
+        yield operation, *jumps, operand
+    yield _RETURN, 0, 0, _WHOLE
+
+
+def _offset(field: Field, rule: Rule, shift: int) -> int:
+    """Return where a field is in the frame, in IPv4 behind X octets of header."""
+    if field.header is Header.LINK:
+        return field.offset
+    behind = rule.ethertype == ETH_IPV6 and field.header is Header.TRANSPORT
+    return _NETWORK_HEADER + shift + (_IPV6_HEADER if behind else 0) + field.offset
+
+
+def _chunks(size: int) -> Iterator[tuple[int, int]]:
+    """Split octets into what one instruction loads: offset and size of each part."""
+    at = 0
+    while at < size:
+        part = next(one for one in (4, 2, 1) if one <= size - at)
+        yield at, part
+        at += part
+
+
 EVERYTHING: tuple[Instruction, ...] = ((_RETURN, 0, 0, _WHOLE),)
 """For the first frame of a guest that arrives by migration, whatever it is."""
 

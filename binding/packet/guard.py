@@ -1,35 +1,27 @@
-"""Exactly one DHCP server and router per guest: what must not pass which link. Pure.
+"""Exactly one DHCP server and router per guest: which messages must not pass which link. Pure.
 
-The parent decides here, `binding.plumb guard` makes the kernel do it, at the ingress
-hook of each link, before the bridge sees the frame. What is of interest to us is picked
-out there, too: a packet socket on a port would cost each packet of the guest.
+The sidecar decides here, `binding.plumb guard` makes the kernel do it, at the ingress hook of
+each link, before the bridge sees the frame. There the messages that our packet sockets hear
+are copied to a listening bridge, too: a packet socket at the link would cost each packet of
+the guest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
 
+from binding.packet.messages import Kind, Parties
 from guest.network import Family, GuestNetwork
 
-Kind = Literal[
-    "dhcp4-to-server",
-    "dhcp4-to-client",
-    "dhcp4-from-server",
-    "dhcp6-to-server",
-    "dhcp6-to-client",
-    "dhcp6-from-server",
-    "rs",
-    "ra",
-    "ns-for-us",
-    "na-for-us",
-    "na",
-    "arp",
-    "arp-for-us",
-]
-
-# What the guest asks of us, who have seen it already; and what only we may answer.
+# Heard of every guest, whoever serves it: its requests, and who gateways and other servers are.
+HEARD_AT_TAP: tuple[Kind, ...] = (
+    *("dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us", "arp-for-us"),
+)
+HEARD_AT_NIC: tuple[Kind, ...] = (
+    *("arp-announcement", "na", "ra", "dhcp4-to-client", "dhcp6-to-client"),
+)
+# Where we serve: requests that we answer stop at the tap, answers of others at the pod NIC.
 _REQUESTS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-server", "arp-for-us"),
     6: ("dhcp6-to-server", "rs", "ns-for-us"),
@@ -38,26 +30,32 @@ _ANSWERS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-client",),
     6: ("dhcp6-to-client", "ra", "na-for-us"),
 }
-# What is listened for, whoever serves: requests, and who gateways and other servers are.
-_HEARD_AT_TAP: tuple[Kind, ...] = (*_REQUESTS[4], *_REQUESTS[6])
-_HEARD_AT_NIC: tuple[Kind, ...] = ("arp", "na", "ra", "dhcp4-to-client", "dhcp6-to-client")
-# RA guard (RFC 6105) and DHCP shield (RFC 7610). Servers also talk to relays, hence the source.
-_SERVER: tuple[Kind, ...] = (
-    "dhcp4-to-client",
-    "dhcp4-from-server",
-    "dhcp6-to-client",
-    "dhcp6-from-server",
-    "ra",
+# Among those, what is not between this guest and us: of clients behind it, to servers elsewhere.
+_REQUESTS_OF_OTHERS: dict[Family, tuple[Kind, ...]] = {
+    4: ("dhcp4-of-others", "dhcp4-to-other-servers"),
+    6: ("dhcp6-relayed", "dhcp6-to-other-servers"),
+}
+_ANSWERS_TO_OTHERS: dict[Family, tuple[Kind, ...]] = {
+    4: ("dhcp4-to-other-clients",),
+    6: ("dhcp6-to-other-clients",),
+}
+# RA guard (RFC 6105) and DHCP shield (RFC 7610): what only a server, relay or router sends.
+_SHIELDED: tuple[Kind, ...] = (
+    *("dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What is dropped where it comes in from this link, and what is listened for."""
+    """What happens to messages where they come in from this link; any other frame passes."""
 
     link: str
     drop: tuple[Kind, ...] = ()
     hear: tuple[Kind, ...] = ()
+    """Copied to the listening bridge of the link, whether dropped or not."""
+    passes: tuple[Kind, ...] = ()
+    """Exceptions from `drop`."""
+    who: Parties = field(default_factory=Parties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,25 @@ class Table:
 
     name: str
     filters: tuple[Filter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Packets that one rule has dropped since the table was set."""
+
+    link: str
+    message: str
+    """A Kind, or the name of a disguise."""
+    packets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the kernel holds of a Table."""
+
+    wrong: tuple[str, ...] = ()
+    """How it differs from what was set; empty while the guard is in force."""
+    dropped: tuple[Dropped, ...] = ()
 
 
 def table_name(plugin: str | None) -> str:
@@ -98,30 +115,42 @@ def filters(
     """Return the whole guard of a pod, the same for the same guests.
 
     `served` are the families that we serve by network, where `auto` has decided. What is
-    heard of a guest is the same as long as it is there: sockets rely on it.
+    heard of a guest is the same as long as it is there: packet sockets rely on it.
     """
     dropped: dict[str, set[Kind]] = {}
+    passed: dict[str, set[Kind]] = {}
     heard: dict[str, tuple[Kind, ...]] = {}
-
-    def drop(link: str, *kinds: Kind) -> None:
-        dropped.setdefault(link, set()).update(kinds)
-
+    who: dict[str, Parties] = {}
     for guest in guests:
+        who |= dict.fromkeys((guest.tap, guest.nic), _parties(guest))
         if is_heard(guest):
-            heard |= {guest.tap: _HEARD_AT_TAP, guest.nic: _HEARD_AT_NIC}
+            heard |= {guest.tap: HEARD_AT_TAP, guest.nic: HEARD_AT_NIC}
+        at_tap, at_nic = (dropped.setdefault(link, set()) for link in (guest.tap, guest.nic))
         for family in (served or {}).get(guest.network, served_by_us(guest)):
-            drop(guest.tap, *_REQUESTS[family])
-            drop(guest.nic, *_ANSWERS[family])
+            at_tap.update(_REQUESTS[family])
+            at_nic.update(_ANSWERS[family])
+            passed.setdefault(guest.tap, set()).update(_REQUESTS_OF_OTHERS[family])
+            passed.setdefault(guest.nic, set()).update(_ANSWERS_TO_OTHERS[family])
         if guest.shield and _somebody_serves(guest):
-            drop(guest.tap, *_SERVER)
+            at_tap.update(_SHIELDED)
         if guest.shape == "takeover":
             # KubeVirt's own server listens on the bridge and must stay mute in any mode.
-            drop(guest.bridge, "dhcp4-to-server")
+            dropped.setdefault(guest.bridge, set()).add("dhcp4-to-server")
     return tuple(
-        Filter(link, tuple(sorted(dropped.get(link, ()))), heard.get(link, ()))
+        Filter(
+            link,
+            tuple(sorted(dropped.get(link, ()))),
+            heard.get(link, ()),
+            tuple(sorted(passed.get(link, ()))),
+            who.get(link, Parties()),
+        )
         for link in sorted(dropped.keys() | heard.keys())
-        if link
+        if link and (dropped.get(link) or heard.get(link))
     )
+
+
+def _parties(guest: GuestNetwork) -> Parties:
+    return Parties(guest.mac, tuple(one.ip for one in guest.ipv6), guest.server4)
 
 
 def _somebody_serves(guest: GuestNetwork) -> bool:

@@ -1,7 +1,8 @@
-"""What the hook server asks of the kernel about a link, without netlink or privilege."""
+"""What sidecar, serve and plumb ask of the kernel about a link, without netlink or privilege."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import socket
 import struct
@@ -10,6 +11,9 @@ _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _SIOCGIFFLAGS = 0x8913
 _IFF_UP = 1
+_LONGEST_NAME = 15  # IFNAMSIZ without its NUL
+LISTENING = "dsb-listen"
+"""Names of listening bridges: this, and the number of the link that they belong to."""
 _NUMBER, _FLAGS = struct.Struct("16si20x"), struct.Struct("16sH22x")
 
 
@@ -29,25 +33,32 @@ def index(link: str) -> int | None:
         return None
 
 
-def ear(link: str) -> str:
-    """Return the name of what a guard at this link hands to our packet sockets by.
+def listening_bridge(link: str) -> str:
+    """Return the name of the bridge to which the guard at this link copies the frames we want.
 
-    Bound to the link as it is: if it is made anew, nothing comes by its former ear.
+    It names the link's number, so the bridge of a link that was made anew is another one.
     """
-    return f"dsb-ear{index(link)}"
+    return f"{LISTENING}{index(link)}"
 
 
 def place(link: str) -> str:
-    """Return where to listen for what comes in by a link: at its ear, if that hears anything."""
+    """Return where a packet socket listens: at the link's listening bridge if that is up."""
+    bridge = listening_bridge(link)
+    return bridge if is_up(bridge) else link
+
+
+def is_up(link: str) -> bool | None:
+    """Return whether a link is up, None when there is no such link."""
     try:
-        is_up = _ask(_SIOCGIFFLAGS, ear(link), _FLAGS) & _IFF_UP
+        return bool(_ask(_SIOCGIFFLAGS, link, _FLAGS) & _IFF_UP)
     except OSError:
-        return link
-    return ear(link) if is_up else link
+        return None
 
 
 def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int:
-    request = form.pack(link.encode()[:15], 0)
+    if len(link.encode()) > _LONGEST_NAME:
+        raise OSError(errno.ENODEV, "no link has so long a name", link)
+    request = form.pack(link.encode(), 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         answer = fcntl.ioctl(any_socket, what, request)
     return int(form.unpack(answer)[1])

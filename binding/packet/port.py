@@ -1,4 +1,4 @@
-"""AF_PACKET at one link: filtered frames in, whole frames out. The only socket code."""
+"""AF_PACKET at one link: filtered frames in, whole frames out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from binding.packet import bpf, links
+from guest.ethernet import ETH_SERVICE_VLAN, ETH_VLAN, VLAN_ID, untagged
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
@@ -20,6 +21,7 @@ _SO_ATTACH_FILTER = 26
 _CHECKSUM_NOT_READY = 1 << 3  # TP_STATUS_CSUMNOTREADY
 _VLAN_VALID = 1 << 4  # TP_STATUS_VLAN_VALID
 _AUXDATA = struct.Struct("=IIIHHHH")
+_TAGS = (ETH_VLAN, ETH_SERVICE_VLAN)
 # A jumbo frame. What is longer is cut and fails its checks: nothing that a guest sends
 # may outgrow the channel to the parent, which a frame crosses as JSON.
 _LONGEST = 9_216
@@ -72,16 +74,16 @@ class Port:
     @property
     def is_bound(self) -> bool:
         """Whether it still hears its link: not so when that was removed, or made anew."""
-        return self._place in (self.link, links.ear(self.link))
+        return self._place in (self.link, links.listening_bridge(self.link))
 
     @property
     def _place(self) -> str:
         return str(self.socket.getsockname()[0])
 
     def listen(self, place: str) -> None:
-        """Listen at the link itself or at its ear, where all frames are outgoing.
+        """Listen at the link itself or at its listening bridge, where all frames are outgoing.
 
-        Takes no privilege, but milliseconds in which nothing is heard.
+        Takes no privilege, but milliseconds in which the socket hears nothing.
         """
         self.hear_outgoing(wanted=place != self.link)
         self.socket.bind((place, _ETH_P_ALL))
@@ -116,9 +118,11 @@ class Port:
                 if error.errno == errno.ENETDOWN:  # link went down: said once, then again when up
                     return
                 raise
-            status = _status(ancillary)
-            if not status & _VLAN_VALID:
-                yield Received(frame, bool(status & _CHECKSUM_NOT_READY))
+            status, vid = _status(ancillary)
+            plain = frame if status & _VLAN_VALID else untagged(frame)
+            # Two tags, even of VID 0, are not how a guest sends on the network that is its own.
+            if vid == 0 and int.from_bytes(plain[12:14], "big") not in _TAGS:
+                yield Received(plain, bool(status & _CHECKSUM_NOT_READY))
 
     def send(self, frame: bytes) -> bool:
         """Put a frame on the link; False when the link is down, gone or full."""
@@ -129,8 +133,10 @@ class Port:
         return True
 
 
-def _status(ancillary: list[tuple[int, int, bytes]]) -> int:
+def _status(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
+    """Return the status bits and the VID of the tag that the kernel took out, 0 without one."""
     for level, kind, data in ancillary:
         if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
-            return int(_AUXDATA.unpack_from(data)[0])
-    return 0
+            status, *_, tag, _ = _AUXDATA.unpack_from(data)
+            return status, tag & VLAN_ID if status & _VLAN_VALID else 0
+    return 0, 0

@@ -1,185 +1,206 @@
-"""What the guard drops and hands on, as nf_tables expressions for a netdev ingress chain. Pure.
+"""The guard's rules for one link, as nf_tables expressions for a netdev ingress chain. Pure.
 
-`meta l4proto` is the protocol behind all IPv6 extension headers, which matches on the
-next header or by a fixed offset are not. Numbers are those of linux/netfilter/nf_tables.h.
+What a message looks like is said in `binding.packet.messages`. An nf_tables match on the
+protocol finds it behind all IPv6 extension headers, as one on a fixed offset does not.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator
 
-from binding.packet.guard import Filter, Kind
-from binding.plumb.nfnetlink import attribute, nest, text, u32
-from guest.network import OUR_IPV4, OUR_LINK_LOCAL
+from binding.packet.guard import Filter
+from binding.packet.messages import (
+    DESTINATION_PORT,
+    SOURCE_PORT,
+    Field,
+    Header,
+    Is,
+    Kind,
+    Match,
+    Message,
+    forms,
+)
+from binding.plumb import nft_expressions as nft
+from binding.plumb.nft_expressions import Expression, Matches
+from guest.ethernet import ETH_IPV4, ETH_IPV6, ETH_SERVICE_VLAN, ETH_VLAN, ICMPV6, TCP, UDP
 
-Expression = bytes
-Matches = list[Expression]
+_BASE = {
+    Header.LINK: nft.NFT_PAYLOAD_LL_HEADER,
+    Header.NETWORK: nft.NFT_PAYLOAD_NETWORK_HEADER,
+    Header.TRANSPORT: nft.NFT_PAYLOAD_TRANSPORT_HEADER,
+}
+_COMPARE = {Is.EQUAL: nft.NFT_CMP_EQ, Is.OTHER: nft.NFT_CMP_NEQ, Is.BELOW: nft.NFT_CMP_LT}
+# The exceptions from what is dropped; a message that they cannot read is dropped.
+_EXCEPTIONS: dict[Kind, tuple[Kind, ...]] = {
+    "dhcp4-to-server": ("dhcp4-of-others", "dhcp4-to-other-servers"),
+    "dhcp4-to-client": ("dhcp4-to-other-clients",),
+    "dhcp6-to-server": ("dhcp6-relayed", "dhcp6-to-other-servers"),
+    "dhcp6-to-client": ("dhcp6-to-other-clients",),
+}
+_ETH_802_2 = 0x0004  # of linux/if_ether.h: a length stands where the ethertype would
+_IPV6_FRAGMENT_HEADER, _AUTHENTICATION_HEADER = 44, 51
+_ESP, _OSPF, _PIM, _VRRP = 50, 89, 103, 112
 
-_DROP, _ACCEPT = 0, 1
-_META_PROTOCOL, _META_L4PROTO = 1, 16
-_NETWORK, _TRANSPORT = 1, 2
-_EQUAL, _NOT, _AT_LEAST = 0, 1, 5
-_TCP, _UDP, _ICMPV6 = b"\x06", b"\x11", b"\x3a"
-_FRAGMENT_HEADER = b"\x2c"
 
-
-def rules(one: Filter, ear: int | None) -> Iterator[tuple[str, list[Expression]]]:
+def rules(one: Filter, listening: int | None) -> Iterator[tuple[str, list[Expression]]]:
     """Yield the rules of one link in order: what each is about, and its expressions.
 
-    `ear` is the number of the link that takes what is to be heard; None: nothing is handed on.
+    `listening` is the number of the listening bridge; None: nothing is copied to one.
     """
-    heard = {} if ear is None else {kind: _number(ear) for kind in one.hear}
-    yield "bulk traffic", [*_l4(_TCP), _verdict(_ACCEPT)]
-    yield "bulk traffic", [*_other_udp({*one.drop, *heard}), _verdict(_ACCEPT)]
-    for comment, matches in _LATER_FRAGMENTS:
-        yield comment, [*matches, _verdict(_ACCEPT)]
-    for kind, link in heard.items():
-        if kind in one.drop:
-            yield kind, [*_MATCHES[kind], _COUNTER, link, _HAND_OVER]
-        else:
-            yield f"{kind}, for us, too", [*_MATCHES[kind], link, _COPY]
-    for kind in one.drop:
-        if kind not in heard:
-            yield kind, [*_MATCHES[kind], _COUNTER, _verdict(_DROP)]
+    heard = () if listening is None else one.hear
+    yield "TCP", [*nft.protocol(TCP), nft.verdict(nft.NF_ACCEPT)]
+    yield "UDP of other ports", [*_other_udp({*one.drop, *heard}, one), _ACCEPT]
+    for comment, matches in (*_OTHER_NETWORKS, *_LATER_FRAGMENTS):
+        yield comment, [*matches, _ACCEPT]
+    if listening is not None:
+        for kind, matches in _of(heard, one):
+            yield f"{kind}, for us, too", [*matches, *nft.copy_to(listening)]
+    for kind in sorted(one.drop, key=lambda kind: len(_excepted(kind, one))):
+        for exception, matches in _of(_excepted(kind, one), one):
+            yield exception, [*matches, _ACCEPT]
+        for _, matches in _of((kind,), one):
+            yield kind, [*matches, *_DROP]
     if one.drop:
         yield from _strict()
+
+
+def _excepted(kind: Kind, one: Filter) -> tuple[Kind, ...]:
+    return tuple(each for each in _EXCEPTIONS.get(kind, ()) if each in one.passes)
+
+
+def _of(kinds: Iterable[Kind], one: Filter) -> Iterator[tuple[Kind, Matches]]:
+    for kind in kinds:
+        for form in forms((kind,), one.who):
+            yield kind, _matches(form)
+
+
+def _matches(message: Message) -> Matches:
+    matches = nft.ethertype(message.ethertype)
+    if message.protocol is not None:
+        matches += nft.protocol(message.protocol)
+    for match in message.matches:
+        matches += _match(match)
+    return matches
+
+
+def _match(match: Match) -> Matches:
+    masked = [nft.mask(match.mask)] if match.mask else []
+    return [_load(match.field), *masked, nft.compare(match.value, _COMPARE[match.compare])]
+
+
+def _load(field: Field) -> Expression:
+    return nft.load(_BASE[field.header], field.offset, field.size)
+
+
+def _other_udp(kinds: Iterable[Kind], one: Filter) -> Matches:
+    """Match UDP of none of these kinds."""
+    matches = nft.protocol(UDP)
+    found = [match for form in forms(kinds, one.who) for match in form.matches]
+    for port in (DESTINATION_PORT, SOURCE_PORT):
+        values = sorted({match.value for match in found if match.field == port})
+        if values:
+            matches += [_load(port), *(nft.compare(each, nft.NFT_CMP_NEQ) for each in values)]
+    return matches
 
 
 def _strict() -> Iterator[tuple[str, list[Expression]]]:
     """Yield what drops a message that no rule could recognise."""
     for comment, matches in _DISGUISES:
-        yield comment, [*matches, _COUNTER, _verdict(_DROP)]
+        yield comment, [*matches, *_DROP]
     for comment, matches in _UNDERSTOOD:
-        yield comment, [*matches, _verdict(_ACCEPT)]
+        yield comment, [*matches, _ACCEPT]
     # RFC 7112, 7113: a first fragment without its whole header chain hides what it is.
-    yield "IPv6 headers unreadable", [*_protocol(0x86DD), _COUNTER, _verdict(_DROP)]
+    yield "IPv6 headers unreadable", [*nft.ethertype(ETH_IPV6), *_DROP]
 
 
-def _expression(name: str, data: bytes) -> Expression:
-    return text(1, name) + nest(2, data)
+def _tagged(kind: int) -> Matches:
+    """Match a frame of another network, whatever is in it: one with VID 1 to 4094."""
+    tag = [
+        nft.load(nft.NFT_PAYLOAD_LL_HEADER, 12, 2),
+        nft.compare(kind.to_bytes(2, "big")),
+        nft.load(nft.NFT_PAYLOAD_LL_HEADER, 14, 2),
+        nft.mask(b"\x0f\xff"),
+    ]
+    return [
+        *tag,
+        nft.compare(b"\0\0", nft.NFT_CMP_GT),
+        nft.compare(b"\x0f\xff", nft.NFT_CMP_LT),
+    ]
 
 
-def _value(kind: int, value: bytes) -> bytes:
-    return nest(kind, attribute(1, value))
+def _snap(kind: int) -> Matches:
+    return [
+        *nft.ethertype(_ETH_802_2),
+        nft.load(nft.NFT_PAYLOAD_NETWORK_HEADER, 0, 8),
+        nft.compare(b"\xaa\xaa\x03\0\0\0" + kind.to_bytes(2, "big")),
+    ]
 
 
-# Every match loads register 1 and compares it.
-def _meta(key: int) -> Expression:
-    return _expression("meta", u32(1, 1) + u32(2, key))
-
-
-def _load(base: int, offset: int, length: int) -> Expression:
-    return _expression("payload", u32(1, 1) + u32(2, base) + u32(3, offset) + u32(4, length))
-
-
-def _compare(value: bytes, operator: int = _EQUAL) -> Expression:
-    return _expression("cmp", u32(1, 1) + u32(2, operator) + _value(3, value))
-
-
-def _mask(mask: bytes) -> Expression:
-    into = u32(1, 1) + u32(2, 1) + u32(3, len(mask))
-    return _expression("bitwise", into + _value(4, mask) + _value(5, bytes(len(mask))))
-
-
-def _verdict(code: int) -> Expression:
-    return _expression("immediate", u32(1, 0) + nest(2, nest(2, u32(1, code))))
-
-
-def _number(link: int) -> Expression:
-    return _expression("immediate", u32(1, 1) + _value(2, struct.pack("=I", link)))
-
-
-def _l4(protocol: bytes) -> Matches:
-    return [_meta(_META_L4PROTO), _compare(protocol)]
-
-
-def _protocol(ethertype: int) -> Matches:
-    # Of what follows a first VLAN tag: the kernel has taken that off.
-    return [_meta(_META_PROTOCOL), _compare(struct.pack("!H", ethertype))]
-
-
-def _udp(kind: Kind) -> Matches:
-    source, destination = _PORTS[kind]
-    at = _SOURCE_PORT if source else _DESTINATION_PORT
-    return [*_l4(_UDP), at, _compare(_port(source or destination))]
-
-
-def _other_udp(kinds: AbstractSet[Kind]) -> Matches:
-    """Match UDP of none of these kinds."""
-    ports = [_PORTS[kind] for kind in kinds if kind in _PORTS]
-    matches = _l4(_UDP)
-    for at, which in ((_DESTINATION_PORT, 1), (_SOURCE_PORT, 0)):
-        found = sorted({pair[which] for pair in ports} - {0})
-        if found:
-            matches += [at, *(_compare(_port(port), _NOT) for port in found)]
-    return matches
-
-
-def _port(number: int) -> bytes:
-    return struct.pack("!H", number)
-
-
-def _icmpv6(kind: int) -> Matches:
-    return [*_l4(_ICMPV6), _load(_TRANSPORT, 0, 1), _compare(bytes((kind,)))]
-
-
-_COUNTER = _expression("counter", b"")
-# Both to the link whose number is in register 1.
-_HAND_OVER = _expression("fwd", u32(1, 1))
-_COPY = _expression("dup", u32(2, 1))
-_FOR_US = [_load(_TRANSPORT, 8, 16), _compare(OUR_LINK_LOCAL.packed)]
-# A request (RFC 826) for our address.
-_ARP_REQUEST = [_load(_NETWORK, 6, 2), _compare(b"\0\1")]
-_ARP_FOR_US = [*_ARP_REQUEST, _load(_NETWORK, 24, 4), _compare(OUR_IPV4.packed)]
-_DESTINATION_PORT, _SOURCE_PORT = _load(_TRANSPORT, 2, 2), _load(_TRANSPORT, 0, 2)
-# Source, destination; 0: any.
-_PORTS: dict[Kind, tuple[int, int]] = {
-    "dhcp4-to-server": (0, 67),
-    "dhcp4-to-client": (0, 68),
-    "dhcp4-from-server": (67, 0),
-    "dhcp6-to-server": (0, 547),
-    "dhcp6-to-client": (0, 546),
-    "dhcp6-from-server": (547, 0),
-}
-_MATCHES: dict[Kind, Matches] = {kind: _udp(kind) for kind in _PORTS} | {
-    "rs": _icmpv6(133),
-    "ra": _icmpv6(134),
-    "ns-for-us": [*_icmpv6(135), *_FOR_US],
-    "na-for-us": [*_icmpv6(136), *_FOR_US],
-    "na": _icmpv6(136),
-    "arp": _protocol(0x0806),
-    "arp-for-us": [*_protocol(0x0806), *_ARP_FOR_US],
-}
+_ACCEPT = nft.verdict(nft.NF_ACCEPT)
+_DROP = (nft.counter(), nft.verdict(nft.NF_DROP))
+_OTHER_NETWORKS = (
+    ("802.1Q with a VID", _tagged(ETH_VLAN)),
+    ("802.1ad with a VID", _tagged(ETH_SERVICE_VLAN)),
+)
 # A later fragment has no ports, yet kernels compare what is in their place.
 _LATER_FRAGMENTS: tuple[tuple[str, Matches], ...] = (
     (
         "a later IPv4 fragment",
-        [*_protocol(0x0800), _load(_NETWORK, 6, 2), _mask(b"\x1f\xff"), _compare(b"\0\0", _NOT)],
+        [
+            *nft.ethertype(ETH_IPV4),
+            nft.load(nft.NFT_PAYLOAD_NETWORK_HEADER, 6, 2),
+            nft.mask(b"\x1f\xff"),
+            nft.compare(b"\0\0", nft.NFT_CMP_NEQ),
+        ],
     ),
     (
         "a later IPv6 fragment",
         [
-            _expression(
-                "exthdr", u32(1, 1) + attribute(2, _FRAGMENT_HEADER) + u32(3, 2) + u32(4, 2)
-            ),
-            _compare(b"\0\x08", _AT_LEAST),
+            nft.load_extension(_IPV6_FRAGMENT_HEADER, 2, 2),
+            nft.compare(b"\0\x08", nft.NFT_CMP_GTE),
         ],
     ),
 )
-# Stacked tags and SNAP pass for plain frames with some guests (CVE-2021-27853, -27854).
-_DISGUISES: tuple[tuple[str, Matches], ...] = (
-    ("stacked 802.1Q", _protocol(0x8100)),
-    ("stacked 802.1ad", _protocol(0x88A8)),
-    ("IP in SNAP", [*_protocol(0x0004), _load(_NETWORK, 0, 6), _compare(b"\xaa\xaa\x03\0\0\0")]),
+# Kernels look no further than an authentication header. A receiver that shares no key with its
+# sender discards what is behind one (RFC 4302 section 3.4.2); should one not, then a message on
+# the link must not get by. Routing protocols use it there.
+_AUTHENTICATED = [
+    *nft.ethertype(ETH_IPV6),
+    *nft.protocol(_AUTHENTICATION_HEADER),
+    nft.load(nft.NFT_PAYLOAD_NETWORK_HEADER, 24, 1),
+    nft.compare(b"\xfe", nft.NFT_CMP_GTE),  # to a link-local address or a group
+    nft.load(nft.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1),
+    *(nft.compare(bytes((one,)), nft.NFT_CMP_NEQ) for one in (TCP, _ESP, _OSPF, _PIM, _VRRP)),
+]
+# Tags stacked under VID 0, and SNAP, pass for plain frames with some guests (CVE-2021-27853,
+# -27854, -27861, -27862).
+_DISGUISES = (
+    ("behind an authentication header", _AUTHENTICATED),
+    ("802.1Q under VID 0", nft.ethertype(ETH_VLAN)),
+    ("802.1ad under VID 0", nft.ethertype(ETH_SERVICE_VLAN)),
+    *(
+        (f"{name} in SNAP", _snap(kind))
+        for name, kind in (
+            ("IPv4", ETH_IPV4),
+            ("IPv6", ETH_IPV6),
+            ("802.1Q", ETH_VLAN),
+            ("802.1ad", ETH_SERVICE_VLAN),
+        )
+    ),
 )
-_HEADER_IS_THERE = [_load(_TRANSPORT, 0, 4), _compare(bytes(4), _AT_LEAST)]
+_HEADER_IS_THERE = [
+    nft.load(nft.NFT_PAYLOAD_TRANSPORT_HEADER, 0, 4),
+    nft.compare(bytes(4), nft.NFT_CMP_GTE),
+]
 _UNDERSTOOD: tuple[tuple[str, Matches], ...] = (
-    ("UDP, none of the above", [*_l4(_UDP), *_HEADER_IS_THERE]),
-    ("ICMPv6, none of the above", [*_l4(_ICMPV6), *_HEADER_IS_THERE]),
+    ("UDP, none of the above", [*nft.protocol(UDP), *_HEADER_IS_THERE]),
+    ("ICMPv6, none of the above", [*nft.protocol(ICMPV6), *_HEADER_IS_THERE]),
     (
         "neither UDP nor ICMPv6",
-        [_meta(_META_L4PROTO), _compare(_UDP, _NOT), _compare(_ICMPV6, _NOT)],
+        [
+            *nft.protocol(UDP)[:1],
+            nft.compare(bytes((UDP,)), nft.NFT_CMP_NEQ),
+            nft.compare(bytes((ICMPV6,)), nft.NFT_CMP_NEQ),
+        ],
     ),
 )

@@ -1,45 +1,75 @@
-"""The guard in the kernel: one table, replaced as a whole or not at all.
+"""The guard in the kernel: one table, replaced as a whole or not at all, and looked at.
 
-nf_tables is spoken directly, in one transaction: pyroute2's API for it knows no ingress
-hook and does not read the kernel's answer, cls_bpf cannot follow IPv6 extension headers,
-and the nft program would have to be in the image and be given capabilities.
+nf_tables is spoken directly, in one transaction: cls_bpf cannot follow IPv6 extension
+headers, and the nft program would have to be in the image and be given capabilities. Why
+not by pyroute2 is said in `nfnetlink`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from errno import ENODEV
+from itertools import zip_longest
 
 from binding.packet import links
-from binding.packet.guard import Filter, Table
+from binding.packet.guard import Dropped, Filter, Observed, Table
+from binding.plumb import nft_expressions as nft
 from binding.plumb.guard_rules import rules
 from binding.plumb.nfnetlink import (
-    APPEND,
-    CREATE,
-    DELTABLE,
-    NEWCHAIN,
-    NEWRULE,
-    NEWTABLE,
+    NFT_MSG_DELTABLE,
+    NFT_MSG_GETCHAIN,
+    NFT_MSG_GETRULE,
+    NFT_MSG_GETTABLE,
+    NFT_MSG_NEWCHAIN,
+    NFT_MSG_NEWRULE,
+    NFT_MSG_NEWTABLE,
+    NLM_F_APPEND,
+    NLM_F_CREATE,
     Message,
     RefusedError,
     attribute,
+    attributes,
     commit,
+    dump,
     nest,
     text,
     u32,
 )
 
-_INGRESS = 0
-_PRIORITY = -500  # before anybody else's
-_POLICY_ACCEPT = 1
+_NFTA_TABLE_NAME, _NFTA_TABLE_FLAGS = 1, 2
+_NFTA_CHAIN_TABLE, _NFTA_CHAIN_NAME, _NFTA_CHAIN_HOOK = 1, 3, 4
+_NFTA_CHAIN_POLICY, _NFTA_CHAIN_TYPE = 5, 7
+_NFTA_HOOK_HOOKNUM, _NFTA_HOOK_PRIORITY, _NFTA_HOOK_DEV = 1, 2, 3
+_NFTA_RULE_TABLE, _NFTA_RULE_CHAIN, _NFTA_RULE_EXPRESSIONS, _NFTA_RULE_USERDATA = 1, 2, 4, 7
+_NFTA_LIST_ELEM = 1
+_NFTNL_UDATA_RULE_COMMENT = 0
+_NF_NETDEV_INGRESS = 0
+_FIRST = -500
+"""Priority of the hook: before anybody else's."""
 
 
-def replace(table: Table) -> None:
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    comment: str
+    attributes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    link: str
+    comment: str
+    packets: int
+    octets: int
+
+
+def replace(table: Table) -> int:
     """Make its filters all that the table holds; none removes it.
 
-    What is to be heard is handed to the ears of the links, where they have one.
-
+    Messages to be heard are copied to the listening bridge of their link, where it has one.
+    Returns the number by which notices of this change name its sender: the process id, as a
+    rule. What the rules have counted is carried over.
     Raises RefusedError, with what was before still in force, and OSError where the
     kernel has no nf_tables at all.
     """
@@ -47,30 +77,153 @@ def replace(table: Table) -> None:
         # Kernels from 6.16 on take a chain for a link that is not there, older ones do not.
         if one.drop and links.index(one.link) is None:
             raise RefusedError(f"filter at link {one.link}", ENODEV)
-    filters = [one for one in table.filters if links.index(one.link) is not None]
+    filters = _in_force(table)
+    counted = _counted(table.name)
     # Adding first makes deleting it succeed whether it was there or not.
-    messages = [_table(NEWTABLE, table.name), _table(DELTABLE, table.name)]
+    messages = [_table(NFT_MSG_NEWTABLE, table.name), _table(NFT_MSG_DELTABLE, table.name)]
     if filters:
-        messages.append(_table(NEWTABLE, table.name))
+        messages.append(_table(NFT_MSG_NEWTABLE, table.name))
     for one in filters:
-        messages += _chain(table.name, one)
-    commit(messages)
+        about = f"filter at link {one.link}"
+        chain = _chain(table.name, one)
+        messages.append(Message(NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain, about))
+        for rule in _rules(table.name, one, counted):
+            what = f"{about}: {rule.comment}"
+            flags = NLM_F_CREATE | NLM_F_APPEND
+            messages.append(Message(NFT_MSG_NEWRULE, flags, rule.attributes, what))
+    return commit(messages)
+
+
+def observed(table: Table) -> Observed:
+    """Compare what the kernel holds with what `replace` would set now. Raises OSError."""
+    filters = _in_force(table)
+    wrong: list[str] = []
+    found = [of for of in dump(NFT_MSG_GETTABLE) if _name(of, _NFTA_TABLE_NAME) == table.name]
+    if not found:
+        return Observed((f"there is no table {table.name}",) if filters else ())
+    if not _holds(u32(_NFTA_TABLE_FLAGS, 0), found[0]):
+        wrong.append(f"table {table.name} is dormant")
+    chains = {
+        _name(of, _NFTA_CHAIN_NAME): of
+        for of in dump(NFT_MSG_GETCHAIN)
+        if _name(of, _NFTA_CHAIN_TABLE) == table.name
+    }
+    rules_of: dict[str, list[bytes]] = {name: [] for name in chains}
+    for of in dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table.name)):
+        rules_of.setdefault(_name(of, _NFTA_RULE_CHAIN), []).append(of)
+    for one in filters:
+        if not _holds(_chain(table.name, one), chains.get(one.link, b"")):
+            wrong.append(f"the chain for link {one.link} is gone or another one")
+            continue
+        wanted = list(_rules(table.name, one))
+        for rule, there in zip_longest(wanted, rules_of[one.link]):
+            if rule is None or there is None or not _is_rule(rule.attributes, there):
+                what = "a rule too many" if rule is None else f"not the rule for {rule.comment}"
+                wrong.append(f"link {one.link} has {what}")
+                break
+    # Kernels from 6.16 on keep the chain of a link that is gone.
+    strangers = chains.keys() - {one.link for one in table.filters}
+    wrong += [f"the chain {name} is not ours" for name in sorted(strangers)]
+    counted = (each for of in rules_of.values() for rule in of for each in _counts(rule))
+    dropped = (Dropped(each.link, each.comment, each.packets) for each in counted)
+    return Observed(tuple(wrong), tuple(dropped))
+
+
+def _in_force(table: Table) -> list[Filter]:
+    return [one for one in table.filters if links.index(one.link) is not None]
 
 
 def _table(kind: int, table: str) -> Message:
-    what = "remove table" if kind == DELTABLE else "create table"
-    return Message(kind, 0 if kind == DELTABLE else CREATE, text(1, table), f"{what} {table}")
+    delete = kind == NFT_MSG_DELTABLE
+    about = f"{'remove' if delete else 'create'} table {table}"
+    return Message(kind, 0 if delete else NLM_F_CREATE, text(_NFTA_TABLE_NAME, table), about)
 
 
-def _chain(table: str, one: Filter) -> Iterator[Message]:
-    about = f"filter at link {one.link}"
-    hook = u32(1, _INGRESS) + attribute(2, struct.pack("!i", _PRIORITY)) + text(3, one.link)
-    body = text(1, table) + text(3, one.link) + nest(4, hook) + u32(5, _POLICY_ACCEPT)
-    yield Message(NEWCHAIN, CREATE, body + text(7, "filter"), about)
-    for comment, expressions in rules(one, links.index(links.ear(one.link))):
-        elements = b"".join(nest(1, expression) for expression in expressions)
-        # nft(8) shows the comment: type 0, length, text.
+def _chain(table: str, one: Filter) -> bytes:
+    hook = (
+        u32(_NFTA_HOOK_HOOKNUM, _NF_NETDEV_INGRESS)
+        + attribute(_NFTA_HOOK_PRIORITY, struct.pack("!i", _FIRST))
+        + text(_NFTA_HOOK_DEV, one.link)
+    )
+    return (
+        text(_NFTA_CHAIN_TABLE, table)
+        + text(_NFTA_CHAIN_NAME, one.link)
+        + nest(_NFTA_CHAIN_HOOK, hook)
+        + u32(_NFTA_CHAIN_POLICY, nft.NF_ACCEPT)
+        + text(_NFTA_CHAIN_TYPE, "filter")
+    )
+
+
+def _counted(table: str) -> dict[tuple[str, str], nft.Expression]:
+    """Return counters of a table that go on where those of its former rules stopped."""
+    try:
+        there = dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table))
+    except OSError:
+        return {}  # no such table, or the transaction will tell what is wrong
+    counts = (each for rule in there for each in _counts(rule))
+    return {(each.link, each.comment): nft.counter(each.packets, each.octets) for each in counts}
+
+
+def _rules(
+    table: str, one: Filter, counted: Mapping[tuple[str, str], nft.Expression] | None = None
+) -> Iterator[_Rule]:
+    for comment, expressions in rules(one, links.index(links.listening_bridge(one.link))):
+        goes_on = (counted or {}).get((one.link, comment), nft.counter())
+        continued = (goes_on if each == nft.counter() else each for each in expressions)
+        elements = b"".join(nest(_NFTA_LIST_ELEM, each) for each in continued)
+        # nft(8) shows the comment: type, length, text.
         note = comment.encode() + b"\0"
-        remark = attribute(7, bytes((0, len(note))) + note)
-        rule = text(1, table) + text(2, one.link) + nest(4, elements) + remark
-        yield Message(NEWRULE, CREATE | APPEND, rule, f"{about}: {comment}")
+        userdata = bytes((_NFTNL_UDATA_RULE_COMMENT, len(note))) + note
+        yield _Rule(
+            comment,
+            text(_NFTA_RULE_TABLE, table)
+            + text(_NFTA_RULE_CHAIN, one.link)
+            + nest(_NFTA_RULE_EXPRESSIONS, elements)
+            + attribute(_NFTA_RULE_USERDATA, userdata),
+        )
+
+
+def _values(of: bytes) -> dict[int, bytes]:
+    return {kind: value for kind, _, value in attributes(of)}
+
+
+def _name(of: bytes, kind: int) -> str:
+    return _values(of).get(kind, b"").rstrip(b"\0").decode(errors="replace")
+
+
+def _is_rule(wanted: bytes, there: bytes) -> bool:
+    """Compare comments and expressions, what was counted aside."""
+    ours, theirs = _values(wanted), _values(there)
+    if ours[_NFTA_RULE_USERDATA] != theirs.get(_NFTA_RULE_USERDATA):
+        return False
+    pairs = zip_longest(
+        *(attributes(one.get(_NFTA_RULE_EXPRESSIONS, b"")) for one in (ours, theirs)),
+        fillvalue=(0, False, b""),
+    )
+    return all(
+        _name(ours, nft.NFTA_EXPR_NAME) == _name(theirs, nft.NFTA_EXPR_NAME) == "counter"
+        or _holds(ours, theirs)
+        for (*_, ours), (*_, theirs) in pairs
+        if ours or theirs
+    )
+
+
+def _holds(wanted: bytes, there: bytes) -> bool:
+    """Say whether all wanted attributes are there; the kernel adds handles and defaults."""
+    values = _values(there)
+    return bool(wanted) and all(
+        kind in values and (_holds(value, values[kind]) if nested else value == values[kind])
+        for kind, nested, value in attributes(wanted)
+    )
+
+
+def _counts(rule: bytes) -> Iterator[_Counts]:
+    """Yield what a rule has counted, if it counts."""
+    values = _values(rule)
+    comment = values.get(_NFTA_RULE_USERDATA, b"")[2:].rstrip(b"\0").decode(errors="replace")
+    for _, _, element in attributes(values.get(_NFTA_RULE_EXPRESSIONS, b"")):
+        if _name(element, nft.NFTA_EXPR_NAME) == "counter":
+            counts = _values(_values(element)[nft.NFTA_EXPR_DATA])
+            packets = int.from_bytes(counts[nft.NFTA_COUNTER_PACKETS], "big")
+            octets = int.from_bytes(counts[nft.NFTA_COUNTER_BYTES], "big")
+            yield _Counts(_name(rule, _NFTA_RULE_CHAIN), comment, packets, octets)

@@ -1,8 +1,8 @@
-"""Links that carry nothing but what the guard hands to our packet sockets.
+"""Bridges without ports, to which the guard copies the frames that our packet sockets hear.
 
-An ear is a bridge without ports: pods that are wired at all have its driver. What is
-sent out by it can be heard there and goes nowhere. It is up once the guard is in force:
-nobody listens at one that nothing is handed to.
+Pods that are wired at all have the bridge driver. What is sent out by such a bridge can be
+heard there and goes nowhere. Bring it up only after the nf_tables rules that copy to it are
+installed: packet sockets bind only to a bridge that is up.
 """
 
 from __future__ import annotations
@@ -10,66 +10,102 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from errno import EEXIST
+from typing import Literal
 
 from binding.packet import links
-from binding.plumb.nfnetlink import ACK, CREATE, EXCLUSIVE, answers, attribute, nest, packed, text
+from binding.plumb.nfnetlink import (
+    NETLINK_ROUTE,
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    RTM_DELLINK,
+    RTM_NEWLINK,
+    answers,
+    attribute,
+    nest,
+    packed,
+    text,
+)
 
-_NETLINK_ROUTE = 0
-_NEWLINK, _DELLINK = 16, 17
 _IFF_UP, _IFF_NOARP = 0x01, 0x80
-_IFNAME, _MTU, _LINKINFO = 3, 4, 18
-_KIND, _DATA, _MCAST_SNOOPING = 1, 2, 23
-# Less than IPv6 needs, so the kernel says nothing by it of its own; frames may be longer.
-_SILENT = 1_279
+_IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 3, 4, 18
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_BR_MCAST_SNOOPING = 1, 2, 23
+# Less than IPv6 needs, so the kernel sends nothing of its own by it; frames may be longer.
+_MTU_WITHOUT_IPV6 = 1_279
 _TIMEOUT = 5.0
 
 
 def make(at: Iterable[str]) -> tuple[str, ...]:
-    """Give each link an ear, still down; return the names of the new ones.
+    """Give each link a listening bridge, still down; return the names of the new ones.
 
-    Raises OSError, with none left that was not there before.
+    Bridges of links that are gone, such as a tap that was made anew, are removed.
+    Raises OSError, with no bridge left that was not there before.
     """
+    for stale in _stale():
+        with suppress(OSError):
+            remove((stale,))
     made: list[str] = []
     for link in at:
+        bridge = links.listening_bridge(link)
         try:
-            _create(links.ear(link))
+            _create(bridge)
         except OSError as error:
             if error.errno == EEXIST:
                 continue
             remove(made)
             raise
-        made.append(links.ear(link))
+        made.append(bridge)
     return tuple(made)
 
 
 def bring_up(at: Iterable[str]) -> None:
-    """Say by it that the ears of these links are fed from now on; OSError where that fails."""
+    """Bring the bridges of these links up, now that rules copy to them. Raises OSError."""
     for link in at:
-        _request(_NEWLINK, 0, _link(_IFF_UP) + text(_IFNAME, links.ear(link)))
+        name = text(_IFLA_IFNAME, links.listening_bridge(link))
+        _request(RTM_NEWLINK, 0, _link(_IFF_UP) + name)
 
 
-def remove(ears: Iterable[str]) -> None:
-    """Take ears away; nobody may listen at them."""
-    for ear in ears:
-        _request(_DELLINK, 0, _link(0) + text(_IFNAME, ear))
+def remove(bridges: Iterable[str]) -> None:
+    """Remove bridges; no packet socket may listen at them. Raises OSError."""
+    for bridge in bridges:
+        _request(RTM_DELLINK, 0, _link(0) + text(_IFLA_IFNAME, bridge))
 
 
-def _create(ear: str) -> None:
-    without_snooping = nest(_DATA, attribute(_MCAST_SNOOPING, b"\0"))
-    kind = nest(_LINKINFO, attribute(_KIND, b"bridge") + without_snooping)
-    about = text(_IFNAME, ear) + attribute(_MTU, struct.pack("=I", _SILENT)) + kind
-    _request(_NEWLINK, CREATE | EXCLUSIVE, _link(_IFF_NOARP) + about)
+def observed(at: Iterable[str]) -> dict[str, Literal["up", "down", "absent"]]:
+    """Return the state of the listening bridge of each link, by the name of the link.
+
+    Where the kernel's nf_tables cannot copy, no link has one.
+    """
+    up = {link: links.is_up(links.listening_bridge(link)) for link in at}
+    return {link: "absent" if one is None else "up" if one else "down" for link, one in up.items()}
+
+
+def _stale() -> list[str]:
+    """Return the bridges whose links, which their names tell by number, are gone."""
+    there = socket.if_nameindex()
+    current = {f"{links.LISTENING}{number}" for number, _ in there}
+    return [name for _, name in there if name.startswith(links.LISTENING) and name not in current]
+
+
+def _create(bridge: str) -> None:
+    without_snooping = nest(_IFLA_INFO_DATA, attribute(_IFLA_BR_MCAST_SNOOPING, b"\0"))
+    kind = nest(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, b"bridge") + without_snooping)
+    mtu = attribute(_IFLA_MTU, struct.pack("=I", _MTU_WITHOUT_IPV6))
+    about = text(_IFLA_IFNAME, bridge) + mtu + kind
+    _request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, _link(_IFF_NOARP) + about)
 
 
 def _link(flags: int) -> bytes:
+    """Return a struct ifinfomsg that sets these flags."""
     return struct.pack("=BxHiII", 0, 0, 0, flags, flags)
 
 
 def _request(kind: int, flags: int, body: bytes) -> None:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE) as netlink:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as netlink:
         netlink.settimeout(_TIMEOUT)
-        netlink.send(packed(1, kind, flags | ACK, body))
+        netlink.send(packed(1, kind, flags | NLM_F_ACK, body))
         for _, code in answers(netlink.recv(1 << 16)):
             if code:
                 raise OSError(code, f"netlink refused it ({code})")

@@ -9,11 +9,10 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from dhcp import v4_option_codec
 from dhcp.v4_request import COOKIE
 from dhcp.v6_message import IA_ADDRESS, IA_NA, walk
-from guest.ethernet import ICMPV6, mac_bytes
+from guest.ethernet import ICMPV6, ROUTER_ADVERTISEMENT, mac_bytes
 from guest.frame import Packet
 from guest.network import Address
 from ra import message
-from ra.message import ROUTER_ADVERTISEMENT
 
 _V4 = {2: "OFFER", 5: "ACK", 6: "NAK"}
 _V6 = {2: "ADVERTISE", 7: "REPLY"}

@@ -15,12 +15,11 @@ from typing import Literal
 
 from binding.serve.other_servers import Answer
 from dhcp import v4_request, v6_message
-from guest.ethernet import ICMPV6, UDP
+from guest.ethernet import ICMPV6, ROUTER_SOLICITATION, UDP
 from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import Family, GuestNetwork
 from ra.gateway import eui64
-from ra.message import ROUTER_SOLICITATION
 from ra.neighbor import rs_fault
 
 _TOGETHER = 1.0

@@ -25,6 +25,8 @@ GUEST = GuestNetwork(
     network="default", tap="tap0", nic="eth0-nic", bridge="k6t-eth0", mac=MAC, mtu=1450,
     ipv4=(IPv4Interface("10.0.0.42/24"),), ipv6=(IPv6Interface("fd00::42/64"),),
 )  # fmt: skip
+JUMBO = 9000
+"""MTU of the bed, in bytes."""
 KUBE_OVN = replace(GUEST, provider="kube-ovn")
 
 
@@ -85,11 +87,13 @@ def wired() -> Iterator[Bed]:
         made = stack.enter_context(pod(BARE))
         inside, outside = made.netns, made.gateway
         inside.ip("addr add 10.0.0.42/24 dev eth0\naddr add fd00::42/64 dev eth0 nodad")
+        inside.ip(f"link set eth0 mtu {JUMBO}")
+        outside.ip(f"link set pod0 mtu {JUMBO}")
         # Hosts with br_netfilter would reassemble, and hold back, the fragments sent here.
         inside.run("sh", "-c", "echo 0 | tee /proc/sys/net/bridge/*", check=False)
-        wiring = Wiring(link_names.links("eth0", primary=True), MAC, 1450)
+        wiring = Wiring(link_names.links("eth0", primary=True), MAC, JUMBO)
         assert plumb(inside, "wire", stdin=codec.encode((wiring,))).returncode == 0
-        guest = stack.enter_context(cable(inside, mac=MAC, mtu=1450))
+        guest = stack.enter_context(cable(inside, mac=MAC, mtu=JUMBO))
         guest.sysctl(ipv6__conf__eth0__disable_ipv6=1)
         guest.ip("link set eth0 up")
         sockets = (

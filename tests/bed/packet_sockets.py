@@ -10,9 +10,9 @@ from tests.bed.wait import Limit
 
 ALL, OUTGOING, LONGEST = 0x0003, 4, 65_536
 """ETH_P_ALL, PACKET_OUTGOING, and a buffer for the longest frame."""
-_SENT = b"\x02\0\0\0\x01"
-"""What the source MAC of a frame of `carried` begins with; its last octet is the number."""
-_BATCH = 64
+_NUMBERED = b"\x02\0\0\x01"
+"""What the source MAC of a frame of `numbered` begins with; its last two octets are the number."""
+_BATCH = 40
 """Frames that wait unread in a socket; its buffer holds some hundreds."""
 _serial = itertools.count(1)
 
@@ -39,10 +39,19 @@ def carried(sender: socket.socket, receiver: socket.socket, frames: dict[str, by
     for start in range(0, max(1, len(names)), _BATCH):
         batch = names[start : start + _BATCH]
         for number, name in enumerate(batch):
-            frame = frames[name]
-            sender.send(frame[:6] + _SENT + bytes((number,)) + frame[12:])
+            sender.send(numbered(frames[name], number))
         heard |= {batch[number] for number in _until_marker(sender, receiver)}
     return heard
+
+
+def numbered(frame: bytes, number: int) -> bytes:
+    """Write a number into the source MAC."""
+    return frame[:6] + _NUMBERED + number.to_bytes(2, "big") + frame[12:]
+
+
+def number_of(frame: bytes) -> int | None:
+    """Return the number that `numbered` wrote."""
+    return int.from_bytes(frame[10:12], "big") if frame[6:10] == _NUMBERED else None
 
 
 def _until_marker(sender: socket.socket, receiver: socket.socket) -> set[int]:
@@ -64,16 +73,17 @@ def _until_marker(sender: socket.socket, receiver: socket.socket) -> set[int]:
                 continue
             if frame == mark:
                 return numbers
-            if frame[6:11] == _SENT:
-                numbers.add(frame[11])
+            number = number_of(frame)
+            if number is not None:
+                numbers.add(number)
     finally:
         receiver.settimeout(timeout)
     raise TimeoutError("the marker frame did not arrive: the path is broken")
 
 
-def ear(space: Netns, link: str) -> str:
-    """Return the name of the bridge by which the guard hands over what came in by a link."""
-    return f"dsb-ear{space.query('link', 'show', 'dev', link)[0]['ifindex']}"
+def listening_bridge(space: Netns, link: str) -> str:
+    """Return the name of the bridge to which the guard copies what came in by a link."""
+    return f"dsb-listen{space.query('link', 'show', 'dev', link)[0]['ifindex']}"
 
 
 def listening(space: Netns) -> set[str]:

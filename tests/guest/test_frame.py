@@ -165,7 +165,11 @@ SILENCE = {
     "zero ICMPv6 checksum": ether(0x86DD, ipv6(icmpv6(RS[54:], check=0), header=ICMPV6)),
     "wrong IPv4 header checksum": ether(0x0800, ipv4(UDP4, check=0x1234)),
     "VLAN tag": ether(0x0800, ipv4(UDP4), tags=b"\x81\x00\x00\x05"),
-    "priority tag": ether(0x86DD, ipv6(UDP6), tags=b"\x81\x00\x00\x00"),
+    "priority tag twice": ether(0x86DD, ipv6(UDP6), tags=b"\x81\x00\x00\x00" * 2),
+    "reserved tag": ether(0x86DD, ipv6(UDP6), tags=b"\x81\x00\x0f\xff"),
+    "VLAN tag behind a priority tag": ether(
+        0x86DD, ipv6(UDP6), tags=b"\x81\x00\x00\x00\x81\x00\x00\x05"
+    ),
     "service tag": ether(0x0800, ipv4(UDP4), tags=b"\x88\xa8\x00\x05"),
     "double tag": ether(0x0800, ipv4(UDP4), tags=b"\x88\xa8\x00\x05\x81\x00\x00\x05"),
     "ARP": ether(0x0806, ipv4(UDP4)),
@@ -200,6 +204,15 @@ SILENCE = {
     "UDP length beyond the IPv6 packet": ether(0x86DD, ipv6(udp(V6, b"hello", length=14))),
     "ICMPv6 of 3 octets": ether(0x86DD, ipv6(b"\x85\0\0", header=ICMPV6)),
 }
+
+
+@pytest.mark.parametrize("tag", ["81000000", "8100e000", "81001000", "88a80000"])
+def test_a_tag_of_vid_0_makes_no_difference(tag):
+    for frame in (FOUR, SIX, RS):
+        tagged = frame[:12] + bytes.fromhex(tag) + frame[12:]
+        assert parse(tagged) == parse(frame)
+        for n in range(len(tagged)):
+            assert parse(tagged[:n]) is None
 
 
 @pytest.mark.parametrize("frame", SILENCE.values(), ids=SILENCE)

@@ -12,7 +12,6 @@ import pytest
 from binding.packet import guard
 from tests.bed.evasions import (
     ANSWERS,
-    INNOCENT,
     PLAIN_ANSWERS,
     PLAIN_REQUESTS,
     REQUESTS,
@@ -21,6 +20,13 @@ from tests.bed.evasions import (
 from tests.bed.guarded import GUEST, KUBE_OVN, Bed, wired
 from tests.bed.packet_sockets import carried
 from tests.bed.plumb import NET_ADMIN_ONLY, UNPRIVILEGED
+from tests.bed.honest import (
+    FROM_OTHER_CLIENTS,
+    FROM_SERVERS_AND_RELAYS,
+    INNOCENT,
+    OTHER_NETWORKS,
+    TO_OTHERS,
+)
 
 pytestmark = pytest.mark.netns
 
@@ -38,9 +44,15 @@ def bed(pod: Bed) -> Bed:
 
 def test_without_a_guard_every_frame_passes_both_ways(bed):
     """The other tests mean something only because of this one."""
-    assert bed.out(REQUESTS | TO_A_RELAY) == {*REQUESTS, *TO_A_RELAY}
-    assert bed.into(ANSWERS) == {*ANSWERS}
-    assert bed.out(ANSWERS | INNOCENT) == {*ANSWERS, *INNOCENT}
+    everything = REQUESTS | ANSWERS | TO_A_RELAY | INNOCENT
+    assert bed.out(everything) == {*everything}
+    assert bed.into(everything) == {*everything}
+
+
+def test_there_are_enough_frames_to_speak_of_every_disguise():
+    assert len(REQUESTS) > 200
+    assert len(ANSWERS) > 200
+    assert len(INNOCENT) > 200
 
 
 def test_no_request_leaves_the_pod_in_any_disguise_when_we_serve(bed):
@@ -70,6 +82,31 @@ def test_all_other_traffic_passes_both_ways(bed):
     bed.guard(GUEST)
     assert bed.out(INNOCENT) == {*INNOCENT}
     assert bed.into(INNOCENT) == {*INNOCENT}
+
+
+@pytest.mark.parametrize("guest", [GUEST, KUBE_OVN], ids=["we serve", "Kube-OVN serves"])
+def test_other_networks_pass_both_ways_with_and_without_shield(bed, guest):
+    """A VID of 1 to 4094 is another network's, whatever is in the frame."""
+    for shield in (True, False):
+        bed.guard(replace(guest, shield=shield))
+        assert bed.out(OTHER_NETWORKS) == {*OTHER_NETWORKS}
+        assert bed.into(OTHER_NETWORKS) == {*OTHER_NETWORKS}
+
+
+@pytest.mark.parametrize("shield", [True, False])
+def test_what_is_not_between_the_guest_and_us_passes(bed, shield):
+    bed.guard(replace(GUEST, shield=shield))
+    assert bed.out(FROM_OTHER_CLIENTS) == {*FROM_OTHER_CLIENTS}
+    assert bed.into(TO_OTHERS) == {*TO_OTHERS}
+
+
+def test_servers_relays_and_routers_pass_only_without_a_shield(bed):
+    bed.guard(GUEST)
+    assert bed.out(FROM_SERVERS_AND_RELAYS) == set()
+    bed.guard(replace(GUEST, shield=False))
+    assert bed.out(FROM_SERVERS_AND_RELAYS) == {*FROM_SERVERS_AND_RELAYS}
+    assert bed.out(REQUESTS) == set()
+    assert bed.into(ANSWERS) == set()
 
 
 def test_our_packet_socket_at_the_tap_still_sees_the_requests(bed):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.bed.capture import ARP, capture, kind
 from tests.bed.guests import started_in
-from tests.bed.packet_sockets import ear, listening
+from tests.bed.packet_sockets import listening, listening_bridge
 from tests.bed.pod import pod
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
@@ -54,5 +54,8 @@ def test_once_it_has_rested_its_own_traffic_is_not_read():
 
         until(rests_while_it_talks, "rest")
         space = vm.pod.netns
-        assert listening(space) == {ear(space, "tap0"), ear(space, "eth0-nic")}
+        assert listening(space) == {
+            listening_bridge(space, "tap0"),
+            listening_bridge(space, "eth0-nic"),
+        }
         assert "malformed" not in vm.sidecar.status()["guests"][0]["counters"]

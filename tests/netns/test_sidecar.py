@@ -15,7 +15,7 @@ from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.guests import started
 from tests.bed.launcher import collect
-from tests.bed.packet_sockets import ear, listening
+from tests.bed.packet_sockets import listening, listening_bridge
 from tests.bed.pod import pod
 from tests.bed.pod_state import as_before, state
 from tests.bed.sidecar import sidecar
@@ -184,7 +184,7 @@ def test_a_nic_that_appears_between_two_calls_is_listened_to_after_the_second():
         until(lambda: "eth0-nic is gone or has another name" in warnings(side), "a warning")
         made.netns.ip("link set later name eth0-nic\nlink set eth0-nic up")
         hook.define(MANAGED, VMI)
-        assert ear(made.netns, "eth0-nic") in listening(made.netns)
+        assert listening_bridge(made.netns, "eth0-nic") in listening(made.netns)
         until(lambda: not warnings(side), "the warning is taken back")
 
 
@@ -192,11 +192,11 @@ def test_no_packet_socket_is_in_the_way_of_the_guests_own_traffic():
     with running() as (made, side, hook):
         handler.managed_tap(made.netns)
         hook.define(MANAGED, VMI)
-        ears = {ear(made.netns, link) for link in ("tap0", "eth0-nic")}
-        assert listening(made.netns) == ears
+        bridges = {listening_bridge(made.netns, link) for link in ("tap0", "eth0-nic")}
+        assert listening(made.netns) == bridges
         os.kill(serve_of(side)["pid"], signal.SIGKILL)
         until(lambda: serve_of(side)["restarts"] == 1, "a successor")
-        assert listening(made.netns) == ears
+        assert listening(made.netns) == bridges
 
 
 @pytest.mark.parametrize(

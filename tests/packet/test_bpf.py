@@ -22,6 +22,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from binding.packet import bpf
+from binding.packet.messages import Parties
 from guest.network import OUR_LINK_LOCAL
 
 GUEST, ROUTER = "52:54:00:12:34:56", "ee:ee:ee:ee:ee:ee"
@@ -83,6 +84,69 @@ def test_a_request_to_us_passes_at_the_tap(frame):
 )
 def test_bulk_traffic_never_wakes_us(frame):
     assert not passes(bpf.GUEST_RULES, frame)
+
+
+def tagged(frame, *tags):
+    """A frame with tags in it, as a driver hands it on that does not take them out."""
+    octets = bytes(frame)
+    return octets[:12] + b"".join(struct.pack("!HH", *tag) for tag in tags) + octets[12:]
+
+
+ASKED = {
+    "DISCOVER": V4 / DISCOVER,
+    "DISCOVER behind IPv4 options": ETHER / OPTIONS / DISCOVER,
+    "SOLICIT": V6 / UDP(sport=546, dport=547) / DHCP6_Solicit(),
+    "RS": V6 / ICMPv6ND_RS(),
+    "NS for the virtual router": V6 / ICMPv6ND_NS(tgt=str(OUR_LINK_LOCAL)),
+    "ARP for the server": ETHER / ARP(op=1, pdst="192.0.0.8"),
+}
+
+
+@pytest.mark.parametrize("frame", ASKED.values(), ids=ASKED)
+def test_a_tag_of_vid_0_is_no_tag_and_any_other_is_of_another_network(frame):
+    for kind in (0x8100, 0x88A8):
+        for tci in (0x0000, 0xE000, 0x1000):
+            assert passes(bpf.GUEST_RULES, tagged(frame, (kind, tci)))
+        for tci in (0x0001, 0x0005, 0x0FFE, 0x0FFF, 0xE005):
+            assert not passes(bpf.GUEST_RULES, tagged(frame, (kind, tci)))
+            assert not passes(bpf.GUEST_RULES, tagged(frame, (0x8100, 0), (kind, tci)))
+        assert not passes(bpf.GUEST_RULES, tagged(frame, (0x8100, 0), (kind, 0)))
+
+
+def test_a_tag_of_vid_0_makes_no_bulk_traffic_heard():
+    for frame in (ETHER / IP() / TCP(dport=67), V6 / ICMPv6EchoRequest(), ETHER / ARP()):
+        assert not passes(bpf.GUEST_RULES, tagged(frame, (0x8100, 0)))
+
+
+def test_no_truncated_frame_is_heard():
+    for frame in (V4 / UDP(sport=68, dport=67), V6 / ICMPv6ND_RS()):
+        octets = bytes(frame)
+        header = 38 if octets[12:14] == b"\x08\0" else 55  # up to what tells it
+        for length in range(header):
+            assert not passes(bpf.GUEST_RULES, octets[:length])
+
+
+def test_the_answers_are_known_by_port_and_the_news_by_sender_in_a_tag_of_vid_0_too():
+    offer = FROM_ROUTER / IP() / UDP(sport=67, dport=68) / BOOTP()
+    gratuitous = ETHER / ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.1")
+    other = ETHER / ARP(op=1, psrc="10.0.0.1", pdst="10.0.0.9")
+    assert passes(bpf.NETWORK_RULES, tagged(offer, (0x8100, 0)))
+    assert passes(bpf.NETWORK_RULES, tagged(gratuitous, (0x8100, 0)))
+    assert not passes(bpf.NETWORK_RULES, tagged(other, (0x8100, 0)))
+    for moved in (arp(OTHER), na(OTHER), na(ROUTER, option=OTHER)):
+        assert passes(CHANGES, tagged(moved, (0x8100, 0)))
+    for known in (arp(ROUTER), na(ROUTER), na(OTHER, option=ROUTER)):
+        assert not passes(CHANGES, tagged(known, (0x8100, 0)))
+
+
+def test_solicitations_for_any_address_that_we_answer_for_pass_at_the_tap():
+    """A gateway that only a permanent neighbour entry knows (AWS VPC CNI)."""
+    who = Parties(answered=(IPv4Address("169.254.1.1"), IPv6Address("fe80::1")))
+    rules = bpf.guest_rules(who)
+    assert passes(rules, ETHER / ARP(op=1, pdst="169.254.1.1"))
+    assert passes(rules, V6 / ICMPv6ND_NS(tgt="fe80::1"))
+    assert not passes(rules, ETHER / ARP(op=1, pdst="192.0.0.8"))
+    assert passes(rules, V4 / DISCOVER)
 
 
 FROM_ROUTER = Ether(src=ROUTER, dst=GUEST)

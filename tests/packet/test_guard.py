@@ -68,7 +68,7 @@ def test_equal_guests_make_equal_filters_in_any_order():
 def test_what_is_heard_of_a_guest_is_the_same_whoever_serves_it():
     everything = {
         "tap0": REQUESTS,
-        "eth0-nic": {"arp", "na", "ra", "dhcp4-to-client", "dhcp6-to-client"},
+        "eth0-nic": {"arp-announcement", "na", "ra", "dhcp4-to-client", "dhcp6-to-client"},
     }
     auto = replace(GUEST, provider="auto", shield=False)
     kube_ovn = replace(GUEST, provider="kube-ovn", shield=False, ipv4=(), ipv6=())

@@ -1,0 +1,82 @@
+"""What the kernel tells of changes of nf_tables: whether somebody else changed our table.
+
+The sidecar reads it from a socket that `binding.plumb.nfnetlink.changes` has opened, at rest,
+too: so this is the standard library only.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+
+NFPROTO_NETDEV = 5
+_NFNL_SUBSYS_NFTABLES = 10
+_NFT_MSG_NEWGEN = 15
+_NLMSG_NOOP = 1
+_NFTA_TABLE = 1
+"""NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_OBJ_TABLE."""
+_HEADER = struct.Struct("=IHHII")
+_LONGEST = 1 << 16
+
+
+def changed(notices: socket.socket, table: str, own: int | None = None) -> bool:
+    """Read all that a non-blocking socket holds; say whether our table may not be as we set it.
+
+    `own` is the sender whose changes do not count, as `guard_table.replace` returned it: the
+    process id of `binding.plumb`, unless another socket in the netns had that number.
+    """
+    concerned = False
+    while True:
+        try:
+            datagram, _, flags, _ = notices.recvmsg(_LONGEST)
+        except BlockingIOError:
+            return concerned
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            concerned = True  # notices were lost
+            continue
+        concerned |= bool(flags & socket.MSG_TRUNC) or concerns(datagram, table, own)
+
+
+def concerns(datagram: bytes, table: str, own: int | None = None) -> bool:
+    """Say whether a datagram tells of a change of our table, made by another sender than `own`.
+
+    One that cannot be read may do so.
+    """
+    try:
+        return any(
+            sender != own and family == NFPROTO_NETDEV and name == table
+            for sender, family, name in _changes(datagram)
+        )
+    except (struct.error, UnicodeDecodeError, ValueError):
+        return True
+
+
+def _changes(datagram: bytes) -> Iterator[tuple[int, int, str]]:
+    """Yield sender, protocol family and table of each change."""
+    offset = 0
+    while offset < len(datagram):
+        length, kind, _, _, sender = _HEADER.unpack_from(datagram, offset)
+        if length < _HEADER.size or offset + length > len(datagram):
+            raise ValueError(length)
+        subsystem, message = divmod(kind, 256)
+        if subsystem == _NFNL_SUBSYS_NFTABLES and message != _NFT_MSG_NEWGEN:
+            body = datagram[offset + _HEADER.size : offset + length]
+            yield sender, body[0], _table(body[4:])
+        elif subsystem == 0 and kind != _NLMSG_NOOP:
+            raise ValueError(kind)  # NLMSG_OVERRUN, NLMSG_ERROR
+        offset += (length + 3) & ~3
+
+
+def _table(attributes: bytes) -> str:
+    while attributes:
+        length, kind = struct.unpack_from("=HH", attributes)
+        if not 4 <= length <= len(attributes):
+            raise ValueError(length)
+        if kind == _NFTA_TABLE:
+            return attributes[4:length].rstrip(b"\0").decode()
+        attributes = attributes[(length + 3) & ~3 :]
+    return ""
