@@ -60,7 +60,7 @@ def _changes(datagram: bytes) -> Iterator[tuple[int, int, str]]:
     offset = 0
     while offset < len(datagram):
         length, kind, _, _, sender = _HEADER.unpack_from(datagram, offset)
-        if length < _HEADER.size or offset + length > len(datagram):
+        if length < _HEADER.size + (4 if kind >> 8 else 0) or offset + length > len(datagram):
             raise ValueError(length)
         subsystem, message = divmod(kind, 256)
         if subsystem == _NFNL_SUBSYS_NFTABLES and message != _NFT_MSG_NEWGEN:
