@@ -7,12 +7,12 @@ from errno import EAFNOSUPPORT, EOPNOTSUPP
 from socket import AF_INET
 
 from binding.plumb.netlink import IPRoute, Message, NetlinkError, ifinfmsg, nlmsg, request
+from binding.plumb.nfnetlink import NLM_F_ACK, NLM_F_REQUEST, RTM_NEWLINK
 
 ADDRESSES_EUI64 = 0  # IN6_ADDR_GEN_MODE_EUI64
 ADDRESSES_NONE = 1
 
-_NEWLINK = 16
-_REQUEST = 0x01 | 0x04  # NLM_F_REQUEST | NLM_F_ACK
+_REQUEST = NLM_F_REQUEST | NLM_F_ACK
 _IFLA_INET_CONF = 1
 _ARP_IGNORE = 19  # IPV4_DEVCONF_ARP_IGNORE
 
@@ -41,7 +41,7 @@ def ignore_arp(ipr: IPRoute, index: int, level: int = 1) -> None:
     message = _DeviceConf()
     message["index"] = index
     message["attrs"] = [("IFLA_AF_SPEC", struct.pack("=HH", 4 + len(conf), AF_INET) + conf)]
-    request(ipr, message, _NEWLINK, _REQUEST)
+    request(ipr, message, RTM_NEWLINK, _REQUEST)
 
 
 def address_generation(link: Message) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from binding.packet.guard import Filter
 from binding.packet.messages import (
     DESTINATION_PORT,
+    ICMPV6_TYPE,
     SOURCE_PORT,
     Field,
     Header,
@@ -20,6 +21,7 @@ from binding.packet.messages import (
     Message,
     forms,
 )
+from binding.plumb import guard_long_frames
 from binding.plumb import nft_expressions as nft
 from binding.plumb.nft_expressions import Expression, Matches
 from guest.ethernet import ETH_IPV4, ETH_IPV6, ETH_SERVICE_VLAN, ETH_VLAN, ICMPV6, TCP, UDP
@@ -29,6 +31,7 @@ _BASE = {
     Header.NETWORK: nft.NFT_PAYLOAD_NETWORK_HEADER,
     Header.TRANSPORT: nft.NFT_PAYLOAD_TRANSPORT_HEADER,
 }
+_PORTS = (DESTINATION_PORT, SOURCE_PORT)
 _COMPARE = {Is.EQUAL: nft.NFT_CMP_EQ, Is.OTHER: nft.NFT_CMP_NEQ, Is.BELOW: nft.NFT_CMP_LT}
 # The exceptions from what is dropped; a message that they cannot read is dropped.
 _EXCEPTIONS: dict[Kind, tuple[Kind, ...]] = {
@@ -37,20 +40,35 @@ _EXCEPTIONS: dict[Kind, tuple[Kind, ...]] = {
     "dhcp6-to-server": ("dhcp6-relayed", "dhcp6-to-other-servers"),
     "dhcp6-to-client": ("dhcp6-to-other-clients",),
 }
+_BESIDE = 100
+"""Octets of a frame that no MTU counts, at most: its Ethernet header and tags."""
 _ETH_802_2 = 0x0004  # of linux/if_ether.h: a length stands where the ethertype would
 _IPV6_FRAGMENT_HEADER, _AUTHENTICATION_HEADER = 44, 51
 _ESP, _OSPF, _PIM, _VRRP = 50, 89, 103, 112
 
 
-def rules(one: Filter, listening: int | None) -> Iterator[tuple[str, list[Expression]]]:
+def rules(
+    one: Filter, listening: int | None, mtu: int = 1500
+) -> Iterator[tuple[str, list[Expression]]]:
     """Yield the rules of one link in order: what each is about, and its expressions.
 
     `listening` is the number of the listening bridge; None: nothing is copied to one.
     """
     heard = () if listening is None else one.hear
-    yield "TCP", [*nft.protocol(TCP), nft.verdict(nft.NF_ACCEPT)]
-    yield "UDP of other ports", [*_other_udp({*one.drop, *heard}, one), _ACCEPT]
-    for comment, matches in (*_OTHER_NETWORKS, *_LATER_FRAGMENTS):
+    udp = _other_udp({*one.drop, *heard}, one)
+    dropped6 = [form for form in forms(one.drop, one.who) if form.ethertype == ETH_IPV6]
+    # What long frames need adds to the cost of each packet: only where there are such frames.
+    has_long = bool(dropped6) and mtu > guard_long_frames.SHORT - _BESIDE
+    short = guard_long_frames.short() if has_long else []
+    yield "TCP", [*nft.protocol(TCP), *short, _ACCEPT]
+    yield "UDP of other ports", [*udp, *short, _ACCEPT]
+    for comment, matches in _OTHER_NETWORKS:
+        yield comment, [*matches, _ACCEPT]
+    if has_long:
+        yield "IPv4 TCP", [*nft.ethertype(ETH_IPV4), *nft.protocol(TCP), _ACCEPT]
+        yield "IPv4 UDP of other ports", [*nft.ethertype(ETH_IPV4), *udp, _ACCEPT]
+        yield from _long_frames(dropped6)
+    for comment, matches in _LATER_FRAGMENTS:
         yield comment, [*matches, _ACCEPT]
     if listening is not None:
         for kind, matches in _of(heard, one):
@@ -62,6 +80,12 @@ def rules(one: Filter, listening: int | None) -> Iterator[tuple[str, list[Expres
             yield kind, [*matches, *_DROP]
     if one.drop:
         yield from _strict()
+
+
+def _long_frames(dropped6: Iterable[Message]) -> Iterator[tuple[str, list[Expression]]]:
+    ports, types = _told_by(dropped6, *_PORTS), _told_by(dropped6, ICMPV6_TYPE)
+    for comment, matches, passes in guard_long_frames.rules(ports, types):
+        yield comment, [*matches, *((_ACCEPT,) if passes else _DROP)]
 
 
 def _excepted(kind: Kind, one: Filter) -> tuple[Kind, ...]:
@@ -95,12 +119,16 @@ def _load(field: Field) -> Expression:
 def _other_udp(kinds: Iterable[Kind], one: Filter) -> Matches:
     """Match UDP of none of these kinds."""
     matches = nft.protocol(UDP)
-    found = [match for form in forms(kinds, one.who) for match in form.matches]
-    for port in (DESTINATION_PORT, SOURCE_PORT):
-        values = sorted({match.value for match in found if match.field == port})
+    for port in _PORTS:
+        values = sorted({match.value for match in _told_by(forms(kinds, one.who), port)})
         if values:
             matches += [_load(port), *(nft.compare(each, nft.NFT_CMP_NEQ) for each in values)]
     return matches
+
+
+def _told_by(messages: Iterable[Message], *fields: Field) -> list[Match]:
+    """Return the matches on these fields."""
+    return [match for form in messages for match in form.matches if match.field in fields]
 
 
 def _strict() -> Iterator[tuple[str, list[Expression]]]:

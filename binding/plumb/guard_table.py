@@ -167,7 +167,8 @@ def _counted(table: str) -> dict[tuple[str, str], nft.Expression]:
 def _rules(
     table: str, one: Filter, counted: Mapping[tuple[str, str], nft.Expression] | None = None
 ) -> Iterator[_Rule]:
-    for comment, expressions in rules(one, links.index(links.listening_bridge(one.link))):
+    bridge, mtu = links.index(links.listening_bridge(one.link)), links.mtu(one.link)
+    for comment, expressions in rules(one, bridge, mtu or 0):
         goes_on = (counted or {}).get((one.link, comment), nft.counter())
         continued = (goes_on if each == nft.counter() else each for each in expressions)
         elements = b"".join(nest(_NFTA_LIST_ELEM, each) for each in continued)

@@ -25,7 +25,7 @@ _NFTA_BITWISE_MASK, _NFTA_BITWISE_XOR = 4, 5
 _NFTA_EXTHDR_DREG, _NFTA_EXTHDR_TYPE, _NFTA_EXTHDR_OFFSET, _NFTA_EXTHDR_LEN = 1, 2, 3, 4
 _NFTA_DUP_SREG_DEV = 2
 _NFT_REG_VERDICT, _NFT_REG_1 = 0, 1
-_NFT_META_PROTOCOL, _NFT_META_L4PROTO = 1, 16
+_NFT_META_LEN, _NFT_META_PROTOCOL, _NFT_META_L4PROTO = 0, 1, 16
 NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER = 0, 1, 2
 NFT_CMP_EQ, NFT_CMP_NEQ, NFT_CMP_LT, NFT_CMP_LTE, NFT_CMP_GT, NFT_CMP_GTE = range(6)
 NF_DROP, NF_ACCEPT = 0, 1
@@ -80,6 +80,16 @@ def ethertype(number: int) -> Matches:
     return [_meta(_NFT_META_PROTOCOL), compare(struct.pack("!H", number))]
 
 
+def length() -> Expression:
+    """Load the octets of the frame behind its Ethernet header."""
+    return _meta(_NFT_META_LEN)
+
+
+def in_host_order(number: int) -> bytes:
+    """Return a number as registers hold those that are no part of a frame."""
+    return struct.pack("=I", number)
+
+
 def verdict(code: int) -> Expression:
     """End the rules of this hook."""
     data = nest(_NFTA_DATA_VERDICT, u32(_NFTA_VERDICT_CODE, code))
@@ -89,7 +99,7 @@ def verdict(code: int) -> Expression:
 
 def copy_to(link: int) -> Matches:
     """Send a copy of the frame out by the link of this number."""
-    number = _value(_NFTA_IMMEDIATE_DATA, struct.pack("=I", link))
+    number = _value(_NFTA_IMMEDIATE_DATA, in_host_order(link))
     return [
         _expression("immediate", u32(_NFTA_IMMEDIATE_DREG, _NFT_REG_1) + number),
         _expression("dup", u32(_NFTA_DUP_SREG_DEV, _NFT_REG_1)),

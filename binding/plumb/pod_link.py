@@ -10,6 +10,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from socket import AF_INET, AF_INET6
 
 from binding.ipc.wiring import Wiring
+from binding.plumb import nfnetlink
 from binding.plumb.device_conf import (
     ADDRESSES_EUI64,
     address_generation,
@@ -32,11 +33,11 @@ from guest.network import Route
 Change = Callable[[], object]
 
 NEWADDR, _DELADDR = 20, 21
-CREATE = 0x01 | 0x04 | 0x400  # NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE
 _NEWROUTE, _DELROUTE, _NEWNEIGH = 24, 25, 28
-_REQUEST = 0x01 | 0x04
-_REPLACE = _REQUEST | 0x100
-_EXCLUSIVE = CREATE | 0x200
+_REQUEST = nfnetlink.NLM_F_REQUEST | nfnetlink.NLM_F_ACK
+CREATE = _REQUEST | nfnetlink.NLM_F_CREATE
+_REPLACE = _REQUEST | nfnetlink.NLM_F_REPLACE
+_EXCLUSIVE = CREATE | nfnetlink.NLM_F_EXCL
 _IFF_UP = 1
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _SET_BY_KERNEL = 0x01 | 0x08 | 0x20 | 0x40 | 0x80

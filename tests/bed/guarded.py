@@ -36,6 +36,11 @@ class Bed:
     guest: socket.socket
     tap: socket.socket
     network: socket.socket
+    mtu: int
+
+    def fitting(self, frames: dict[str, bytes]) -> dict[str, bytes]:
+        """Return the frames that the links of this bed carry."""
+        return {name: frame for name, frame in frames.items() if len(frame) <= self.mtu + 14}
 
     def guard(self, *guests: GuestNetwork) -> dict[str, object]:
         return self.install(guard.filters(guests))
@@ -50,12 +55,12 @@ class Bed:
         return answer
 
     def out(self, frames: dict[str, bytes]) -> set[str]:
-        """Send from the guest; return what reaches the pod network."""
-        return carried(self.guest, self.network, frames)
+        """Send from the guest what fits; return what reaches the pod network."""
+        return carried(self.guest, self.network, self.fitting(frames))
 
     def into(self, frames: dict[str, bytes]) -> set[str]:
-        """Send from the pod network; return what reaches the guest."""
-        return carried(self.network, self.guest, frames)
+        """Send from the pod network what fits; return what reaches the guest."""
+        return carried(self.network, self.guest, self.fitting(frames))
 
     def forwards(self) -> bool:
         """Say whether the ports are forwarding yet, both ways."""
@@ -81,25 +86,25 @@ class Bed:
 
 
 @contextmanager
-def wired() -> Iterator[Bed]:
+def wired(mtu: int = JUMBO) -> Iterator[Bed]:
     """Yield a pod in the `own` shape, without a guard yet."""
     with ExitStack() as stack:
         made = stack.enter_context(pod(BARE))
         inside, outside = made.netns, made.gateway
         inside.ip("addr add 10.0.0.42/24 dev eth0\naddr add fd00::42/64 dev eth0 nodad")
-        inside.ip(f"link set eth0 mtu {JUMBO}")
-        outside.ip(f"link set pod0 mtu {JUMBO}")
+        inside.ip(f"link set eth0 mtu {mtu}")
+        outside.ip(f"link set pod0 mtu {mtu}")
         # Hosts with br_netfilter would reassemble, and hold back, the fragments sent here.
         inside.run("sh", "-c", "echo 0 | tee /proc/sys/net/bridge/*", check=False)
-        wiring = Wiring(link_names.links("eth0", primary=True), MAC, JUMBO)
+        wiring = Wiring(link_names.links("eth0", primary=True), MAC, mtu)
         assert plumb(inside, "wire", stdin=codec.encode((wiring,))).returncode == 0
-        guest = stack.enter_context(cable(inside, mac=MAC, mtu=JUMBO))
+        guest = stack.enter_context(cable(inside, mac=MAC, mtu=mtu))
         guest.sysctl(ipv6__conf__eth0__disable_ipv6=1)
         guest.ip("link set eth0 up")
         sockets = (
             stack.enter_context(packet_socket(space, link))
             for space, link in ((guest, "eth0"), (inside, "tap0"), (outside, "pod0"))
         )
-        bed = Bed(inside, *sockets)
+        bed = Bed(inside, *sockets, mtu)
         until(bed.forwards, "the bridge forwards")
         yield bed

@@ -202,7 +202,7 @@ def _of_other_networks(name: str, dst: str, kind: int, inner: bytes) -> dict[str
         "QinQ": (tag(5, SERVICE), tag(7)),
         "QinQ with two C-tags": (tag(5), tag(7)),
         "VLAN 0 in VLAN 5": (tag(5), tag(0)),
-        "three tags": (tag(5, SERVICE), tag(0), tag(9)),
+        "QinQ, three tags": (tag(5, SERVICE), tag(0), tag(9)),
     }
     frames = {label: framed(dst, kind, inner, *each) for label, each in tags.items()}
     frames["SNAP in VLAN 5"] = framed(dst, len(inside), inside, tag(5))

@@ -40,7 +40,9 @@ def carried(sender: socket.socket, receiver: socket.socket, frames: dict[str, by
         batch = names[start : start + _BATCH]
         for number, name in enumerate(batch):
             sender.send(numbered(frames[name], number))
-        heard |= {batch[number] for number in _until_marker(sender, receiver)}
+        mark = marker()
+        sender.send(mark)
+        heard |= {batch[number] for number in until_marker(receiver, mark)}
     return heard
 
 
@@ -54,11 +56,13 @@ def number_of(frame: bytes) -> int | None:
     return int.from_bytes(frame[10:12], "big") if frame[6:10] == _NUMBERED else None
 
 
-def _until_marker(sender: socket.socket, receiver: socket.socket) -> set[int]:
-    """Send a marker frame and return the numbers of the frames that arrive before it."""
-    # Each marker is another one: that of a call which gave up may arrive late.
-    mark = bytes.fromhex("ffffffffffff 02000000eeee 88b5") + next(_serial).to_bytes(46, "big")
-    sender.send(mark)
+def marker() -> bytes:
+    """Return a frame that says where others end; each is another: one may arrive late."""
+    return bytes.fromhex("ffffffffffff 02000000eeee 88b5") + next(_serial).to_bytes(46, "big")
+
+
+def until_marker(receiver: socket.socket, mark: bytes) -> set[int]:
+    """Return the numbers of the frames that arrive before the marker frame."""
     numbers = set()
     limit = Limit(5)
     timeout = receiver.gettimeout()

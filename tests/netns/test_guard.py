@@ -17,7 +17,7 @@ from tests.bed.evasions import (
     REQUESTS,
     TO_A_RELAY,
 )
-from tests.bed.guarded import GUEST, KUBE_OVN, Bed, wired
+from tests.bed.guarded import GUEST, JUMBO, KUBE_OVN, Bed, wired
 from tests.bed.packet_sockets import carried
 from tests.bed.plumb import NET_ADMIN_ONLY, UNPRIVILEGED
 from tests.bed.honest import (
@@ -31,9 +31,10 @@ from tests.bed.honest import (
 pytestmark = pytest.mark.netns
 
 
-@pytest.fixture(scope="module")
-def pod() -> Iterator[Bed]:
-    with wired() as made:
+@pytest.fixture(scope="module", params=[1450, JUMBO], ids=["usual MTU", "jumbo MTU"])
+def pod(request: pytest.FixtureRequest) -> Iterator[Bed]:
+    """Where long frames get through, the guard has rules for them."""
+    with wired(request.param) as made:
         yield made
 
 
@@ -44,7 +45,7 @@ def bed(pod: Bed) -> Bed:
 
 def test_without_a_guard_every_frame_passes_both_ways(bed):
     """The other tests mean something only because of this one."""
-    everything = REQUESTS | ANSWERS | TO_A_RELAY | INNOCENT
+    everything = bed.fitting(REQUESTS | ANSWERS | TO_A_RELAY | INNOCENT)
     assert bed.out(everything) == {*everything}
     assert bed.into(everything) == {*everything}
 
@@ -75,13 +76,15 @@ def test_the_guests_own_server_is_shielded_in_any_disguise(bed, guest):
 
 def test_the_shield_can_be_turned_off(bed):
     bed.guard(replace(KUBE_OVN, shield=False))
-    assert bed.out(ANSWERS) == {*ANSWERS}
+    answers = bed.fitting(ANSWERS)
+    assert bed.out(answers) == {*answers}
 
 
 def test_all_other_traffic_passes_both_ways(bed):
     bed.guard(GUEST)
-    assert bed.out(INNOCENT) == {*INNOCENT}
-    assert bed.into(INNOCENT) == {*INNOCENT}
+    innocent = bed.fitting(INNOCENT)
+    assert bed.out(innocent) == {*innocent}
+    assert bed.into(innocent) == {*innocent}
 
 
 @pytest.mark.parametrize("guest", [GUEST, KUBE_OVN], ids=["we serve", "Kube-OVN serves"])
@@ -111,7 +114,8 @@ def test_servers_relays_and_routers_pass_only_without_a_shield(bed):
 
 def test_our_packet_socket_at_the_tap_still_sees_the_requests(bed):
     bed.guard(GUEST)
-    assert carried(bed.guest, bed.tap, REQUESTS) == {*REQUESTS}
+    requests = bed.fitting(REQUESTS)
+    assert carried(bed.guest, bed.tap, requests) == {*requests}
 
 
 def test_the_guards_of_two_sidecars_in_a_pod_do_not_know_each_other(bed):
@@ -123,7 +127,8 @@ def test_the_guards_of_two_sidecars_in_a_pod_do_not_know_each_other(bed):
 
 def test_our_answers_at_the_tap_reach_the_guest(bed):
     bed.guard(GUEST)
-    assert carried(bed.tap, bed.guest, ANSWERS) == {*ANSWERS}
+    answers = bed.fitting(ANSWERS)
+    assert carried(bed.tap, bed.guest, answers) == {*answers}
 
 
 def test_kube_ovns_path_is_transparent(bed):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from tests.bed.plumb import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
 
 from binding.ipc import codec
 from binding.packet import guard, table_changes
@@ -17,9 +18,8 @@ from binding.plumb import guard_table, listening_bridge, nfnetlink
 from tests.bed.evasions import PLAIN_ANSWERS, REQUESTS
 from tests.bed.guarded import GUEST, KUBE_OVN
 from tests.bed.netns import Netns, netns
-from tests.bed.pods import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
 from tests.bed.wait import until
-from tests.bed.wires import inside, packet_socket
+from tests.bed.packet_sockets import packet_socket
 
 pytestmark = pytest.mark.netns
 TABLE = Table("dsbridge", guard.filters((GUEST,)))
@@ -47,11 +47,11 @@ def install(space: Netns, table: Table = TABLE) -> None:
 
 
 def observed(space: Netns, table: Table = TABLE) -> Observed:
-    return inside(space, lambda: guard_table.observed(table))
+    return space.call(lambda: guard_table.observed(table))
 
 
 def bridges(space: Netns) -> dict[str, str]:
-    return inside(space, lambda: listening_bridge.observed(LINKS))
+    return space.call(lambda: listening_bridge.observed(LINKS))
 
 
 def send(space: Netns, link: str, *frames: bytes) -> None:
@@ -185,7 +185,7 @@ def test_without_a_link_the_guard_of_the_others_is_in_force(pod):
 
 @pytest.fixture
 def notices(pod: Netns) -> Iterator[socket.socket]:
-    with inside(pod, nfnetlink.changes) as opened:
+    with pod.call(nfnetlink.changes) as opened:
         yield opened
 
 
@@ -194,9 +194,9 @@ def test_changes_by_others_are_told_and_our_own_are_not(pod, notices):
         return table_changes.changed(notices, "dsbridge", own)
 
     assert not changed()
-    own = inside(pod, lambda: guard_table.replace(TABLE))
+    own = pod.call(lambda: guard_table.replace(TABLE))
     assert not changed(own)
-    inside(pod, lambda: guard_table.replace(TABLE))
+    pod.call(lambda: guard_table.replace(TABLE))
     assert changed()
     for harmless in (
         "add table netdev somebody",
@@ -218,7 +218,7 @@ def test_changes_by_others_are_told_and_our_own_are_not(pod, notices):
 
 
 def test_a_flush_of_everything_concerns_us(pod, notices):
-    own = inside(pod, lambda: guard_table.replace(TABLE))
+    own = pod.call(lambda: guard_table.replace(TABLE))
     pod.run("nft", "flush", "ruleset")
     assert table_changes.changed(notices, "dsbridge", own)
 

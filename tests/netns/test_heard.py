@@ -21,7 +21,7 @@ from tests.bed.honest import (
     OTHER_NETWORKS,
     TO_OTHERS,
 )
-from tests.bed.wires import inside, listening_bridge, number_of, packet_socket
+from tests.bed.packet_sockets import listening_bridge, number_of, packet_socket
 
 pytestmark = pytest.mark.netns
 FRAMES = (
@@ -40,7 +40,7 @@ def bed() -> Iterator[Bed]:
 
 def heard(bed: Bed, link: str, place: str) -> set[str]:
     """Return the frames of the guest, or of the network, that a socket hears at a place."""
-    port = inside(bed.pod, lambda: Port.open(link, bpf.program(ENDS[link]), place))
+    port = bed.pod.call(lambda: Port.open(link, bpf.program(ENDS[link]), place))
     carry: Callable[[dict[str, bytes]], set[str]] = bed.out if link == "tap0" else bed.into
     names: set[str] = set()
     with port.socket:
@@ -76,7 +76,7 @@ def test_a_tag_that_the_driver_left_in_the_frame_is_taken_out(bed):
     """What is sent out by a bridge is heard there as it was sent."""
     bed.guard(GUEST)
     bridge = listening_bridge(bed.pod, "tap0")
-    port = inside(bed.pod, lambda: Port.open("tap0", bpf.EVERYTHING, bridge))
+    port = bed.pod.call(lambda: Port.open("tap0", bpf.EVERYTHING, bridge))
     plain = REQUESTS["DISCOVER"]
     with port.socket, packet_socket(bed.pod, bridge) as driver:
         for name in ("VLAN 0", "802.1ad VLAN 0", "VLAN 0 twice", "VLAN 5 in VLAN 0", "VLAN 4095"):

@@ -20,9 +20,9 @@ from tests.bed.evasions import (
     TO_A_RELAY,
 )
 from tests.bed.guarded import GUEST, KUBE_OVN, Bed, wired
+from tests.bed.honest import INNOCENT, OTHER_NETWORKS
 from tests.bed.packet_sockets import listening_bridge, number_of, packet_socket
 from tests.bed.plumb import ROOT
-from tests.bed.honest import INNOCENT, OTHER_NETWORKS
 
 pytestmark = pytest.mark.netns
 
