@@ -22,24 +22,25 @@ _CHECKSUM_NOT_READY = 1 << 3  # TP_STATUS_CSUMNOTREADY
 _VLAN_VALID = 1 << 4  # TP_STATUS_VLAN_VALID
 _AUXDATA = struct.Struct("=IIIHHHH")
 _TAGS = (ETH_VLAN, ETH_SERVICE_VLAN)
-# A jumbo frame. What is longer is cut and fails its checks: nothing that a guest sends
-# may outgrow the channel to the parent, which a frame crosses as JSON.
+# A jumbo frame. A longer frame is cut and fails its length checks: nothing that a guest sends
+# may outgrow the channel from serve to the sidecar, which a frame crosses as JSON.
 _LONGEST = 9_216
 BATCH = 64
-"""Frames taken at one wake-up, so that a flood at one link starves nobody."""
+"""Frames read at one wake-up, so that a flood at one link does not starve the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A frame and the kernel's word on its checksum."""
+    """A frame without a tag of VID 0, and what the kernel says of its checksum."""
 
     frame: bytes
     partial_checksum: bool
+    """The guest left it to be filled in by hardware."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A frame that came while `serve` started: to answer, or answered and to be noted."""
+    """A frame that the sidecar heard while serve started: to be answered, or only noted."""
 
     link: str
     received: Received
@@ -55,7 +56,7 @@ class Port:
 
     @classmethod
     def open(cls, link: str, rules: tuple[bpf.Instruction, ...], place: str | None = None) -> Port:
-        """Open it and listen at `place`, by default at the link itself.
+        """Open a packet socket and bind it to `place`, by default to the link itself.
 
         Raises PermissionError without NET_RAW, OSError without the link.
         """
@@ -73,7 +74,7 @@ class Port:
 
     @property
     def is_bound(self) -> bool:
-        """Whether it still hears its link: not so when that was removed, or made anew."""
+        """Whether the socket still hears its link: not after the link was removed or made anew."""
         return self._place in (self.link, links.listening_bridge(self.link))
 
     @property
@@ -81,22 +82,22 @@ class Port:
         return str(self.socket.getsockname()[0])
 
     def listen(self, place: str) -> None:
-        """Listen at the link itself or at its listening bridge, where all frames are outgoing.
+        """Bind to the link itself or to its listening bridge, where all frames are outgoing.
 
-        Takes no privilege, but milliseconds in which the socket hears nothing.
+        Takes no privilege; for some milliseconds the socket hears nothing.
         """
         self.hear_outgoing(wanted=place != self.link)
         self.socket.bind((place, _ETH_P_ALL))
 
     def settle(self) -> None:
-        """Listen where that costs the guest's own traffic least, as long as there is a link."""
+        """Bind to the listening bridge if it is up: at the link a socket costs each packet."""
         place = links.place(self.link)
         if place != self._place:
             with suppress(OSError):
                 self.listen(place)
 
     def hear_outgoing(self, *, wanted: bool) -> None:
-        """Hear what is sent out by the link, too."""
+        """Hear frames that are sent out by the link, too."""
         self.socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, not wanted)
 
     def restrict(self, rules: tuple[bpf.Instruction, ...]) -> None:
@@ -106,7 +107,7 @@ class Port:
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
     def receive(self) -> Iterator[Received]:
-        """Yield what is queued, at most BATCH frames."""
+        """Yield the queued frames that are untagged or have VID 0, at most BATCH of them."""
         for _ in range(BATCH):
             try:
                 frame, ancillary, _, _ = self.socket.recvmsg(
@@ -115,12 +116,12 @@ class Port:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno == errno.ENETDOWN:  # link went down: said once, then again when up
+                if error.errno == errno.ENETDOWN:  # the link went down, which the kernel says once
                     return
                 raise
             status, vid = _status(ancillary)
             plain = frame if status & _VLAN_VALID else untagged(frame)
-            # Two tags, even of VID 0, are not how a guest sends on the network that is its own.
+            # A second tag, even of VID 0, is an evasion, as in the guard.
             if vid == 0 and int.from_bytes(plain[12:14], "big") not in _TAGS:
                 yield Received(plain, bool(status & _CHECKSUM_NOT_READY))
 

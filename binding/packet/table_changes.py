@@ -18,6 +18,8 @@ _NLMSG_NOOP = 1
 _NFTA_TABLE = 1
 """NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_OBJ_TABLE."""
 _HEADER = struct.Struct("=IHHII")
+_NFGENMSG = 4
+"""Octets of a struct nfgenmsg, which begins with the protocol family."""
 _LONGEST = 1 << 16
 
 
@@ -60,12 +62,13 @@ def _changes(datagram: bytes) -> Iterator[tuple[int, int, str]]:
     offset = 0
     while offset < len(datagram):
         length, kind, _, _, sender = _HEADER.unpack_from(datagram, offset)
-        if length < _HEADER.size + (4 if kind >> 8 else 0) or offset + length > len(datagram):
-            raise ValueError(length)
         subsystem, message = divmod(kind, 256)
+        shortest = _HEADER.size + (_NFGENMSG if subsystem else 0)
+        if not shortest <= length <= len(datagram) - offset:
+            raise ValueError(length)
         if subsystem == _NFNL_SUBSYS_NFTABLES and message != _NFT_MSG_NEWGEN:
             body = datagram[offset + _HEADER.size : offset + length]
-            yield sender, body[0], _table(body[4:])
+            yield sender, body[0], _table(body[_NFGENMSG:])
         elif subsystem == 0 and kind != _NLMSG_NOOP:
             raise ValueError(kind)  # NLMSG_OVERRUN, NLMSG_ERROR
         offset += (length + 3) & ~3

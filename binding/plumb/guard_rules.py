@@ -62,17 +62,18 @@ def rules(
     short = guard_long_frames.short() if has_long else []
     yield "TCP", [*nft.protocol(TCP), *short, _ACCEPT]
     yield "UDP of other ports", [*udp, *short, _ACCEPT]
-    for comment, matches in _OTHER_NETWORKS:
+    for comment, matches in (*_OTHER_NETWORKS, _LATER_IPV4_FRAGMENT):
         yield comment, [*matches, _ACCEPT]
+    if not has_long:
+        yield _LATER_IPV6_FRAGMENT
+    if listening is not None:
+        for kind, matches in _of(heard, one):
+            yield f"{kind}, for us, too", [*matches, *nft.copy_to(listening)]
     if has_long:
         yield "IPv4 TCP", [*nft.ethertype(ETH_IPV4), *nft.protocol(TCP), _ACCEPT]
         yield "IPv4 UDP of other ports", [*nft.ethertype(ETH_IPV4), *udp, _ACCEPT]
         yield from _long_frames(dropped6)
-    for comment, matches in _LATER_FRAGMENTS:
-        yield comment, [*matches, _ACCEPT]
-    if listening is not None:
-        for kind, matches in _of(heard, one):
-            yield f"{kind}, for us, too", [*matches, *nft.copy_to(listening)]
+        yield _LATER_IPV6_FRAGMENT  # only now: of a long frame this, too, may be misread
     for kind in sorted(one.drop, key=lambda kind: len(_excepted(kind, one))):
         for exception, matches in _of(_excepted(kind, one), one):
             yield exception, [*matches, _ACCEPT]
@@ -171,23 +172,22 @@ _OTHER_NETWORKS = (
     ("802.1ad with a VID", _tagged(ETH_SERVICE_VLAN)),
 )
 # A later fragment has no ports, yet kernels compare what is in their place.
-_LATER_FRAGMENTS: tuple[tuple[str, Matches], ...] = (
-    (
-        "a later IPv4 fragment",
-        [
-            *nft.ethertype(ETH_IPV4),
-            nft.load(nft.NFT_PAYLOAD_NETWORK_HEADER, 6, 2),
-            nft.mask(b"\x1f\xff"),
-            nft.compare(b"\0\0", nft.NFT_CMP_NEQ),
-        ],
-    ),
-    (
-        "a later IPv6 fragment",
-        [
-            nft.load_extension(_IPV6_FRAGMENT_HEADER, 2, 2),
-            nft.compare(b"\0\x08", nft.NFT_CMP_GTE),
-        ],
-    ),
+_LATER_IPV4_FRAGMENT: tuple[str, Matches] = (
+    "a later IPv4 fragment",
+    [
+        *nft.ethertype(ETH_IPV4),
+        nft.load(nft.NFT_PAYLOAD_NETWORK_HEADER, 6, 2),
+        nft.mask(b"\x1f\xff"),
+        nft.compare(b"\0\0", nft.NFT_CMP_NEQ),
+    ],
+)
+_LATER_IPV6_FRAGMENT: tuple[str, Matches] = (
+    "a later IPv6 fragment",
+    [
+        nft.load_extension(_IPV6_FRAGMENT_HEADER, 2, 2),
+        nft.compare(b"\0\x08", nft.NFT_CMP_GTE),
+        _ACCEPT,
+    ],
 )
 # Kernels look no further than an authentication header. A receiver that shares no key with its
 # sender discards what is behind one (RFC 4302 section 3.4.2); should one not, then a message on

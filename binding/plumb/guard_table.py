@@ -8,7 +8,7 @@ not by pyroute2 is said in `nfnetlink`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from errno import ENODEV
 from itertools import zip_longest
@@ -155,21 +155,25 @@ def _chain(table: str, one: Filter) -> bytes:
 
 
 def _counted(table: str) -> dict[tuple[str, str], nft.Expression]:
-    """Return counters of a table that go on where those of its former rules stopped."""
+    """Return a counter for each link and comment, which goes on where those of a table stopped."""
     try:
         there = dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table))
     except OSError:
         return {}  # no such table, or the transaction will tell what is wrong
-    counts = (each for rule in there for each in _counts(rule))
-    return {(each.link, each.comment): nft.counter(each.packets, each.octets) for each in counts}
+    sums: dict[tuple[str, str], tuple[int, int]] = {}
+    for each in (each for rule in there for each in _counts(rule)):
+        packets, octets = sums.get((each.link, each.comment), (0, 0))
+        sums[each.link, each.comment] = packets + each.packets, octets + each.octets
+    return {about: nft.counter(*counts) for about, counts in sums.items()}
 
 
 def _rules(
-    table: str, one: Filter, counted: Mapping[tuple[str, str], nft.Expression] | None = None
+    table: str, one: Filter, counted: dict[tuple[str, str], nft.Expression] | None = None
 ) -> Iterator[_Rule]:
     bridge, mtu = links.index(links.listening_bridge(one.link)), links.mtu(one.link)
     for comment, expressions in rules(one, bridge, mtu or 0):
-        goes_on = (counted or {}).get((one.link, comment), nft.counter())
+        # The first of several rules about one message takes over what all of them have counted.
+        goes_on = (counted or {}).pop((one.link, comment), nft.counter())
         continued = (goes_on if each == nft.counter() else each for each in expressions)
         elements = b"".join(nest(_NFTA_LIST_ELEM, each) for each in continued)
         # nft(8) shows the comment: type, length, text.

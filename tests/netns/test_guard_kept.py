@@ -29,6 +29,8 @@ LINKS = ("eth0-nic", "tap0")
 @pytest.fixture
 def pod() -> Iterator[Netns]:
     with netns("pod") as space:
+        # The kernel solicits routers, too.
+        space.sysctl(ipv6__conf__default__disable_ipv6=1, ipv6__conf__all__disable_ipv6=1)
         for link in LINKS:
             plug(space, link)
         yield space

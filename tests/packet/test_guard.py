@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 from binding.packet.guard import filters, table_name
-from guest.network import GuestNetwork
+from binding.packet.messages import Parties
+from guest.network import OUR_IPV4, GuestNetwork, Route
 
 GUEST = GuestNetwork(
     network="default", tap="tap0", nic="eth0-nic", bridge="k6t-eth0",
@@ -30,6 +31,21 @@ def test_where_we_serve_requests_stop_at_the_tap_and_answers_at_the_nic():
 
 def test_an_ipv4_only_pod_is_guarded_against_rogue_routers_too():
     assert dropped(replace(GUEST, ipv6=())) == dropped(GUEST)
+
+
+def test_what_is_not_between_this_guest_and_us_passes_at_both_links():
+    at_nic, at_tap = filters((GUEST,))
+    assert set(at_tap.passes) == {
+        *("dhcp4-of-others", "dhcp4-to-other-servers"),
+        *("dhcp6-relayed", "dhcp6-to-other-servers"),
+    }
+    assert set(at_nic.passes) == {"dhcp4-to-other-clients", "dhcp6-to-other-clients"}
+    assert at_tap.who == at_nic.who == Parties(GUEST.mac, (IPv6Address("fd00::42"),), OUR_IPV4)
+
+
+def test_the_server_identifier_is_the_gateway_where_there_is_one():
+    route = Route(IPv4Network("0.0.0.0/0"), IPv4Address("10.0.0.1"))
+    assert filters((replace(GUEST, routes=(route,)),))[0].who.server4 == IPv4Address("10.0.0.1")
 
 
 def test_where_kube_ovn_serves_only_the_shield_holds():
