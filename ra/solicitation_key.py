@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from guest.ethernet import ICMPV6
+from guest.ethernet import ICMPV6, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION
 from guest.frame import Packet
 from guest.network import Address, GuestNetwork
-from ra.message import NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION, UNSPECIFIED
+from ra.message import UNSPECIFIED
 from ra.neighbor import ns_target, rs_fault
 
 

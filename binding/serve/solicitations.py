@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from binding.serve.answers import Answer, Answers
 from binding.serve.output import Output, output_of
+from guest.ethernet import ROUTER_SOLICITATION
 from guest.frame import Packet
 from guest.network import GuestNetwork
 from ra import guest_input
 from ra.gateway import speaks
-from ra.message import ROUTER_SOLICITATION
 from ra.solicitation_key import Key, question
 
 _BETWEEN_ADVERTISEMENTS = 1.0
