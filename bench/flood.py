@@ -102,9 +102,9 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(_BETWEEN):
             begun = time.monotonic()
-            with suppress(grpc.RpcError):  # the seconds that it took tell
-                with self._hook.dial() as channel:
-                    info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=_GIVEN_UP)
+            # The seconds that a failure took tell.
+            with suppress(grpc.RpcError), self._hook.dial() as channel:
+                info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=_GIVEN_UP)
             self.info.append(time.monotonic() - begun)
             self.memory.append(memory(family(self._pid)))
 

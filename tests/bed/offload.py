@@ -68,5 +68,5 @@ def carried(tap: int, receiver: socket.socket, frames: dict[str, Written]) -> se
         os.write(tap, header + numbered(frame, number))
         mark = marker()
         os.write(tap, bytes(10) + mark)
-        arrived |= {names[number] for number in until_marker(receiver, mark)}
+        arrived |= {name for number in until_marker(receiver, mark)}
     return arrived

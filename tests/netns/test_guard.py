@@ -18,8 +18,6 @@ from tests.bed.evasions import (
     TO_A_RELAY,
 )
 from tests.bed.guarded import GUEST, JUMBO, KUBE_OVN, Bed, wired
-from tests.bed.packet_sockets import carried
-from tests.bed.plumb import NET_ADMIN_ONLY, UNPRIVILEGED
 from tests.bed.honest import (
     FROM_OTHER_CLIENTS,
     FROM_SERVERS_AND_RELAYS,
@@ -27,6 +25,8 @@ from tests.bed.honest import (
     OTHER_NETWORKS,
     TO_OTHERS,
 )
+from tests.bed.packet_sockets import carried
+from tests.bed.plumb import NET_ADMIN_ONLY, UNPRIVILEGED
 
 pytestmark = pytest.mark.netns
 

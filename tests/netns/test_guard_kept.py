@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from tests.bed.plumb import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
 
 from binding.ipc import codec
 from binding.packet import guard, table_changes
@@ -18,8 +17,9 @@ from binding.plumb import guard_table, listening_bridge, nfnetlink
 from tests.bed.evasions import PLAIN_ANSWERS, REQUESTS
 from tests.bed.guarded import GUEST, KUBE_OVN
 from tests.bed.netns import Netns, netns
-from tests.bed.wait import until
 from tests.bed.packet_sockets import packet_socket
+from tests.bed.plumb import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
+from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
 TABLE = Table("dsbridge", guard.filters((GUEST,)))

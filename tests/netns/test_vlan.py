@@ -15,9 +15,9 @@ from tests.bed.evasions import AD as SERVICE
 from tests.bed.evasions import ALL4, IPV4, IPV6, Q, dhcp4, framed, ipv4, tag
 from tests.bed.guests import Started, started_in
 from tests.bed.ipv6_chains import packet, upper_of
+from tests.bed.packet_sockets import packet_socket
 from tests.bed.pod import pod
 from tests.bed.wait import until
-from tests.bed.packet_sockets import packet_socket
 
 pytestmark = pytest.mark.netns
 WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
