@@ -91,6 +91,9 @@ class GuestNetwork:
     """Both families, defaults included, on-link subnets of the addresses left out."""
     gateway_lladdrs: tuple[tuple[Address, str], ...] = ()
     """Gateways whose MAC the pod's neighbour table knew before the guest started."""
+    permanent_neighbors: tuple[tuple[Address, str], ...] = ()
+    """Addresses that the pod knew by a permanent neighbour entry, with the MAC. Nobody on the
+    pod network need answer for them, so serve answers the guest's ARP and NS in their place."""
     deprecated: tuple[IPv6Network, ...] = ()
     """Prefixes that the guest had before a migration and must stop using."""
 
@@ -142,6 +145,11 @@ class GuestNetwork:
         routes = self.routes if default is None else (default, *self.routes)
         gateways = (route.gateway for route in routes)
         return next((gateway for gateway in gateways if isinstance(gateway, IPv6Address)), None)
+
+    @property
+    def answered_for(self) -> tuple[Address, ...]:
+        """The addresses whose ARP and NS of the guest are heard, and stop, at its tap."""
+        return (OUR_IPV4, OUR_LINK_LOCAL, *(address for address, _ in self.permanent_neighbors))
 
     @property
     def fqdn(self) -> str:

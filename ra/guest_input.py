@@ -24,7 +24,7 @@ from ra.message import UNSPECIFIED
 from ra.network_input import from_network
 from ra.resolve import Neighbor
 from ra.schedule import INITIAL_SHORTEST, begin
-from ra.state import DECISION, Action, Solicit, State, Step, advance
+from ra.state import DECISION, Action, Solicit, State, Step, advance, virtual_lladdr
 
 __all__ = [
     "Action", "Router", "Solicit", "State", "Step",
@@ -36,17 +36,23 @@ __all__ = [
 def start(guest: GuestNetwork, now: float) -> State:
     """Return the state of a guest that has not been heard.
 
-    One that is not arriving by migration counts as there after one RA interval: after a
-    restart of ours it may run for days without a request, on a route that ends after 18 h.
+    A guest that is not a migration target is taken to be there after one RA interval: after a
+    restart of serve it may send nothing for days, while its route expires in 18 h.
     """
-    gateway4, gateway6 = gateway4_of(guest), guest.gateway6 if speaks(guest) else None
     unheard = now if speaks(guest) and not guest.migration_target else None
     return State(
         begin(f"{guest.mac} {guest.network}", unheard, guest.lease),
-        gateway4=None if gateway4 is None else Neighbor(gateway4, guest.lladdr(gateway4)),
-        gateway6=None if gateway6 is None else Neighbor(gateway6, guest.lladdr(gateway6)),
+        gateway4=_gateway(guest, gateway4_of(guest)),
+        gateway6=_gateway(guest, guest.gateway6 if speaks(guest) else None),
         has_default=has_default(guest),
     )
+
+
+def _gateway(guest: GuestNetwork, address: Address | None) -> Neighbor | None:
+    if address is None:
+        return None
+    lasting = dict(guest.permanent_neighbors).get(address)
+    return Neighbor(address, lasting or guest.lladdr(address), permanent=lasting is not None)
 
 
 def router(state: State) -> Router | None:
@@ -96,7 +102,7 @@ def told(state: State) -> tuple[object, ...]:
     """Return all of a state that an answer to the guest's solicitations depends on."""
     gateway = state.gateway6
     deprecates = state.schedule.initial > 0
-    return state.router, gateway and gateway.lladdr, deprecates
+    return state.router, state.withdrawn, gateway and gateway.lladdr, deprecates
 
 
 def settled(state: State) -> bool:
@@ -118,8 +124,10 @@ def repeatable(
         # Deprecated prefixes are in the first RAs only, and those end while nobody serves.
         return not (guest.deprecated and any(state.schedule.initial for state in states))
     gateway = states[1].gateway6
-    if gateway is None:
+    if gateway is None or gateway.permanent or neighbor.ns_target(packet) != OUR_LINK_LOCAL:
         return True
+    if virtual_lladdr(states[1], guest) != gateway.lladdr:
+        return True  # it is the DHCPv6 server's MAC, not the gateway's
     # Repeated without its question, an NA would hide a dead gateway from the guest's NUD.
     return neighbor.solicit(guest.mac, guest.ipv6[0].ip, IPv6Address(gateway.address)) in asked
 
@@ -142,27 +150,45 @@ def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now:
 
 
 def _neighbor_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:
-    """Answer for the virtual router, whichever is announced: a migrated guest may still use it."""
-    if packet.src_mac != guest.mac or not speaks(guest):
+    """Answer for our own link-local address and for the pod's permanent neighbours."""
+    target = neighbor.ns_target(packet)
+    if packet.src_mac != guest.mac or target is None:
         return state, ()
-    if neighbor.ns_target(packet) != OUR_LINK_LOCAL:
+    lasting = dict(guest.permanent_neighbors).get(target)
+    if lasting is None and not (speaks(guest) and target == OUR_LINK_LOCAL):
         return state, ()
     state = _appear(state, guest, now)
-    gateway = state.gateway6
     if packet.src == UNSPECIFIED:
-        lladdr = gateway.lladdr if gateway else None
-        frame = neighbor.advertise(OUR_LINK_LOCAL, lladdr or OUR_MAC)
-        state, actions = advance(state, guest, now)
-        note = "the guest tries the router's address for itself"
-        return state, (Exchange("NS", "NA", frame, note, warning=True), *actions)
-    waits: tuple[Action, ...] = ()
-    if gateway is not None and gateway.lladdr is None:
+        lladdr = lasting or virtual_lladdr(state, guest) or OUR_MAC
+        exchange = Exchange(
+            "NS",
+            "NA",
+            neighbor.advertise(target, lladdr),
+            f"the guest tries {target}, which is not its own, for itself",
+            warning=True,
+        )
+    elif lasting is not None:
+        is_router = target == guest.gateway6
+        to = IPv6Address(packet.src), guest.mac
+        frame = neighbor.advertise(target, lasting, to, is_router=is_router)
+        exchange = Exchange("NS", "NA", frame, f"{target} is at {lasting}")
+    else:
+        return _virtual(state, guest, IPv6Address(packet.src), now)
+    state, actions = advance(state, guest, now)
+    return state, (exchange, *actions)
+
+
+def _virtual(state: State, guest: GuestNetwork, source: IPv6Address, now: float) -> Step:
+    """Answer for our own link-local address: the virtual router's, and the DHCPv6 server's."""
+    gateway, waits = state.gateway6, tuple[Action, ...]()
+    lladdr = virtual_lladdr(state, guest)
+    if lladdr is None:
         waits = (Exchange("NS", note="the gateway's MAC is not known yet"),)
-    elif gateway is not None:
+    elif gateway is not None and lladdr == gateway.lladdr:
         # We answer in the gateway's place, so the guest's NUD would never notice a fail-over:
         # each of its probes becomes one of the gateway, at most one a second.
         state = replace(state, gateway6=gateway.ask())
-    state, actions = advance(_seek(replace(state, ns=IPv6Address(packet.src))), guest, now)
+    state, actions = advance(_seek(replace(state, ns=source)), guest, now)
     return state, waits + actions
 
 

@@ -1,9 +1,8 @@
-"""Neighbour discovery messages: which are valid, what they say, and ours (RFC 4861). Pure."""
+"""Neighbour discovery (RFC 4861): messages checked and read, messages of our own made. Pure."""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address
 
@@ -31,19 +30,10 @@ from ra.message import (
     options,
     solicited_node,
 )
+from ra.resolve import Claim
 
 _RS_LENGTH, _NS_LENGTH, _NA_LENGTH = 8, 24, 24
 _SOLICITED, _OVERRIDE = 0x40, 0x20
-
-
-@dataclass(frozen=True, slots=True)
-class Advertised:
-    """What a valid NA says."""
-
-    target: IPv6Address
-    lladdr: str
-    override: bool
-    """The sender may replace another MAC: a fail-over, not a proxy or an anycast."""
 
 
 def rs_fault(packet: Packet) -> str:
@@ -58,7 +48,7 @@ def rs_fault(packet: Packet) -> str:
 
 
 def ns_target(packet: Packet) -> IPv6Address | None:
-    """Return whom a valid NS (RFC 4861 section 7.1.1) asks for, else None."""
+    """Return the address that a valid NS (RFC 4861 section 7.1.1) asks for, else None."""
     if fault(packet, _NS_LENGTH) or packet.src.is_multicast:
         return None
     target = IPv6Address(packet.payload[8:24])
@@ -72,10 +62,10 @@ def ns_target(packet: Packet) -> IPv6Address | None:
     return target
 
 
-def parse_na(packet: Packet) -> Advertised | None:
-    """Return what a valid NA (RFC 4861 section 7.1.2) says, else None.
+def parse_na(packet: Packet) -> Claim | None:
+    """Return what a valid NA (RFC 4861 section 7.1.2) claims, else None.
 
-    A solicited one may leave its MAC out; the frame's source stands in then.
+    A solicited NA may leave its MAC out; the source MAC of the frame stands in then.
     """
     if packet.protocol != ICMPV6 or packet.payload[0] != NEIGHBOR_ADVERTISEMENT:
         return None
@@ -89,27 +79,37 @@ def parse_na(packet: Packet) -> Advertised | None:
     lladdr = packet.src_mac if option is None else mac_text(option[:6])
     if not is_unicast(lladdr):
         return None
-    return Advertised(target, lladdr, override=bool(flags & _OVERRIDE))
+    return Claim(target, lladdr, override=bool(flags & _OVERRIDE))
 
 
-@lru_cache(maxsize=8)  # pure, and what NUD asks for is always the same
+@lru_cache(maxsize=8)  # NUD asks the same again and again
 def advertise(
-    address: IPv6Address, lladdr: str, to: tuple[IPv6Address, str] | None = None
+    address: IPv6Address,
+    lladdr: str,
+    to: tuple[IPv6Address, str] | None = None,
+    *,
+    is_router: bool = True,
 ) -> bytes:
-    """Return an NA of a router: an answer to one node, or unsolicited to all of them.
+    """Return an NA: an answer to the address and MAC of `to`, or unsolicited to all nodes.
 
-    The override flag is always set, so that what the guest has cached gives way.
+    The O flag is always set, so that the guest replaces a MAC that it has cached. A router's
+    NA without the R flag would end it as default router (RFC 4861 section 7.2.5).
     """
     dst, dst_mac = to or (ALL_NODES, group_mac(ALL_NODES))
-    message = ICMPv6ND_NA(R=1, S=int(to is not None), O=1, tgt=str(address))
+    message = ICMPv6ND_NA(R=int(is_router), S=int(to is not None), O=1, tgt=str(address))
     return frame(lladdr, dst_mac, address, dst, message, ICMPv6NDOptDstLLAddr(lladdr=lladdr))
 
 
 @lru_cache(maxsize=8)
-def solicit(mac: str, source: IPv6Address, target: IPv6Address) -> bytes:
-    """Return the NS that the guest itself would send to resolve the target."""
+def solicit(mac: str, source: IPv6Address, target: IPv6Address, to: str | None = None) -> bytes:
+    """Return the NS that the guest itself would send to resolve the target.
+
+    `to` is the one MAC to ask, as a host does that verifies an entry; by default all are.
+    """
     group = solicited_node(target)
     message, option = ICMPv6ND_NS(tgt=str(target)), ICMPv6NDOptSrcLLAddr(lladdr=mac)
+    if to is not None:
+        return frame(mac, to, source, target, message, option)
     return frame(mac, group_mac(group), source, group, message, option)
 
 

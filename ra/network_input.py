@@ -1,17 +1,21 @@
-"""What the pod NIC says of the gateways: ARP and NA frames that come from the network. Pure."""
+"""What the pod network says of the gateways: ARP and NA frames heard on the pod NIC. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from guest.ethernet import mac_text
+from guest.exchange import Exchange
 from guest.frame import parse
 from guest.network import OUR_MAC, GuestNetwork
 from ra import arp, neighbor
-from ra.gateway import eui64
 from ra.message import is_unicast
-from ra.resolve import Neighbor
-from ra.state import DECISION, State, Step, advance, unsolicited_na
+from ra.resolve import Claim, Neighbor
+from ra.state import State, Step, advance, unsolicited_na
+
+_Place = Literal["gateway4", "gateway6", "probe"]
+_PLACES: tuple[_Place, ...] = ("gateway4", "gateway6", "probe")
 
 
 def from_network(state: State, guest: GuestNetwork, frame: bytes, now: float) -> Step:
@@ -19,76 +23,69 @@ def from_network(state: State, guest: GuestNetwork, frame: bytes, now: float) ->
     source = mac_text(frame[6:12])
     if len(frame) < 14 or source in (guest.mac, OUR_MAC) or not is_unicast(source):
         return state, ()
-    if (said := arp.parse(frame)) is not None:
-        if said.lladdr != guest.mac:
-            state = _heard4(state, said)
-        return advance(state, guest, now)
     packet = parse(frame)
-    said6 = None if packet is None else neighbor.parse_na(packet)
-    if said6 is None or said6.lladdr == guest.mac:
+    claim = arp.parse(frame) if packet is None else neighbor.parse_na(packet)
+    if claim is None or claim.lladdr == guest.mac:
         return state, ()
-    state, actions = _heard6(state, said6, now)
+    state, actions = _heard(state, claim, now)
     state, more = advance(state, guest, now)
     return state, actions + more
 
 
-def _heard4(state: State, said: arp.Said) -> State:
-    gateway = state.gateway4
-    if gateway is None or gateway.address != said.address:
-        return state
-    moved = gateway.lladdr not in (None, said.lladdr)
-    state = replace(state, gateway4=gateway.heard(said.lladdr), tell4=state.tell4 or moved)
-    if moved and state.gateway6 and state.gateway6.lladdr == gateway.lladdr:
-        state = replace(state, gateway6=state.gateway6.ask())  # it was the same machine
-    return state
+def _heard(state: State, claim: Claim, now: float) -> Step:
+    for place in _PLACES:
+        before: Neighbor | None = getattr(state, place)
+        if before is None or before.address != claim.address or _is_foreign(state, place, claim):
+            continue
+        after = before.heard(claim, now)
+        state = _with(state, place, after)
+        if before.lladdr is not None and after.lladdr != before.lladdr:
+            return _moved(state, place, before.lladdr, now)
+        return state, _refuted(before, after)
+    return state, ()
 
 
-def _heard6(state: State, said: neighbor.Advertised, now: float) -> Step:
-    if _took_along(state, said):
-        return replace(state, probe=Neighbor(said.target, said.lladdr)), ()
-    gateway, probe = state.gateway6, state.probe
-    if probe is not None and said.target == probe.address:
-        known = probe.lladdr or (gateway.lladdr if gateway else None)
-        if said.lladdr == known or (probe.lladdr and said.override):
-            state = replace(state, probe=probe.heard(said.lladdr))
+def _is_foreign(state: State, place: _Place, claim: Claim) -> bool:
+    """Say whether the EUI-64 address is claimed by a MAC that is not the gateway's."""
+    probe, gateway = state.probe, state.gateway6
+    is_unknown = place == "probe" and probe is not None and probe.lladdr is None
+    return is_unknown and gateway is not None and claim.lladdr != gateway.lladdr
+
+
+def _refuted(before: Neighbor, after: Neighbor) -> tuple[Exchange, ...]:
+    """Name a claimant, once the MAC that is known has said that it still has the address."""
+    check = before.check
+    if check is None or after.check is not None or not check.asked:
+        return ()
+    note = f"{check.lladdr} claims {before.address}, but {before.lladdr} still answers for it"
+    return (Exchange("", note=f"{note}: the guest is not told", warning=True),)
+
+
+def _moved(state: State, place: _Place, former: str, now: float) -> Step:
+    """Tell the guest, and see whether the gateway's other addresses have moved along."""
+    actions: tuple[Exchange, ...] = ()
+    moved: Neighbor = getattr(state, place)
+    lladdr, router = moved.lladdr, state.router
+    if lladdr is None:
         return state, ()
-    if gateway is None or said.target != gateway.address:
-        return state, ()
-    moved = gateway.lladdr not in (None, said.lladdr)
-    if moved and not said.override and not gateway.doubtful:
-        return state, ()  # RFC 4861 section 7.2.5: without O the cached one stays
-    state = replace(state, gateway6=gateway.heard(said.lladdr))
-    if not moved:
-        return state, ()
-    if state.gateway4 and state.gateway4.lladdr == gateway.lladdr:
-        state = replace(state, gateway4=state.gateway4.ask())  # it was the same machine
-    return _moved(state, said.lladdr, now)
+    if place == "gateway4":
+        state = replace(state, tell4=True)
+    if place == "gateway6" and router is not None and router.source == "eui64":
+        probe = state.probe
+        if probe is not None and probe.lladdr == former:
+            # Until it is known which router follows, its address leads to the gateway's new MAC.
+            probe, router = probe.suspect(lladdr, now, at_once=True), replace(router, lladdr=lladdr)
+            state = replace(state, probe=probe, router=router)
+            actions = (unsolicited_na(router),)
+    others: tuple[_Place, ...] = ("gateway4", "gateway6")
+    for other in others:
+        beside: Neighbor | None = getattr(state, other)
+        if beside is not None and beside.lladdr == former:  # it was the same machine
+            state = _with(state, other, beside.suspect(lladdr, now))
+    return state, actions
 
 
-def _took_along(state: State, said: neighbor.Advertised) -> bool:
-    """Say whether the router, looked for at its new MAC, still has the address it had."""
-    gateway, probe, told = state.gateway6, state.probe, state.router
-    return (
-        probe is not None
-        and gateway is not None
-        and told is not None
-        and told.source == "eui64"
-        and probe.address != told.address == said.target
-        and said.lladdr == gateway.lladdr
-    )
-
-
-def _moved(state: State, lladdr: str, now: float) -> Step:
-    """Follow a gateway to its new MAC where that gives it another EUI-64 address."""
-    probe, told = state.probe, state.router
-    if probe is None or (told is not None and told.source != "eui64"):
-        return state, ()
-    if probe.lladdr == lladdr:
-        return state, ()  # it took its former address along
-    probe = Neighbor(eui64(lladdr), tried=probe.tried).ask()
-    state = replace(state, probe=probe)
-    if told is None:
-        return state, ()
-    # Until the new address is decided, the old one leads to the new MAC: no packet is lost.
-    state = replace(state, decide_by=now + DECISION)
-    return state, (unsolicited_na(replace(told, lladdr=lladdr)),)
+def _with(state: State, place: _Place, known: Neighbor) -> State:
+    if place == "gateway4":
+        return replace(state, gateway4=known)
+    return replace(state, gateway6=known) if place == "gateway6" else replace(state, probe=known)

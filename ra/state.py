@@ -1,18 +1,19 @@
-"""What follows from a guest's state at a moment: whom to ask, what to tell. Pure.
+"""What is remembered of one guest, and what has to be sent because of it. Pure.
 
-Each step takes the state and returns it with what is to be sent; `advance` runs them
-all after every input, so that no input has to know what it unblocks.
+Each of the functions that `advance` runs takes the state and returns it with what is to be
+sent. `advance` runs all of them after every input, so an input need not know what it unblocks.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
 from ra import advert, arp, neighbor
-from ra.gateway import Router, decide, eui64, may_be_eui64, speaks
+from ra.gateway import Router, decide, eui64, has_default, may_be_eui64, speaks
 from ra.message import ALL_NODES, UNSPECIFIED, group_mac
 from ra.resolve import Neighbor
 from ra.schedule import BETWEEN_MULTICASTS, Schedule
@@ -24,7 +25,7 @@ _MOST_WITHDRAWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Solicit:
-    """A frame for the pod NIC: the resolution of an active guest's gateway."""
+    """A frame for the pod NIC: a question about a gateway of a guest that has been heard."""
 
     frame: bytes
     note: str = ""
@@ -68,52 +69,66 @@ Step = tuple[State, tuple[Action, ...]]
 def advance(state: State, guest: GuestNetwork, now: float) -> Step:
     """Do everything that is possible or due now."""
     actions: tuple[Action, ...] = ()
-    for step in (_probe, _resolve, _choose, _tell, _answer_ns, _answer_rs, _multicast):
+    for step in (_resolve, _probe, _resolve, _choose, _tell, _answer_ns, _answer_rs, _multicast):
         state, more = step(state, guest, now)
         actions += more
     return state, actions
 
 
 def _probe(state: State, guest: GuestNetwork, now: float) -> Step:
-    gateway = state.gateway6
-    if state.active and state.probe is None and gateway and gateway.lladdr and may_be_eui64(guest):
-        probe = Neighbor(eui64(gateway.lladdr)).ask()
-        state = replace(state, probe=probe, decide_by=state.decide_by or now + DECISION)
-    return state, ()
+    """Look for the EUI-64 address of the gateway's MAC, and of its next MAC when it moved."""
+    gateway, probe = state.gateway6, state.probe
+    if not (state.active and gateway and gateway.lladdr and may_be_eui64(guest)):
+        return state, ()
+    address = eui64(gateway.lladdr)
+    if probe is not None and (
+        probe.address == address or probe.lladdr == gateway.lladdr or probe.check is not None
+    ):
+        return state, ()
+    sought = Neighbor(address, tried=probe.tried if probe else -math.inf).ask()
+    return replace(state, probe=sought, decide_by=state.decide_by or now + DECISION), ()
 
 
 def _resolve(state: State, guest: GuestNetwork, now: float) -> Step:
     """Ask on the pod NIC as the guest itself would: CNIs know it by MAC and address."""
     if not state.active:
         return state, ()
-    gateway4, first = _try(state.gateway4, guest, now)
-    gateway6, second = _try(state.gateway6, guest, now)
-    probe, third = _try(state.probe, guest, now)
-    sent = first + second + third
-    if sent:
-        state = replace(state, gateway4=gateway4, gateway6=gateway6, probe=probe)
-    return state, sent
+    gateway4, first = _ask(state.gateway4, guest, now)
+    gateway6, second = _ask(state.gateway6, guest, now)
+    probe, third = _ask(state.probe, guest, now)
+    after = replace(state, gateway4=gateway4, gateway6=gateway6, probe=probe)
+    return (state if after == state else after), first + second + third
 
 
-def _try(
-    before: Neighbor | None, guest: GuestNetwork, now: float
+def _ask(
+    known: Neighbor | None, guest: GuestNetwork, now: float
 ) -> tuple[Neighbor | None, tuple[Action, ...]]:
-    if before is None or (after := before.due(now)) is before:
-        return before, ()
-    if isinstance(after.address, IPv4Address):
-        frame = arp.request(guest.mac, guest.ipv4[0].ip, after.address)
-    else:
-        frame = neighbor.solicit(guest.mac, guest.ipv6[0].ip, after.address)
-    return after, (Solicit(frame, f"who has {after.address}"),)
+    if known is None:
+        return None, ()
+    known, whom = known.due(now)
+    target = known.address
+    questions: list[Action] = []
+    for mac in whom:
+        if isinstance(target, IPv4Address):
+            frame = arp.request(guest.mac, guest.ipv4[0].ip, target, mac)
+        else:
+            frame = neighbor.solicit(guest.mac, guest.ipv6[0].ip, target, mac)
+        note = f"does {mac} have {target}" if mac else f"who has {target}"
+        questions.append(Solicit(frame, note))
+    return known, tuple(questions)
 
 
 def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
     if not state.active or not speaks(guest):
         return state, ()
-    router = decide(guest, state.gateway6, state.probe)
-    if router.source == "virtual" and state.decide_by is not None and now < state.decide_by:
-        return state, ()
-    before = state.router
+    router, before = decide(guest, state.gateway6, state.probe), state.router
+    check = state.probe.check if state.probe else None
+    if before is not None and check is not None and check.lladdr == before.lladdr:
+        return state, ()  # the gateway has moved, and is asked for the router's address
+    waits = state.decide_by is not None and now < state.decide_by
+    follows = before is not None and before.source == "virtual" and before.lladdr is not None
+    if waits and router.source == "virtual" and not follows:
+        return state, ()  # a real router may still answer
     if before == router and state.decide_by is None:
         return state, ()
     state = replace(state, decide_by=None, router=router)
@@ -161,12 +176,29 @@ def unsolicited_na(router: Router) -> Exchange:
 
 
 def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step
-    lladdr = state.gateway6.lladdr if state.gateway6 else OUR_MAC
+    lladdr = virtual_lladdr(state, guest)
     if state.ns is None or lladdr is None:
         return state, ()
     frame = neighbor.advertise(OUR_LINK_LOCAL, lladdr, (state.ns, guest.mac))
-    note = f"router {OUR_LINK_LOCAL} is at {lladdr}"
+    note = f"{OUR_LINK_LOCAL} is at {lladdr}"
     return replace(state, ns=None), (Exchange("NS", "NA", frame, note),)
+
+
+def virtual_lladdr(state: State, guest: GuestNetwork) -> str | None:
+    """Return the MAC that the guest is told for OUR_LINK_LOCAL; None while it is not known.
+
+    The address is the DHCPv6 server's, whose frames stop at the tap. Only where the guest may
+    have it as its router, it leads to the gateway: else the gateway would get what is ours.
+    """
+    router, gateway = state.router, state.gateway6
+    if gateway is None:
+        return OUR_MAC
+    if router is None:
+        may_be_router = guest.migration_target or has_default(guest)
+    else:
+        virtual = (one.source == "virtual" for one in (router, *state.withdrawn))
+        may_be_router = any(virtual)
+    return gateway.lladdr if may_be_router else OUR_MAC
 
 
 def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Step:

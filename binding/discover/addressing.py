@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from ipaddress import (
     IPv4Interface,
@@ -19,6 +20,9 @@ from guest.network import Address, Route
 Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
 
+MOST_PERMANENT = 64
+"""Permanent neighbours that are answered for."""
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _DEFAULTS: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 
@@ -53,6 +57,26 @@ def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, s
     """Return the MACs that the pod knew of the guest's gateways."""
     gateways = {route.gateway for route in guest_routes}
     return tuple((address, mac) for address, mac in link.neighbors if address in gateways)
+
+
+def permanent(link: Link, own: Iterable[Interface]) -> tuple[tuple[Address, str], ...]:
+    """Return the pod's permanent neighbours, those that are gateways first, and MOST at most.
+
+    Each of them costs a rule in the kernel.
+    """
+    mine = {address.ip for address in own}
+    gateways = {route.gateway for route in link.routes}
+    found = [
+        (address, mac.lower())
+        for address, mac in link.permanent
+        if address not in mine and not address.is_multicast and is_ethernet(mac)
+    ]
+    return tuple(sorted(found, key=lambda one: one[0] not in gateways))[:MOST_PERMANENT]
+
+
+def is_ethernet(mac: str) -> bool:
+    """Say whether a link-layer address is of Ethernet: layer 3 links have none, or zeros."""
+    return _MAC.fullmatch(mac) is not None and mac != "00:00:00:00:00:00"
 
 
 def deprecated(before: Iterable[Address], own: Iterable[IPv6Interface]) -> tuple[IPv6Network, ...]:

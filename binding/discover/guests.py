@@ -124,6 +124,7 @@ def _guest(
         ipv6_mode=change.ipv6 or "dhcp",
         routes=routes,
         gateway_lladdrs=addressing.lladdrs(nic.link, routes),
+        permanent_neighbors=addressing.permanent(nic.link, own),
         deprecated=addressing.deprecated(vmi.status(nic.network).addresses, ipv6)
         if vmi.migration_target
         else (),

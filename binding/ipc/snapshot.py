@@ -22,11 +22,13 @@ class Link:
     bridge: str = ""
     """Name of the bridge that this link is a port of."""
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
-    """Global scope only, in the kernel's order; link-local IPv6 is left out."""
+    """Global scope only, in the order in which the CNI added them; no link-local IPv6."""
     routes: tuple[Route, ...] = ()
     """Main table, lowest metric first, connected subnets included."""
     neighbors: tuple[tuple[Address, str], ...] = ()
-    """Resolved neighbours and their MAC."""
+    """Resolved neighbours and their MAC, permanent ones included."""
+    permanent: tuple[tuple[Address, str], ...] = ()
+    """Neighbours of a permanent entry: the CNI knows that nobody need answer for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def filters(
     heard: dict[str, tuple[Kind, ...]] = {}
     who: dict[str, Parties] = {}
     for guest in guests:
-        who |= dict.fromkeys((guest.tap, guest.nic), _parties(guest))
+        who |= dict.fromkeys((guest.tap, guest.nic), parties(guest))
         if is_heard(guest):
             heard |= {guest.tap: HEARD_AT_TAP, guest.nic: HEARD_AT_NIC}
         at_tap, at_nic = (dropped.setdefault(link, set()) for link in (guest.tap, guest.nic))
@@ -149,8 +149,10 @@ def filters(
     )
 
 
-def _parties(guest: GuestNetwork) -> Parties:
-    return Parties(guest.mac, tuple(one.ip for one in guest.ipv6), guest.server4)
+def parties(guest: GuestNetwork) -> Parties:
+    """Return who speaks at the links of a guest, and for which addresses we answer there."""
+    ipv6 = tuple(one.ip for one in guest.ipv6)
+    return Parties(guest.mac, ipv6, guest.server4, guest.answered_for)
 
 
 def _somebody_serves(guest: GuestNetwork) -> bool:

@@ -37,7 +37,8 @@ _PERMANENT = 0x80  # else it was learned of a router, and is no more the CNI's t
 _BY_KERNEL, _BY_RA = 2, 9
 _MAIN_TABLE = 254
 _UNICAST = 1
-_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # REACHABLE, STALE, DELAY, PROBE, PERMANENT
+_PERMANENT_NEIGHBOR = 0x80
+_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | _PERMANENT_NEIGHBOR  # REACHABLE, STALE, DELAY, PROBE
 
 
 def take(resolver: Path) -> Snapshot:
@@ -68,22 +69,28 @@ def _links(ipr: IPRoute) -> tuple[Link, ...]:
             bridge=names.get(link.get("master"), ""),
             addresses=_addresses(addresses, link["index"]),
             routes=_routes(routes, link["index"], own),
-            neighbors=_neighbors(neighbors, link["index"]),
+            neighbors=_neighbors(neighbors, link["index"], _RESOLVED),
+            permanent=_neighbors(neighbors, link["index"], _PERMANENT_NEIGHBOR),
         )
         for link in sorted(links, key=lambda link: int(link["index"]))
     )
 
 
 def _addresses(messages: Iterable[Message], index: int) -> tuple[Interface, ...]:
-    return tuple(
-        _interface(message)
+    found = [
+        message
         for message in messages
         if message["index"] == index
         and message["family"] in _ANY
         and message["scope"] == _SCOPE_GLOBAL
         and not (message.get("flags") or 0) & _DAD_FAILED
         and _is_permanent(message)
-    )
+    ]
+    # The kernel lists the IPv4 addresses of a link as they were added, those of IPv6 the newest
+    # first; the CNI adds them in the order of its result.
+    ipv4 = [message for message in found if message["family"] == AF_INET]
+    ipv6 = [message for message in found if message["family"] == AF_INET6]
+    return tuple(_interface(message) for message in (*ipv4, *reversed(ipv6)))
 
 
 def _is_permanent(address: Message) -> bool:
@@ -149,13 +156,15 @@ def _gateway(hop: Message) -> Address | None:
     return ip_address(gateway) if gateway else None
 
 
-def _neighbors(messages: Iterable[Message], index: int) -> tuple[tuple[Address, str], ...]:
+def _neighbors(
+    messages: Iterable[Message], index: int, states: int
+) -> tuple[tuple[Address, str], ...]:
     return tuple(
         (ip_address(message.get("dst")), message.get("lladdr"))
         for message in messages
         if message["ifindex"] == index
         and message["family"] in _ANY
-        and message["state"] & _RESOLVED
+        and message["state"] & states
         and message.get("dst")
         and message.get("lladdr")
     )

@@ -8,7 +8,7 @@ from itertools import chain
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Event, GuestReport, Router
-from binding.packet import bpf
+from binding.packet import bpf, guard
 from binding.packet.port import Port, Received
 from binding.serve.responder import Output, Responder
 from dhcp import v4, v6
@@ -57,7 +57,7 @@ class GuestPorts:
         if received.frame[6:12] != mac_bytes(self.responder.guest.mac):
             return  # of somebody behind the guest: it says nothing of its own yet
         self.quiet = False
-        self.tap.restrict(bpf.program(bpf.GUEST_RULES))
+        self.tap.restrict(bpf.program(bpf.guest_rules(guard.parties(self.responder.guest))))
         self._put(self.responder.arrived(received.frame, now))
         # Those behind it came under the former filter, as many as a socket holds.
         behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())

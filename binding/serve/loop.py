@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from binding.ipc import channel, messages
-from binding.packet import bpf, links
+from binding.packet import bpf, guard, links
 from binding.packet.port import Port, Received
 from binding.process import capabilities
 from binding.serve.guest_ports import GuestPorts
@@ -136,7 +136,8 @@ class ServeLoop:
             responder = left.responder(now)
             was_told_else = left.was_told_else or (before is not None and before.responder.here)
         is_quiet = guest.migration_target and not (was_told_else or responder.here)
-        rules = bpf.EVERYTHING if is_quiet else bpf.program(bpf.GUEST_RULES)
+        asked = bpf.program(bpf.guest_rules(guard.parties(guest)))
+        rules = bpf.EVERYTHING if is_quiet else asked
         tap = self._port(guest.tap, rules, handed, guest.tap if is_quiet else None)
         nic = None
         if guest.nic:

@@ -20,7 +20,7 @@ from binding.serve.who_serves import BOTH
 from dhcp import v4
 from guest.ethernet import ICMPV6
 from guest.frame import Packet
-from guest.network import Family, GuestNetwork
+from guest.network import OUR_IPV4, OUR_MAC, Family, GuestNetwork
 from ra import arp, guest_input
 
 _MOST_REPEATS = 16
@@ -103,9 +103,11 @@ class Service:
         return output + self._appear(packet, now)
 
     def arp(self, frame: bytes) -> Output:
-        """Answer for the server's address where it is no gateway's: T1's unicast goes there."""
-        address = v4.own_address(self.guest)
-        exchange = address and arp.answer(frame, self.guest.mac, address)
+        """Answer for the pod's permanent neighbours, and for a server address that is ours."""
+        known = dict(self.guest.permanent_neighbors)
+        if address := v4.own_address(self.guest):  # T1's unicast goes there
+            known[address] = OUR_MAC
+        exchange = arp.answer(frame, self.guest.mac, known)
         if not exchange:
             return NOTHING
         answer = Answer(exchange)
@@ -186,13 +188,17 @@ class Service:
 
 def _repeat(answer: Answer) -> Repeat:
     output = answer.output(answer.transaction)
-    # The guest's NUD verifies the virtual router (NS, NA) for as long as it sends anything.
-    wakes = answer.exchange.reply not in ("", "NA")
+    # The guest verifies its gateways (NS, NA, ARP) for as long as it sends anything; ARP for the
+    # server's address is followed by a renewal.
+    is_gateway = answer.exchange.reply == "ARP reply" and answer.request[38:42] != OUR_IPV4.packed
+    wakes = answer.exchange.reply not in ("", "NA") and not is_gateway
     return Repeat(answer.request, answer.partial_checksum, output.tap, answer.nic, wakes)
 
 
 def _share(guest: GuestNetwork, ours: frozenset[Family]) -> GuestNetwork:
     """Return the guest with the families that we serve."""
+    permanent = tuple(one for one in guest.permanent_neighbors if one[0].version in ours)
+    guest = replace(guest, permanent_neighbors=permanent)
     if 4 not in ours:
         guest = replace(guest, ipv4=(), ipv4_mode="off")
     return guest if 6 in ours else replace(guest, ipv6=(), ipv6_mode="off")

@@ -51,8 +51,8 @@ class Solicitations:
     @property
     def told(self) -> tuple[object, ...]:
         """All of the session that an answer depends on."""
-        router, gateway, deprecates = guest_input.told(self.session)
-        return router, gateway, deprecates if self._guest.deprecated else False
+        *basis, deprecates = guest_input.told(self.session)
+        return *basis, deprecates if self._guest.deprecated else False
 
     def sent_again(self, frame: bytes, now: float, *, partial_checksum: bool) -> Answer | None:
         """Return the RA to an RS that is, to the octet, one of before."""

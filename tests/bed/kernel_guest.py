@@ -16,7 +16,9 @@ def addressed(vm: Started, *, dad: bool = False) -> Netns:
     layout, guest = vm.pod.layout, vm.guest
     guest.sysctl(ipv6__conf__eth0__dad_transmits=int(dad))
     guest.ip("link set eth0 up")
-    guest.ip("\n".join(f"addr add {one} dev eth0" for one in layout.ipv4))
+    guest.ip(
+        "\n".join(f"addr add {one if layout.connected else one.ip} dev eth0" for one in layout.ipv4)
+    )
     guest.ip("\n".join(f"addr add {one.ip}/128 dev eth0" for one in layout.ipv6))
     guest.ip("\n".join(f"route add {to}" for to in layout.routes if ":" not in to))
     until(lambda: kernel(guest, "eth0").has_default6, "a default route by RA")

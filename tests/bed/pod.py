@@ -17,6 +17,9 @@ REMOTE4 = IPv4Address("192.0.2.10")
 REMOTE6 = IPv6Address("2001:db8:2::10")
 NAMESERVERS = (ip_address("10.96.0.10"), ip_address("fd00:10:96::a"))
 SEARCH = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
+ONLY_MAC = """add table netdev cni
+add chain netdev cni pod0 {{ type filter hook ingress device pod0 priority 0; }}
+add rule netdev cni pod0 ether saddr != {mac} drop"""
 BLUE = "pod16477688c0e"
 """Pod link of the secondary network `blue`."""
 BARE = Layout(
@@ -103,6 +106,8 @@ def _plug(made: Pod, *, dad: bool) -> None:
             ipv6__conf__pod0__proxy_ndp=1,
             ipv4__neigh__pod0__proxy_delay=0,
         )
+    if layout.only_pod_mac:
+        made.gateway.run("nft", ONLY_MAC.format(mac=layout.mac))
     if not dad:
         made.netns.sysctl(ipv6__conf__eth0__accept_dad=0)
     made.netns.ip("link set eth0 up")
@@ -111,9 +116,22 @@ def _plug(made: Pod, *, dad: bool) -> None:
         lambda: "fe80:" in str(made.netns.query("addr", "show", "dev", "eth0")),
         "eth0's link-local address",
     )
-    made.netns.ip("\n".join(f"addr add {address} dev eth0" for address in layout.ipv4))
-    made.netns.ip("\n".join(f"addr add {address} dev eth0 nodad" for address in layout.ipv6))
+    how = "" if layout.connected else "noprefixroute"
+    made.netns.ip("\n".join(f"addr add {address} dev eth0 {how}" for address in layout.ipv4))
+    made.netns.ip("\n".join(f"addr add {address} dev eth0 nodad {how}" for address in layout.ipv6))
     made.netns.ip("\n".join(f"route add {route}" for route in layout.routes))
+    if layout.permanent:
+        found = {
+            words[words.index("via") + 1]
+            for words in map(str.split, layout.routes)
+            if "via" in words
+        }
+        made.netns.ip(
+            "\n".join(
+                f"neigh add {gateway} lladdr {layout.gateway_mac} dev eth0 nud permanent"
+                for gateway in sorted(found)
+            )
+        )
 
 
 def _plug_blue(made: Pod) -> None:

@@ -21,13 +21,26 @@ def test_pod_reaches_the_host_beyond_its_gateway_in_both_families(layout: str) -
         assert made.netns.query("link", "show", "dev", "eth0")[0]["mtu"] == made.layout.mtu
 
 
-@pytest.mark.parametrize("layout", [name for name, known in LAYOUTS.items() if known.router])
+@pytest.mark.parametrize(
+    "layout", [name for name, known in LAYOUTS.items() if known.router and not known.permanent]
+)
 def test_gateway_answers_for_its_link_local_address(layout: str) -> None:
     with pod(layout) as made:
         assert made.netns.reaches(f"{made.layout.router}%eth0")
         neighbours = made.netns.query("-6", "neigh", "show", "dev", "eth0")
         found = {item["dst"]: item.get("lladdr") for item in neighbours}
         assert found[made.layout.router] == made.layout.gateway_mac
+
+
+@pytest.mark.parametrize("layout", [name for name, known in LAYOUTS.items() if known.permanent])
+def test_a_gateway_of_a_permanent_entry_alone_answers_nobody(layout: str) -> None:
+    with pod(layout) as made:
+        router = LAYOUTS[layout].router
+        made.netns.ip(f"neigh del {router} dev eth0")
+        assert not made.netns.reaches(f"{router}%eth0")
+        if not LAYOUTS[layout].proxy_arp:
+            made.netns.ip("neigh del 169.254.1.1 dev eth0")
+            assert not made.netns.reaches(REMOTE4)
 
 
 def test_secondary_network_has_its_own_gateway_and_no_default_route() -> None:

@@ -15,12 +15,6 @@ from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
-GATEWAY4 = {
-    "flat": "10.244.1.1",
-    "calico": "169.254.1.1",
-    "kube-ovn": "10.16.0.1",
-    "cilium": "10.0.1.170",
-}
 DNS = {
     "dhclient": (),  # Debian's script keeps the servers of the family that bound last: either
     "udhcpc": NAMESERVERS[:1],  # knows no DHCPv6
@@ -36,8 +30,8 @@ def test_a_client_ends_up_with_the_pods_network(
     with started(layout, shape) as vm, client(name, vm.guest, tmp_path) as guest:
         lease = guest.lease(30, dns=DNS.get(name, NAMESERVERS))
         cni = vm.pod.layout
-        assert lease.ipv4 == cni.ipv4
-        assert str(lease.default4) == GATEWAY4[layout]
+        assert lease.ipv4 == cni.told4
+        assert str(lease.default4) == cni.gateway4
         assert set(lease.dns) <= set(NAMESERVERS)
         assert lease.lease_seconds is None
         assert lease.hostname in ("vmi-single", f"vmi-single.{SEARCH[0]}")
@@ -49,5 +43,5 @@ def test_a_client_ends_up_with_the_pods_network(
         assert lease.ipv6 == tuple(IPv6Interface(address.ip) for address in cni.ipv6)
         assert lease.search == SEARCH
         on_link = {dst for dst, via in lease.routes6 if via is None and "/" in dst}
-        assert on_link == {str(one.network) for one in cni.ipv6 if one.network.prefixlen < 128}
+        assert on_link == cni.on_link6
         until(lambda: vm.guest.reaches(REMOTE6), "a host beyond the gateway, IPv6")

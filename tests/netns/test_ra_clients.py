@@ -38,10 +38,10 @@ def test_a_bare_kernel_and_rdisc6_learn_router_prefix_mtu_and_dns(
     layout: str, tmp_path: Path
 ) -> None:
     with started(layout, "managed") as vm, client("kernel-ra", vm.guest, tmp_path) as guest:
-        vm.guest.ip("link set eth0 mtu 1500")
         cni = vm.pod.layout
+        vm.guest.ip(f"link set eth0 mtu {cni.mtu + 50}")
         router = cni.router or str(OUR_LINK_LOCAL)
-        prefixes = {str(one.network) for one in cni.ipv6 if one.network.prefixlen < 128}
+        prefixes = cni.on_link6
         lease = guest.lease(until=lambda lease: lease.default6)
         assert str(lease.default6) == router
         assert on_link(lease) == prefixes

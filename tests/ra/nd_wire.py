@@ -86,6 +86,13 @@ def na(target: str, mac: str, flags: int = 0x60, dst: str = "fd00:10:244:1::5") 
     return nd(body, target, dst, mac, MAC)
 
 
+def arp(address: str, mac: str) -> bytes:
+    """Return the frame of an ARP reply to the guest."""
+    fixed = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2)
+    body = fixed + mac_bytes(mac) + IPv4Address(address).packed + mac_bytes(MAC)
+    return mac_bytes(MAC) + mac_bytes(mac) + b"\x08\x06" + body + guest().ipv4[0].ip.packed
+
+
 def options(octets: bytes) -> list[tuple[int, bytes]]:
     """Return (type, content) of options that must fill their octets exactly."""
     found = []
@@ -135,6 +142,8 @@ class Clocked:
     guest: GuestNetwork
     now: float = 1000.0
     log: list[tuple[float, guest_input.Action]] = field(default_factory=list)
+    stations: dict[str, set[str]] = field(default_factory=dict)
+    """Machines on the pod network by MAC, and the addresses that they answer for at once."""
 
     def __post_init__(self) -> None:
         self.state = guest_input.start(self.guest, self.now)
@@ -142,7 +151,20 @@ class Clocked:
     def _take(self, step: guest_input.Step) -> list[guest_input.Action]:
         self.state, actions = step
         self.log += [(self.now, action) for action in actions]
-        return list(actions)
+        answers = [frame for one in asked(list(actions)) for frame in self._answers(one.frame)]
+        return [*actions, *(action for frame in answers for action in self.hears(frame))]
+
+    def _answers(self, question: bytes) -> list[bytes]:
+        is_arp = question[12:14] == b"\x08\x06"
+        target = str(ip_address(question[38:42] if is_arp else question[62:78]))
+        reached = [
+            mac for mac in self.stations if question[0] & 1 or question[:6] == mac_bytes(mac)
+        ]
+        return [
+            arp(target, mac) if is_arp else na(target, mac)
+            for mac in reached
+            if target in self.stations[mac]
+        ]
 
     def says(self, frame: bytes) -> list[guest_input.Action]:
         """Let the guest send a frame that must be well-formed up to its checksum."""
@@ -191,8 +213,14 @@ def sources(actions: list[guest_input.Action]) -> list[tuple[str, int]]:
 
 
 def targets(actions: list[guest_input.Action]) -> list[str]:
-    """Return whom the frames for the pod NIC ask for."""
-    return [action.note.removeprefix("who has ") for action in asked(actions)]
+    """Return the addresses that frames for the pod NIC ask everybody for."""
+    notes = [action.note for action in asked(actions)]
+    return [note.removeprefix("who has ") for note in notes if note.startswith("who has ")]
+
+
+def verified(actions: list[guest_input.Action]) -> list[str]:
+    """Return the questions to one MAC: `does MAC have ADDRESS`."""
+    return [action.note for action in asked(actions) if action.note.startswith("does ")]
 
 
 def settled(kind: str, configured: GuestNetwork | None = None) -> Clocked:

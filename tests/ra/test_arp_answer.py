@@ -56,7 +56,7 @@ def test_padding_to_the_shortest_frame_changes_nothing():
     ],
 )
 def test_nothing_else_is_answered(asked: bytes):
-    assert arp.answer(asked, MAC, SERVER) is None
+    assert arp.answer(asked, MAC, {SERVER: OUR_MAC}) is None
     one = Responder(ALONE, 0.0)
     assert not one.from_guest(asked, 1.0).tap
     assert not one.counters
