@@ -101,7 +101,9 @@ class GuestNetwork:
     """Seconds; None is an infinite lease."""
     hostname: str = ""
     domain: str = ""
-    """DHCPv4 option 15; with hostname the FQDN of DHCPv6 option 39."""
+    """DHCPv4 option 15: the first search domain."""
+    fqdn_domain: str = ""
+    """Where the cluster's DNS knows the host name; empty where it does not know it."""
     search: tuple[str, ...] = ()
     """Valid DNS names only: discover has dropped the others with a warning."""
     dns: tuple[Address, ...] = ()
@@ -153,10 +155,10 @@ class GuestNetwork:
 
     @property
     def fqdn(self) -> str:
-        """Host name with domain, without a trailing dot; empty when there is no host name."""
-        if not self.hostname or not self.domain or "." in self.hostname:
+        """The host name, qualified where DNS knows it, without a trailing dot; may be empty."""
+        if not self.hostname or not self.fqdn_domain or "." in self.hostname:
             return self.hostname
-        return f"{self.hostname}.{self.domain}"
+        return f"{self.hostname}.{self.fqdn_domain}"
 
     def lladdr(self, address: Address) -> str | None:
         """Return the MAC that the pod knew for a gateway."""

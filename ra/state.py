@@ -122,14 +122,7 @@ def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
     if not state.active or not speaks(guest):
         return state, ()
     router, before = decide(guest, state.gateway6, state.probe), state.router
-    check = state.probe.check if state.probe else None
-    if before is not None and check is not None and check.lladdr == before.lladdr:
-        return state, ()  # the gateway has moved, and is asked for the router's address
-    waits = state.decide_by is not None and now < state.decide_by
-    follows = before is not None and before.source == "virtual" and before.lladdr is not None
-    if waits and router.source == "virtual" and not follows:
-        return state, ()  # a real router may still answer
-    if before == router and state.decide_by is None:
+    if _may_change(state, router, now) or (before == router and state.decide_by is None):
         return state, ()
     state = replace(state, decide_by=None, router=router)
     if before is None and guest.migration_target and router.source != "virtual":
@@ -151,6 +144,16 @@ def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
         withdrawn=tuple(former[-_MOST_WITHDRAWN:]),
         schedule=state.schedule.later(now, "router changed"),
     ), ()
+
+
+def _may_change(state: State, router: Router, now: float) -> bool:
+    """Say whether an answer that is waited for may show another router than this one."""
+    before, check = state.router, state.probe.check if state.probe else None
+    if before is not None and check is not None and check.lladdr == before.lladdr:
+        return True  # the gateway has moved, and is asked for the router's address
+    follows = before is not None and before.source == "virtual" and before.lladdr is not None
+    waits = state.decide_by is not None and now < state.decide_by
+    return waits and router.source == "virtual" and not follows
 
 
 def _tell(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step

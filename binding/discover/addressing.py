@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from ipaddress import (
     IPv4Interface,
@@ -14,6 +13,8 @@ from ipaddress import (
 )
 
 from binding.discover.annotation import Override
+from binding.discover.nic import is_ethernet
+from binding.discover.reserved import within
 from binding.ipc.snapshot import Link
 from guest.network import Address, Route
 
@@ -22,7 +23,6 @@ Network = IPv4Network | IPv6Network
 
 MOST_PERMANENT = 64
 """Permanent neighbours that are answered for."""
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _DEFAULTS: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 
@@ -74,11 +74,6 @@ def permanent(link: Link, own: Iterable[Interface]) -> tuple[tuple[Address, str]
     return tuple(sorted(found, key=lambda one: one[0] not in gateways))[:MOST_PERMANENT]
 
 
-def is_ethernet(mac: str) -> bool:
-    """Say whether a link-layer address is of Ethernet: layer 3 links have none, or zeros."""
-    return _MAC.fullmatch(mac) is not None and mac != "00:00:00:00:00:00"
-
-
 def deprecated(before: Iterable[Address], own: Iterable[IPv6Interface]) -> tuple[IPv6Network, ...]:
     """Return the /64s of the addresses that a guest had before and has no more.
 
@@ -103,14 +98,9 @@ def _narrowed(address: Interface, known: Iterable[Route]) -> Interface:
     """Take the prefix length off an address whose neighbours are behind a gateway (kindnet)."""
     family = [route for route in known if route.destination.version == address.version]
     on_link = [route.destination for route in family if route.gateway is None]
-    if not family or any(_covers(destination, address.network) for destination in on_link):
+    if not family or any(within(address.network, destination) for destination in on_link):
         return address
     return ip_interface(address.ip)
-
-
-def _covers(outer: Network, inner: Network) -> bool:
-    # subnet_of() refuses to compare families, in its types as in its values.
-    return outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]  # of one family, by the first half
 
 
 def _wanted(known: Iterable[Route], subnets: Iterable[Network]) -> tuple[Route, ...]:
@@ -149,5 +139,5 @@ def _reaching(known: Iterable[Route], subnets: Iterable[Network]) -> Iterable[Ro
         gateway = route.gateway
         if gateway is not None and gateway.version == 4:
             host = ip_network(gateway)
-            if Route(host) in known or not any(_covers(network, host) for network in on_link):
+            if Route(host) in known or not any(within(host, network) for network in on_link):
                 yield Route(host)

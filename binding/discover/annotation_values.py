@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from ipaddress import (
     IPv4Interface,
@@ -16,16 +17,22 @@ from typing import Any, Literal, TypeVar
 
 from binding.discover import dns_name
 from binding.discover.json_node import scalar
+from binding.discover.reserved import OURS, is_unusable, leads_nowhere
 from guest.network import Address, Boot, Route
 
 T = TypeVar("T")
 
 # RFC 6052 section 2.2.
 _PREF64_LENGTHS = (32, 40, 48, 56, 64, 96)
+_WITH_HOST = re.compile(r"https?://[^/?#@:]")
 _MOST = 256  # entries of a list; no message to a guest has room for more
 _LEASE = 'write seconds from 20 to 4294967294, or "infinite"'
 _BOOT = "write an object with file, server, url, parameters, byArch"
 _BOOT_KEYS = {"file", "server", "url", "parameters", "byArch"}
+
+
+class UnusableError(ValueError):
+    """An address that no host or router can have."""
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,9 +94,8 @@ def lease(value: Any) -> int | Literal["infinite"]:  # noqa: ANN401  # JSON
 def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:  # noqa: ANN401  # JSON
     """Allow addresses with their prefix length."""
     advice = 'write a list such as ["10.0.0.5/24", "fd00::5/64"]'
-    built = _list(value, advice, lambda item: ip_interface(_slash(item)))
+    built = _list(value, advice, _interface)
     for one in built:
-        _unicast(one.ip, advice)
         if not _is_host(one):
             raise ValueError(f"no host can have {one}; {advice}")
     if len({one.ip for one in built}) < len(built):
@@ -103,6 +109,8 @@ def gateways(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
     built = _list(value, advice, _address)
     if len({one.version for one in built}) < len(built):
         raise ValueError(advice)
+    for one in built:
+        _not_ours(one)
     return built
 
 
@@ -114,7 +122,21 @@ def addresses(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
 def routes(value: Any) -> tuple[Route, ...]:  # noqa: ANN401  # JSON
     """Allow routes; one without `via` is on-link."""
     advice = 'write a list such as [{"to": "10.1.0.0/16", "via": "10.0.0.254"}]'
-    return _list(value, advice, _route)
+    built = _list(value, advice, _route)
+    destinations = [str(one.destination) for one in built]
+    for one in built:
+        if leads_nowhere(one.destination):
+            raise ValueError(f"no route leads to {one.destination}; {advice}")
+        if destinations.count(str(one.destination)) > 1:
+            raise ValueError(f"{one.destination} is given twice; {advice}")
+        if one.gateway is not None:
+            _not_ours(one.gateway)
+    return built
+
+
+def _not_ours(gateway: Address) -> None:
+    if gateway in OURS:
+        raise ValueError(f"{gateway} is dsbridge's own, at the guest's tap; write the router's")
 
 
 def domains(value: Any) -> tuple[str, ...]:  # noqa: ANN401  # JSON
@@ -134,9 +156,9 @@ def hostname(value: Any) -> str:  # noqa: ANN401  # JSON
 def uri(value: Any) -> str:  # noqa: ANN401  # JSON
     """Allow an http(s) URI that fits into one DHCPv4 option."""
     text = _text(value)
-    if text.startswith(("https://", "http://")) and _printable(text) and len(text) <= 255:
+    if _WITH_HOST.match(text) and _printable(text) and len(text) <= 255:
         return text
-    raise ValueError('write "https://..." of at most 255 ASCII characters')
+    raise ValueError('write "https://..." with a host, of at most 255 ASCII characters')
 
 
 def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
@@ -189,6 +211,8 @@ def _list(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]: 
         raise ValueError(f"{advice}, of {_MOST} at most")
     try:
         return tuple(build(item) for item in value)
+    except UnusableError as error:
+        raise ValueError(f"{error}; {advice}") from None
     except ValueError:
         raise ValueError(advice) from None
 
@@ -216,10 +240,10 @@ def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
     if isinstance(one, IPv6Interface) and one.is_link_local:
         return False  # the guest makes that one itself
     network = one.network
+    if network.prefixlen == 0 or one.ip in OURS:
+        return False
     edges = [network.network_address]
     if isinstance(one, IPv4Interface):
-        if one.ip.is_reserved or one.ip.packed[0] == 0:
-            return False
         edges.append(network.broadcast_address)
     # In /31 and /127 both ends are hosts' (RFC 3021, RFC 6164).
     return network.prefixlen >= network.max_prefixlen - 1 or one.ip not in edges
@@ -233,13 +257,18 @@ def _slash(value: Any) -> str:  # noqa: ANN401  # JSON
 
 
 def _address(value: Any) -> Address:  # noqa: ANN401  # JSON
-    return _unicast(ip_address(_text(value)), "write a unicast address")
+    return _unicast(ip_address(_text(value)))
 
 
-def _unicast(address: Address, advice: str) -> Address:
-    scoped = getattr(address, "scope_id", None)
-    if address.is_multicast or address.is_unspecified or address.is_loopback or scoped:
-        raise ValueError(advice)
+def _interface(value: Any) -> IPv4Interface | IPv6Interface:  # noqa: ANN401  # JSON
+    one = ip_interface(_slash(value))
+    _unicast(one.ip)
+    return one
+
+
+def _unicast(address: Address) -> Address:
+    if is_unusable(address):
+        raise UnusableError(f"no host can have {address}")
     return address
 
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface
 
-from binding.discover import addressing, annotation, dns_name
+from binding.discover import addressing, annotation, dns_name, impossible, resolver
 from binding.discover.annotation import Override
 from binding.discover.nic import Attachment, MissingLink, Nic, nic_of
+from binding.discover.remarks import remarks
 from binding.discover.vmi import Vmi, VmiError
 from binding.discover.vmi_interface import Interface
 from binding.ipc.snapshot import Snapshot
@@ -53,11 +54,11 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
         change = annotation.of_network(vmi.annotations, interface.name, defaults)
         attachment = attached.get(interface.name)
         nic = nic_of(snapshot, vmi, interface, attachment, takeover=takeover, wired=wired)
-        notes: list[str] = []
-        found.append(_guest(snapshot, vmi, nic, change, notes))
+        warned: list[str] = []
+        found.append(_guest(snapshot, vmi, nic, change, warned))
         if nic.shape == "own":
             wirings.append(_wiring(vmi, nic))
-        warnings += [f"network {interface.name}: {note}" for note in notes]
+        warnings += [f"network {interface.name}: {note}" for note in warned]
     _check_taps(found)
     if not ours:
         warnings.append(f"no interface of VMI {vmi.name} has binding {plugin or DEFAULT_PLUGIN}")
@@ -93,10 +94,10 @@ def _unused(vmi: Vmi) -> Iterable[str]:
 
 
 def _guest(
-    snapshot: Snapshot, vmi: Vmi, nic: Nic, change: Override, notes: list[str]
+    snapshot: Snapshot, vmi: Vmi, nic: Nic, change: Override, warned: list[str]
 ) -> GuestNetwork:
     if nic.rewired and not (change.gateways or change.routes or change.addresses):
-        notes.append(
+        warned.append(
             f"the routes of {nic.names.pod} are unknown, this sidecar started after the pod was "
             f"rewired; give gateways in annotation {annotation.PREFIX}{nic.network} or restart the "
             "VM"
@@ -104,13 +105,20 @@ def _guest(
     own = addressing.addresses(nic.link, change)
     routes = addressing.routes(nic.link, own, change)
     ipv6 = tuple(address for address in own if isinstance(address, IPv6Interface))
-    search = _search(snapshot, vmi, change, notes)
+    impossible.check(nic.network, change, own, routes)
+    dns = resolver.nameservers(snapshot, change, own, routes)
+    search = change.search
+    if search is None:
+        # Search domains belong to the NIC that leads to the servers which know them.
+        has_servers = bool(dns) or change.dns is not None or not snapshot.nameservers
+        pod = resolver.search_list(snapshot, vmi.subdomain, vmi.namespace, warned)
+        search = pod if has_servers else ()
     dhcp = nic.interface.dhcp
     guest = GuestNetwork(
         network=nic.network,
         tap=nic.tap,
-        mac=nic.mac(vmi, notes),
-        mtu=nic.mtu(change.mtu, notes),
+        mac=nic.mac(vmi, warned),
+        mtu=nic.mtu(change.mtu, warned),
         shape=nic.shape,
         provider=change.provider or "in-pod",
         uid=vmi.uid,
@@ -129,10 +137,11 @@ def _guest(
         if vmi.migration_target
         else (),
         lease=change.lease if isinstance(change.lease, int) else None,
-        hostname=_hostname(vmi, change, notes),
-        domain=max(search, key=len, default=""),
+        hostname=_hostname(vmi, change, warned),
+        domain=next(iter(search), ""),
+        fqdn_domain=resolver.fqdn_domain(snapshot, vmi.subdomain, vmi.namespace),
         search=search,
-        dns=snapshot.nameservers if change.dns is None else change.dns,
+        dns=dns,
         ntp=dhcp.ntp if change.ntp is None else change.ntp,
         boot=_boot(nic.interface, change),
         private=dhcp.private,
@@ -140,60 +149,17 @@ def _guest(
         pref64=change.pref64,
         ipv6_only=change.ipv6_only,
     )
-    if guest.provider == "kube-ovn" and not nic.rewired and guest.mac != nic.link.mac.lower():
-        notes.append(
-            f"MAC: the guest has {guest.mac}, the pod's link {nic.link.mac}, and OVN drops what "
-            "another MAC sends; leave macAddress out of the VMI, or give the pod the same one in "
-            "annotation ovn.kubernetes.io/mac_address"
-        )
-    if own and not guest.dns and change.dns is None:
-        notes.append("the guest gets no DNS server: the pod's resolv.conf names none; give dns")
-    notes += _untold(guest)
+    warned += remarks(guest, nic, change, snapshot)
     return guest
 
 
-def _untold(guest: GuestNetwork) -> Iterable[str]:
-    """Say what neither DHCP nor a router advertisement can, so that it does not fail in silence."""
-    for route in guest.routes:
-        via = route.gateway
-        if route.destination.version == 4 and via is not None and via.version == 6:
-            yield (
-                f"the guest is not told the route to {route.destination}: it leads through {via}, "
-                "and DHCPv4 only tells of IPv4 gateways; give gateways"
-            )
-    if not guest.ipv6 or guest.ipv6_mode == "off":
-        return
-    if guest.ipv6_mode == "slaac" and not any(a.network.prefixlen == 64 for a in guest.ipv6):
-        had = ", ".join(map(str, guest.ipv6))
-        yield f"ipv6 slaac: there is no /64 in {had}, so the guest makes no address; use dhcp"
-    if guest.default6 is not None and guest.default6.gateway is None:
-        yield "the IPv6 default route has no gateway, so the guest is told no router; give gateways"
-    for route in guest.routes:
-        via = route.gateway
-        is_ipv6 = route.destination.version == 6 and via is not None
-        if is_ipv6 and via != guest.gateway6:
-            yield (
-                f"the guest is not told the route to {route.destination}: it leads through {via}, "
-                "and an advertisement only tells of its own router"
-            )
-
-
-def _search(snapshot: Snapshot, vmi: Vmi, change: Override, notes: list[str]) -> tuple[str, ...]:
-    if change.search is not None:
-        return change.search
-    pod, invalid = dns_name.search_list(snapshot.search)
-    good, worse = dns_name.search_list(dns_name.with_subdomain(pod, vmi.subdomain))
-    notes += [f"search domain {name!r} is no DNS name and left out" for name in invalid + worse]
-    return good
-
-
-def _hostname(vmi: Vmi, change: Override, notes: list[str]) -> str:
+def _hostname(vmi: Vmi, change: Override, warned: list[str]) -> str:
     if change.hostname:
         return change.hostname
     try:
         return dns_name.valid(vmi.hostname)
     except ValueError:
-        notes.append(f"host name {vmi.hostname!r} is no DNS name and left out")
+        warned.append(f"host name {vmi.hostname!r} is no DNS name and left out")
         return ""
 
 

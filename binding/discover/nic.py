@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -16,8 +17,15 @@ from guest.network import Shape
 _TAP_KINDS = ("tun", "macvtap", "ipvtap")
 
 
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+
+
 class MissingLink(ValueError):  # noqa: N818  # the condition is the name
     """The pod has no link for a network; the text names it and the links there are."""
+
+
+class Layer3Link(MissingLink):
+    """The pod's link carries IP packets without Ethernet, so that no bridge can take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +57,39 @@ class Nic:
     rewired: bool
     """What we know of the link was read after KubeVirt had taken its routes away."""
 
+    secondary: bool
+    """Not the pod's network but one that multus attached."""
+
     @property
     def network(self) -> str:
         """Name of interface and network."""
         return self.interface.name
 
-    def mac(self, vmi: Vmi, notes: list[str]) -> str:
-        """Return the MAC that the guest has; appends a note where sources differ."""
+    def mac(self, vmi: Vmi, warnings: list[str]) -> str:
+        """Return the MAC that the guest has; appends a warning where its sources differ."""
         before = vmi.status(self.network).mac
         if vmi.migration_target and before:
             return before
         domain = self.attachment.mac if self.shape != "own" else ""
         wanted = self.interface.mac
         if domain and wanted and domain != wanted:
-            notes.append(f"the domain has MAC {domain} instead of the VMI's {wanted}")
-        found = domain or wanted or self.link.mac.lower()
+            warnings.append(f"the domain has MAC {domain} instead of the VMI's {wanted}")
+        found = domain or wanted or (self.link.mac.lower() if is_ethernet(self.link.mac) else "")
         if not found:
             raise VmiError(f"interface {self.network}: no MAC is known; set its macAddress")
         return found
 
-    def mtu(self, wanted: int | None, notes: list[str]) -> int:
-        """Return the MTU that the guest is told; appends a note where it is not as wanted."""
+    def mtu(self, wanted: int | None, warnings: list[str]) -> int:
+        """Return the MTU that the guest is told; appends a warning where it is not as wanted."""
         known = {f"link {self.link.name}": self.link.mtu}
         if self.attachment.mtu and self.shape != "own":
             known["the domain"] = self.attachment.mtu
         least = min(known.values())
         if max(known.values()) > least:
             seen = ", ".join(f"{where} has {mtu}" for where, mtu in known.items())
-            notes.append(f"MTU differs, {seen}; the guest is told {least} at most")
+            warnings.append(f"MTU differs, {seen}; the guest is told {least} at most")
         if wanted and wanted > least:
-            notes.append(f"MTU {wanted} of the override is more than the path has; told {least}")
+            warnings.append(f"MTU {wanted} of the override is more than the path has; told {least}")
         return min(wanted or least, least)
 
 
@@ -118,6 +129,8 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
     bridge, port = named.bridge, named.nic
     if shape != "own":
         bridge, port = _carriers(snapshot, named, tap)
+    if port == named.nic or tap == named.pod:
+        _check_layer2(network, link)
     return Nic(
         interface=interface,
         names=named,
@@ -128,6 +141,25 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
         bridge=bridge,
         port=port,
         rewired=rewired_port is not None and not link.routes and bool(link.addresses),
+        secondary=network.secondary,
+    )
+
+
+def is_ethernet(mac: str) -> bool:
+    """Say whether a link-layer address is a MAC: links of layer 3 have none, or all zeros."""
+    return _MAC.fullmatch(mac) is not None and mac != "00:00:00:00:00:00"
+
+
+def _check_layer2(network: Network, link: Link) -> None:
+    if is_ethernet(link.mac):
+        return
+    kind = link.kind or "unknown kind"
+    remedy = "have the CNI attach the pod by a veth"
+    if kind == "netkit":
+        remedy = "set Cilium's bpf.datapathMode to veth or netkit-l2, not netkit"
+    raise Layer3Link(
+        f"network {network.name}: the pod's link {link.name} ({kind}) is a layer-3 device: it has "
+        f"no MAC and cannot be bridged to a VM; {remedy}"
     )
 
 

@@ -160,7 +160,7 @@ def test_fqdn_is_not_sent_to_a_client_that_only_sends_its_own():
 
 def test_host_name_without_domain_is_a_partial_name():
     """RFC 4704 section 4.2: no terminating zero label."""
-    assert informed(replace(GUEST, domain=""), oro(39)) == ["39 0403766d31"]
+    assert informed(replace(GUEST, fqdn_domain=""), oro(39)) == ["39 0403766d31"]
 
 
 def test_fqdn_as_host_name_is_not_doubled():
@@ -178,7 +178,7 @@ def test_bad_search_domain_costs_itself_only(bad):
     guest = replace(GUEST, search=("one.example", bad, "two.example"))
     assert informed(guest, oro(24)) == ["24 036f6e65076578616d706c65000374776f076578616d706c6500"]
     assert informed(replace(GUEST, search=(bad,)), oro(24)) == []
-    assert informed(replace(GUEST, hostname=bad, domain=""), oro(39)) == []
+    assert informed(replace(GUEST, hostname=bad, fqdn_domain=""), oro(39)) == []
 
 
 def test_long_search_list_is_whole():

@@ -24,6 +24,7 @@ GUEST = GuestNetwork(
     search=("cluster.local", "svc.cluster.local"),
     hostname="vm1",
     domain="example.org",
+    fqdn_domain="example.org",
     ntp=(IPv6Address("fd77::123"),),
 )
 SOLICIT, ADVERTISE, REQUEST, CONFIRM, RENEW, REBIND, REPLY = range(1, 8)

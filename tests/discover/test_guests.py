@@ -243,11 +243,6 @@ def test_mac(shape, spec, migrating):
     )
 
 
-def test_a_nic_without_any_mac_is_refused():
-    with pytest.raises(VmiError, match="interface default: no MAC is known; set its macAddress"):
-        discovered(ONE, samples.snapshot(replace(FLAT_LINK, kind="tun", mac="")))
-
-
 def test_mtu_is_the_pod_links():
     assert told(ONE).mtu == 1450
 

@@ -39,10 +39,10 @@ from tests.samples import (
         ),
         (("sub.ns1.svc.cluster.local",), "sub", None, "sub.ns1.svc.cluster.local"),
         (("corp.example",), "sub", None, "corp.example"),
-        (("a.example", "very-long.example"), "", None, "very-long.example"),
+        (("a.example", "very-long.example"), "", None, "a.example"),
         ((), "sub", (), ""),
     ],
-    ids=["as is", "subdomain", "present already", "no service domain", "longest", "none"],
+    ids=["as is", "subdomain", "present already", "no service domain", "the first", "none"],
 )
 def test_search_list_and_domain_are_kubevirts(search, subdomain, told_search, domain):
     guest = told(replace(ONE, subdomain=subdomain), samples.snapshot(FLAT_LINK, search=search))

@@ -1,0 +1,60 @@
+"""Addresses, gateways and routes of an annotation that cannot work together."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+
+from binding.discover.annotation import DEFAULTS, PREFIX, Override, OverrideError
+from guest.network import Address, Route
+
+Interface = IPv4Interface | IPv6Interface
+
+
+def check(
+    network: str, change: Override, own: Collection[Interface], routes: Iterable[Route]
+) -> None:
+    """Refuse what the annotation gives and no network can use. Raises OverrideError.
+
+    `own` and `routes` are the guest's, the pod's part included. What comes from the CNI alone
+    is not judged: the pod works with it.
+    """
+    given = [("gateways", gateway) for gateway in change.gateways or ()]
+    given += [("routes", r.gateway) for r in change.routes or () if r.gateway is not None]
+    for key, gateway in given:
+        if reason := _no_gateway(gateway, own):
+            raise _error(network, key, f"{gateway} is {reason}; give the router's address")
+    defaults = [r for r in change.routes or () if r.destination.prefixlen == 0]
+    for route in defaults:
+        if any(one.version == route.destination.version for one in change.gateways or ()):
+            raise _error(
+                network, "routes", f"{route.destination} is given by gateways, too; give it once"
+            )
+    if change.addresses is not None:
+        gateways = {route.gateway for route in routes}
+        for address in own:
+            if address.ip in gateways:
+                raise _error(
+                    network,
+                    "addresses",
+                    f"{address.ip} is the gateway's address; give the guest another, or another "
+                    "one in gateways",
+                )
+
+
+def _no_gateway(gateway: Address, own: Iterable[Interface]) -> str:
+    for address in own:
+        if gateway == address.ip:
+            return "the guest's own address"
+        network = address.network
+        if not isinstance(gateway, IPv4Address) or gateway not in network:
+            continue
+        if network.prefixlen < 31 and gateway == network.network_address:
+            return f"the address of the subnet {network} itself"
+        if network.prefixlen < 31 and gateway == network.broadcast_address:
+            return f"the broadcast address of {network}"
+    return ""
+
+
+def _error(network: str, key: str, text: str) -> OverrideError:
+    return OverrideError(f"annotation {PREFIX}{network} or {DEFAULTS}: {key}: {text}")

@@ -1,0 +1,112 @@
+"""What an administrator should know of a guest's network before the guest shows it: warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from binding.discover.annotation import PREFIX, Override
+from binding.discover.nic import Nic
+from binding.ipc.snapshot import Snapshot
+from guest.network import GuestNetwork
+
+
+def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot) -> Iterator[str]:
+    """Yield the warnings about one guest, each with its remedy."""
+    if guest.provider == "off" or not (guest.ipv4 or guest.ipv6):
+        return
+    if not nic.rewired and guest.mac != nic.link.mac.lower():
+        yield from _other_mac(guest, nic)
+    if change.dns is None and not guest.dns:
+        yield from _no_dns(guest, nic, snapshot)
+    if guest.provider != "kube-ovn":
+        yield from _second_ipv4(guest)
+        yield from _untold_ipv4_routes(guest)
+        if guest.ipv6 and guest.ipv6_mode != "off":
+            yield from _untold_ipv6(guest)
+
+
+def _other_mac(guest: GuestNetwork, nic: Nic) -> Iterator[str]:
+    """Name a MAC that the CNI will not let send, as far as the pod's layout shows which CNI it is.
+
+    On other layouts (a bridge, Calico, AWS) the node learns any MAC by ARP.
+    """
+    pod = nic.link.mac.lower()
+    remedy = (
+        "the guest keeps the MAC of the pod that it came from: shut the VM down and start it, "
+        "rather than migrate it"
+        if guest.migration_target
+        else "leave macAddress out of the VMI (and exclude the VM from kubemacpool)"
+    )
+    if guest.provider == "kube-ovn" or pod.startswith("00:00:00:"):
+        yield (
+            f"MAC: the guest has {guest.mac}, the pod's link {pod}, and OVN drops what another MAC "
+            f"sends; {remedy}, or give the pod the same MAC in annotation "
+            "ovn.kubernetes.io/mac_address"
+        )
+    elif _is_cilium_like(guest, nic):
+        yield (
+            f"MAC: the guest has {guest.mac}, the pod's link {pod}; a CNI that wires pods as this "
+            "one is (Cilium) delivers to the pod's MAC alone: the guest gets leases and reaches "
+            f"nothing; {remedy}"
+        )
+
+
+def _is_cilium_like(guest: GuestNetwork, nic: Nic) -> bool:
+    """Say whether the pod has host addresses only, behind a router with an address of its own.
+
+    The gateways of Calico, AWS and Azure are link-local.
+    """
+    networks = [ip_network(str(address.network)) for address in nic.link.addresses]
+    if any(network.prefixlen < network.max_prefixlen for network in networks):
+        return False
+    defaults = (route.gateway for route in (guest.default4, guest.default6) if route)
+    gateways = [gateway for gateway in defaults if gateway is not None]
+    known = {address for address, _ in guest.permanent_neighbors}
+    return bool(gateways) and not any(one.is_link_local or one in known for one in gateways)
+
+
+def _no_dns(guest: GuestNetwork, nic: Nic, snapshot: Snapshot) -> Iterator[str]:
+    if not snapshot.nameservers:
+        yield "the guest gets no DNS server: the pod's resolv.conf names none; give dns"
+    elif not nic.secondary:
+        servers = ", ".join(map(str, snapshot.nameservers))
+        yield (
+            f"the guest gets no DNS server: none of its routes leads to {servers}; give gateways, "
+            f"routes or dns in annotation {PREFIX}{guest.network}"
+        )
+
+
+def _second_ipv4(guest: GuestNetwork) -> Iterator[str]:
+    if guest.ipv4_mode == "dhcp" and len(guest.ipv4) > 1:
+        first, *others = guest.ipv4
+        yield (
+            f"the guest is not told {', '.join(map(str, others))}: DHCPv4 gives one address, the "
+            f"pod's first, {first}; set the others in the guest, or choose the first with addresses"
+        )
+
+
+def _untold_ipv4_routes(guest: GuestNetwork) -> Iterator[str]:
+    for route in guest.routes:
+        via = route.gateway
+        if route.destination.version == 4 and via is not None and via.version == 6:
+            yield (
+                f"the guest is not told the route to {route.destination}: it leads through {via}, "
+                "and DHCPv4 only tells of IPv4 gateways; give gateways"
+            )
+
+
+def _untold_ipv6(guest: GuestNetwork) -> Iterator[str]:
+    if guest.ipv6_mode == "slaac" and not any(a.network.prefixlen == 64 for a in guest.ipv6):
+        had = ", ".join(map(str, guest.ipv6))
+        yield f"ipv6 slaac: there is no /64 in {had}, so the guest makes no address; use dhcp"
+    if guest.default6 is not None and guest.default6.gateway is None:
+        yield "the IPv6 default route has no gateway, so the guest is told no router; give gateways"
+    for route in guest.routes:
+        via = route.gateway
+        is_ipv6 = route.destination.version == 6 and via is not None
+        if is_ipv6 and via != guest.gateway6:
+            yield (
+                f"the guest is not told the route to {route.destination}: it leads through {via}, "
+                "and an advertisement only tells of its own router"
+            )

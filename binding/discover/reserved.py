@@ -1,0 +1,39 @@
+"""Addresses that no host can have, and networks that no route leads to (RFC 6890, RFC 4291)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+
+from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address
+
+Network = IPv4Network | IPv6Network
+
+OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
+"""What dsbridge answers for at the guest's tap: nobody behind it can be reached by these."""
+_NOWHERE: tuple[Network, ...] = tuple(
+    ip_network(text)
+    for text in (
+        *("127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "0.0.0.0/8"),
+        *("ff00::/8", "fe80::/10", "::/127", "::ffff:0:0/96"),
+    )
+)
+
+
+def is_unusable(address: Address) -> bool:
+    """Say whether no host can have an address: group, loopback, mapped, 0/8, 240/4, with a zone."""
+    if address.is_multicast or address.is_unspecified or address.is_loopback:
+        return True
+    if isinstance(address, IPv4Address):
+        return address.is_reserved or address.packed[0] == 0
+    return bool(address.scope_id or address.ipv4_mapped)
+
+
+def leads_nowhere(destination: Network) -> bool:
+    """Say whether a destination is part of a network that is never routed."""
+    return any(within(destination, network) for network in _NOWHERE)
+
+
+def within(inner: Network, outer: Network) -> bool:
+    """Say whether one network is part of the other, whatever their families."""
+    same = inner.version == outer.version and inner.prefixlen >= outer.prefixlen
+    return same and inner.network_address in outer

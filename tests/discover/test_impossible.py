@@ -1,0 +1,112 @@
+"""Values of the annotation that no network can use stop the VM's start, and are named."""
+
+from __future__ import annotations
+
+import pytest
+
+from binding.discover.annotation import OverrideError
+from tests.samples import FLAT, KINDNET, overridden, route
+
+
+@pytest.mark.parametrize(
+    "gateway",
+    [
+        "10.244.1.5",
+        "fd00:10:244:1::5",
+        "10.244.1.0",
+        "10.244.1.255",
+        "255.255.255.255",
+        "240.0.0.1",
+        "0.1.2.3",
+        "127.0.0.1",
+        "224.0.0.1",
+        "fe80::d5b:1d9e",
+        "192.0.0.8",
+        "::ffff:10.244.1.1",
+        "::",
+        "::1",
+        "ff02::2",
+    ],
+)
+@pytest.mark.parametrize("key", ["gateways", "routes"])
+def test_a_gateway_that_is_no_router_is_refused(key, gateway):
+    to = "2001:db8:9::/48" if ":" in gateway else "172.16.0.0/12"
+    value = [gateway] if key == "gateways" else [{"to": to, "via": gateway}]
+    with pytest.raises(OverrideError, match=rf"dsbridge.io/default.*{key}: "):
+        overridden(FLAT, **{key: value})
+
+
+def test_a_gateway_that_is_the_guests_own_by_the_annotation_is_refused():
+    change = {"addresses": ["10.9.9.5/24"], "gateways": ["10.9.9.5"]}
+    with pytest.raises(OverrideError, match=r"gateways: 10\.9\.9\.5 is the guest's own address"):
+        overridden(FLAT, **change)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.244.1.1/24",
+        "fd00:10:244:1::1/64",
+        "10.244.1.9/0",
+        "fd00::9/0",
+        "::ffff:10.244.1.9/120",
+        "192.0.0.8/24",
+        "240.0.0.1/24",
+        "0.0.0.9/8",
+    ],
+)
+def test_an_address_that_no_guest_can_have_is_refused(address):
+    with pytest.raises(OverrideError, match=r"addresses: "):
+        overridden(FLAT, addresses=[address])
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "127.0.0.0/8",
+        "127.1.2.0/24",
+        "224.0.0.0/4",
+        "239.1.0.0/16",
+        "255.255.255.255/32",
+        "0.0.0.0/8",
+        "ff00::/8",
+        "ff02::/16",
+        "fe80::/10",
+        "fe80::/64",
+        "::1/128",
+        "::ffff:a00:0/104",
+    ],
+)
+def test_a_route_that_leads_nowhere_is_refused(to):
+    with pytest.raises(OverrideError, match=rf"routes: .*no route leads to {to}"):
+        overridden(FLAT, routes=[{"to": to}])
+
+
+def test_a_destination_that_is_given_twice_is_refused():
+    twice = [{"to": "172.16.0.0/12", "via": "10.244.1.1"}, {"to": "172.16.0.0/12"}]
+    with pytest.raises(OverrideError, match=r"routes: .*172\.16\.0\.0/12 is given twice"):
+        overridden(FLAT, routes=twice)
+    default = [{"to": "0.0.0.0/0", "via": "10.244.1.9"}]
+    with pytest.raises(OverrideError, match=r"routes: 0\.0\.0\.0/0 is given by gateways, too"):
+        overridden(FLAT, gateways=["10.244.1.1"], routes=default)
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://", "http://", "https:///path", "https://?x", "https://:1"]
+)
+def test_a_portal_without_a_host_is_refused(uri):
+    with pytest.raises(OverrideError, match=r"captivePortal: "):
+        overridden(FLAT, captivePortal=uri)
+
+
+def test_what_networks_do_use_is_taken():
+    guest = overridden(
+        KINDNET,
+        addresses=["10.244.1.5/31", "fd00:10:244:1::/127"],
+        gateways=["10.244.1.4", "fe80::1"],
+        routes=[{"to": "169.254.169.254/32"}, {"to": "10.0.0.0/8", "via": "169.254.1.1"}],
+        captivePortal="https://[2001:db8::1]:8443/x",
+    )
+    assert route("0.0.0.0/0", "10.244.1.4") in guest.routes
+    assert route("10.0.0.0/8", "169.254.1.1") in guest.routes
+    assert route("169.254.169.254/32") in guest.routes

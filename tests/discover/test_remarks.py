@@ -1,0 +1,125 @@
+"""What an administrator is told of a network that the guest cannot use as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface
+
+import pytest
+
+from binding.discover.guests import MissingLink
+from binding.discover.nic import Attachment
+from tests import samples
+from tests.samples import (
+    CALICO,
+    FLAT,
+    FLAT_LINK,
+    GATEWAY_MAC,
+    KINDNET,
+    MANAGED,
+    ONE,
+    POD_MAC,
+    discovered,
+    route,
+)
+
+OTHER = "02:42:ac:00:00:07"
+CILIUM_LINK = samples.pod_link(
+    "eth0",
+    ("10.0.1.23/32", "fd00:10:0:1::17/128"),
+    (
+        route("0.0.0.0/0", "10.0.1.170"),
+        route("10.0.1.170/32"),
+        route("::/0", "fd00:10:0:1::aa"),
+        route("fd00:10:0:1::aa/128"),
+    ),
+)
+AWS_LINK = samples.pod_link(
+    "eth0",
+    ("192.168.61.5/32", "2001:db8:61::5/128"),
+    (route("0.0.0.0/0", "169.254.1.1"), route("169.254.1.1/32"), route("::/0", "fe80::1")),
+    neighbors=((ip_address("169.254.1.1"), GATEWAY_MAC), (ip_address("fe80::1"), GATEWAY_MAC)),
+    permanent=((ip_address("169.254.1.1"), GATEWAY_MAC), (ip_address("fe80::1"), GATEWAY_MAC)),
+)
+CILIUM, AWS = samples.snapshot(CILIUM_LINK), samples.snapshot(AWS_LINK)
+KUBE_OVN = samples.snapshot(replace(FLAT_LINK, mac="00:00:00:7d:1c:07"))
+
+
+def mac_warnings(pod, instance):
+    return [text for text in discovered(instance, pod).warnings if "MAC: " in text]
+
+
+@pytest.mark.parametrize("pod", [CILIUM, KUBE_OVN], ids=["Cilium", "Kube-OVN"])
+def test_a_mac_that_the_cni_does_not_know_is_named_with_the_remedy(pod):
+    (warning,) = mac_warnings(pod, samples.vmi("01-single-binding", macAddress=OTHER))
+    assert warning.startswith(f"network default: MAC: the guest has {OTHER}, the pod's link ")
+    assert "leave macAddress out of the VMI" in warning
+    assert mac_warnings(pod, ONE) == []
+
+
+@pytest.mark.parametrize(
+    "pod", [FLAT, CALICO, KINDNET, AWS], ids=["flat", "Calico", "kindnet", "AWS"]
+)
+def test_where_the_node_learns_macs_by_arp_another_mac_is_no_warning(pod):
+    assert mac_warnings(pod, samples.vmi("01-single-binding", macAddress=OTHER)) == []
+
+
+def test_a_migrated_guest_with_its_former_pods_mac_is_named():
+    (warning,) = mac_warnings(CILIUM, samples.vmi("13-migration-target"))
+    assert "shut the VM down and start it" in warning
+
+
+def test_a_second_ipv4_address_is_named():
+    link = replace(FLAT_LINK, addresses=(*FLAT_LINK.addresses, ip_interface("10.7.0.5/24")))
+    link = replace(link, routes=(*link.routes, route("10.7.0.0/24")))
+    (warning,) = discovered(ONE, samples.snapshot(link)).warnings
+    assert "the guest is not told 10.7.0.5/24: DHCPv4 gives one address" in warning
+    assert "10.244.1.5/24" in warning
+
+
+@pytest.mark.parametrize(
+    "kind, mac, remedy",
+    [
+        ("netkit", "00:00:00:00:00:00", "netkit-l2"),
+        ("tun", "", "attach the pod by a veth"),
+        ("sit", "0a:00:00:01", "attach the pod by a veth"),
+        ("ipoib", ":".join(["00"] * 20), "attach the pod by a veth"),
+    ],
+)
+@pytest.mark.parametrize("attached", [{}, MANAGED], ids=["own", "managed"])
+@pytest.mark.parametrize("wanted", ["", OTHER], ids=["no macAddress", "macAddress"])
+def test_a_link_of_layer_3_is_refused_for_what_it_is(kind, mac, remedy, attached, wanted):
+    pod = samples.snapshot(replace(FLAT_LINK, kind=kind, mac=mac))
+    vmi = samples.vmi("01-single-binding", macAddress=wanted)
+    with pytest.raises(MissingLink, match=rf"link eth0 \({kind}\) is a layer-3 device.*{remedy}"):
+        discovered(vmi, pod, attached)
+
+
+def test_a_tap_that_the_cni_made_needs_no_bridge_so_no_mac_of_the_pods_link():
+    link = replace(FLAT_LINK, kind="netkit", mac="00:00:00:00:00:00")
+    pod = samples.snapshot(link, samples.pod_link("tapcni", (), (), index=5))
+    attached = {"default": Attachment("tapcni", POD_MAC, 1450)}
+    assert discovered(ONE, pod, attached).guests[0].mac == POD_MAC
+
+
+# Permanent neighbours
+
+
+def test_permanent_neighbours_of_the_pod_are_answered_for():
+    (guest,) = discovered(ONE, AWS).guests
+    assert guest.permanent_neighbors == AWS_LINK.permanent
+    assert {ip_address("169.254.1.1"), ip_address("fe80::1")} <= set(guest.answered_for)
+
+
+def test_of_many_permanent_neighbours_the_gateways_are_answered_for():
+    many = tuple((ip_address(f"10.9.{n >> 8}.{n & 255}"), GATEWAY_MAC) for n in range(1000))
+    link = replace(AWS_LINK, permanent=(*many, *AWS_LINK.permanent))
+    (guest,) = discovered(ONE, samples.snapshot(link)).guests
+    assert {ip_address("169.254.1.1"), ip_address("fe80::1")} <= set(guest.answered_for)
+    assert len(guest.permanent_neighbors) == 64
+
+
+def test_the_guests_own_address_is_never_answered_for():
+    own = ((ip_address("192.168.61.5"), GATEWAY_MAC),)
+    (guest,) = discovered(ONE, samples.snapshot(replace(AWS_LINK, permanent=own))).guests
+    assert guest.permanent_neighbors == ()
