@@ -7,7 +7,7 @@ elements that we do not know.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from lxml import etree
 
@@ -25,6 +25,8 @@ _ORDER = (
     *("address", "source", "target", "model", "mac", "mtu", "bandwidth", "boot", "link"),
     *("filterref", "alias", "driver", "rom", "acpi", "backend", "portForward"),
 )
+# Of shape `takeover` the domain is KubeVirt's own affair.
+_WIRED_BY_KUBEVIRT = ("managed", "plugin")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -54,13 +56,17 @@ def attachments(xml: bytes) -> dict[str, Attachment]:
 def edit(xml: bytes, vmi: Vmi, guests: Iterable[GuestNetwork]) -> bytes:
     """Return the domain with an <interface> for every guest of shape `own`.
 
-    Without such a guest these are the same bytes. Editing twice is editing once.
-    Raises DomainError.
+    Where virt-handler wired the NIC, its <mtu> is lowered to the guest's: virtio drivers and
+    Windows know the MTU from there alone. Without anything to change these are the same bytes.
+    Editing twice is editing once. Raises DomainError.
     """
+    guests = tuple(guests)
     own = {guest.network: guest for guest in guests if guest.shape == "own"}
-    if not own:
-        return xml
+    wired = {ALIAS + one.network: one.mtu for one in guests if one.shape in _WIRED_BY_KUBEVIRT}
     root = _root(xml)
+    lowered = _lower_mtu(root, wired)
+    if not own and not lowered:
+        return xml
     devices = root.find("devices")
     if devices is None:
         raise DomainError("domain XML: <domain> has no <devices>; virt-launcher must send it")
@@ -72,6 +78,18 @@ def edit(xml: bytes, vmi: Vmi, guests: Iterable[GuestNetwork]) -> bytes:
             _indent(element, devices)
     declared = xml.lstrip().startswith(b"<?xml")
     return etree.tostring(root.getroottree(), encoding="utf-8", xml_declaration=declared)
+
+
+def _lower_mtu(root: etree._Element, wanted: Mapping[str, int]) -> bool:
+    lowered = False
+    for element in root.iterfind("devices/interface"):
+        mtu = element.find("mtu")
+        most = wanted.get(_alias(element))
+        size = _number(element, "mtu", "size")
+        if mtu is not None and most is not None and size is not None and size > most:
+            mtu.set("size", str(most))
+            lowered = True
+    return lowered
 
 
 def _root(xml: bytes) -> etree._Element:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL, EEXIST
 from functools import partial
@@ -76,7 +76,7 @@ def capture(ipr: IPRoute, link: Message) -> PodLink:
         name=link.get("ifname"),
         mac=link.get("address"),
         up=bool(link["flags"] & _IFF_UP),
-        addresses=tuple(one for one in dump(ipr.addr) if one["index"] == index),
+        addresses=_as_added([one for one in dump(ipr.addr) if one["index"] == index]),
         routes=_routes(ipr, index),
         address_generation=address_generation(link),
         arp_ignore=arp_ignored(link),
@@ -86,6 +86,12 @@ def capture(ipr: IPRoute, link: Message) -> PodLink:
             if one["ifindex"] == index and one["state"] == _PERMANENT and one.get("lladdr")
         ),
     )
+
+
+def _as_added(addresses: Collection[Message]) -> tuple[Message, ...]:
+    """Put a dump into the order in which the addresses were added: IPv6's come newest first."""
+    ipv6 = [one for one in addresses if one["family"] == AF_INET6]
+    return (*(one for one in addresses if one["family"] != AF_INET6), *reversed(ipv6))
 
 
 def recall(link: Message, wiring: Wiring) -> PodLink:

@@ -263,3 +263,11 @@ def test_mtu_of_the_override_may_only_be_smaller():
     found = discovered(vmi)
     assert found.guests[0].mtu == 1450
     assert "MTU 9000 of the override is more than the path has" in found.warnings[0]
+
+
+def test_a_domain_that_we_have_lowered_is_no_warning_in_a_later_pass():
+    vmi = samples.vmi("01-single-binding", {"dsbridge.io/default": '{"mtu": 1300}'})
+    first = discovered(vmi, attached={"default": Attachment("tap0", POD_MAC, 1450)})
+    later = discovered(vmi, attached={"default": Attachment("tap0", POD_MAC, 1300)})
+    assert later == first
+    assert (first.guests[0].mtu, first.warnings) == (1300, ())

@@ -86,6 +86,31 @@ def test_without_an_own_nic_the_very_same_bytes_come_back(shape):
     assert edit(xml, ONE, [replace(OWN[0], shape=shape)]) is xml
 
 
+@pytest.mark.parametrize("shape", ["managed", "plugin"])
+def test_a_smaller_mtu_of_the_guest_is_in_the_domain_and_nothing_else_changes(shape):
+    xml = domain_xml("07-multiqueue.managedtap.phase2")
+    assert xml.count(b'<mtu size="1450"') == 1
+    lowered = [replace(OWN[0], shape=shape, mtu=1300)]
+    out = edit(xml, ONE, lowered)
+    assert etree.canonicalize(out.decode()) == etree.canonicalize(xml.decode()).replace(
+        '<mtu size="1450">', '<mtu size="1300">'
+    )
+    assert edit(out, ONE, lowered) is out
+
+
+@pytest.mark.parametrize("shape", ["managed", "plugin", "takeover"])
+@pytest.mark.parametrize("mtu", [1450, 9000])
+def test_an_mtu_is_never_raised_and_never_changed_by_takeover(shape, mtu):
+    xml = domain_xml("01-single-binding.managedtap.phase2")
+    guest = replace(OWN[0], shape=shape, mtu=1300 if shape == "takeover" else mtu)
+    assert edit(xml, ONE, [guest]) is xml
+
+
+def test_an_mtu_of_another_nic_stays():
+    xml = domain_xml("01-single-binding.managedtap.phase2").replace(b"ua-default", b"ua-blue")
+    assert edit(xml, ONE, [replace(OWN[0], shape="managed", mtu=1300)]) is xml
+
+
 @pytest.mark.parametrize("name", samples.DOMAINS)
 def test_every_sample_keeps_all_but_its_nics(name):
     assert rest(edited(name)) == rest(domain_xml(name))

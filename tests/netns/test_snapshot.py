@@ -165,6 +165,14 @@ def test_link_local_and_duplicate_addresses_are_left_out_and_a_peer_is_not_ours(
         assert eth0(inside).addresses == addresses("10.0.0.42/32", "fd00::42/64")
 
 
+def test_addresses_are_in_the_order_in_which_the_cni_added_them():
+    wanted = ("10.0.0.42/24", "10.9.0.42/24", "fd00::42/64", "fd09::42/64", "2001:db8::42/64")
+    with veth() as (inside, _):
+        for one in wanted:
+            inside.ip(f"addr add {one} dev eth0 {'nodad' if ':' in one else ''}")
+        assert eth0(inside).addresses == addresses(*wanted)
+
+
 def test_only_resolved_neighbours_count():
     with pod(BARE) as made:
         inside = made.netns
@@ -178,6 +186,7 @@ def test_only_resolved_neighbours_count():
             (ip_address("10.0.0.2"), "02:00:00:00:00:02"),
             (ip_address("fd00::1"), "02:00:00:00:00:01"),
         }
+        assert eth0(inside).permanent == ((ip_address("10.0.0.1"), "02:00:00:00:00:01"),)
 
 
 def test_ports_name_their_bridge_and_a_link_that_is_down_is_so():
