@@ -94,9 +94,11 @@ def _served(guest: dict[str, Any], counters: dict[str, int]) -> Iterator[Finding
             yield _well(f"{name}: the guest has been given {addresses} by {protocol}")
         else:
             missing = " and ".join(reply for reply in replies if not counters.get(reply))
+            remedy = "is the NIC up in the guest, and set to DHCP (cloud-init: dhcp4, dhcp6)?"
+            if counters.get("other MAC"):
+                remedy = f"requests came from another MAC; the guest's NIC must have {guest['mac']}"
             yield Finding(
-                f"{name}: the guest has had no {missing}, so it lacks {addresses}",
-                "is the NIC up in the guest, and set to DHCP (cloud-init: dhcp4, dhcp6)?",
+                f"{name}: the guest has had no {missing}, so it lacks {addresses}", remedy
             )
     if guest["ipv6"] and guest["router"] and guest["router"]["lladdr"] is None:
         yield Finding(

@@ -16,7 +16,7 @@ from binding.serve.service import Service
 from binding.serve.solicitations import Heard
 from binding.serve.who_serves import Choice
 from guest.ethernet import ETH_ARP, mac_bytes
-from guest.frame import parse
+from guest.frame import Packet, parse
 from guest.network import Address, Family, GuestNetwork
 from ra import guest_input
 
@@ -42,6 +42,7 @@ class Responder:
         resumed: guest_input.State | None = None,
         known: tuple[Repeat, ...] = (),
     ) -> None:
+        self._other_mac = ""
         self.guest = guest
         self.counters: Counter[str] = Counter()
         self.here = False
@@ -113,6 +114,7 @@ class Responder:
             self.here = True
             self._choice.begin(now)
             self._choice.from_guest(packet)
+        self._name_other_mac(packet)
         settled = self._settle(now)
         heard = Heard(packet, frame, partial_checksum)
         if self._service is None:
@@ -166,6 +168,20 @@ class Responder:
             return None
         links = self.guest.network, self.guest.tap, self.guest.nic
         return Handover(*links, encode(session), planned, service.repeats)
+
+    def _name_other_mac(self, packet: Packet) -> None:
+        """Say who asks in vain: a guest that has changed its MAC, or a machine behind it."""
+        asks = "" if packet.src_mac == self.guest.mac else packet.src_mac
+        if asks:
+            self.counters["other MAC"] += 1
+        service = self._service
+        if asks == self._other_mac or service is None or packet.src.version not in service.ours:
+            return
+        self._other_mac = asks
+        service.others.findings["MAC"] = asks and (
+            f"a request comes from another MAC, {asks}, and is not answered: this NIC has "
+            f"{self.guest.mac}; give the guest that MAC again, or set macAddress in the VMI"
+        )
 
     def _settle(self, now: float) -> Output:
         """Begin to serve what is ours, as soon as that is known or if it has changed."""

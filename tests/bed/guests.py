@@ -52,21 +52,22 @@ def started(
 
 
 @contextmanager
-def started_in(
+def started_in(  # noqa: PLR0913  # what a VM's start depends on
     made: Pod,
     shape: str = "managed",
     annotations: dict[str, Any] | None = None,
     *,
     arriving: bool = False,
     prefix: tuple[str, ...] = (),
+    mac: str = "",
     **environ: str,
 ) -> Iterator[Started]:
     """Start a VM, or let one that runs elsewhere arrive, in a pod that there is already.
 
-    `prefix` is a command that runs the sidecar, such as one that takes privileges away;
-    `environ` adds to the sidecar's environment.
+    `prefix` is a command that runs the sidecar, such as one that takes privileges away; `mac` is
+    the VMI's macAddress, the pod's by default; `environ` adds to the sidecar's environment.
     """
-    instance = vmi_json(annotations, arriving=arriving)
+    instance = vmi_json(annotations, arriving=arriving, mac=mac)
     with (
         sidecar(made, prefix=prefix, **environ) as running,
         _explained(running),
@@ -75,7 +76,7 @@ def started_in(
         given = OWN_DOMAIN
         if shape == "managed":
             managed_tap(made.netns)
-            given = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
+            given = phase2(MANAGED_DOMAIN, mac=mac or made.layout.mac, mtu=made.layout.mtu)
         domain = hook.define(given, instance)
         with _plugged(made, domain) as guest:
             yield Started(made, running, hook, domain, instance, guest)

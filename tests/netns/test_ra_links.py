@@ -15,7 +15,7 @@ from tests.bed.clients.lease import kernel
 from tests.bed.guests import started
 from tests.bed.launcher import collect
 from tests.bed.netns import Netns
-from tests.bed.pod import REMOTE6, pod
+from tests.bed.pod import NAMESERVERS, REMOTE6, SEARCH, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import TWO_NICS, TWO_NICS_DOMAIN
@@ -94,3 +94,30 @@ def test_networkd_with_two_nics_leases_on_both_and_leaves_by_the_primary(tmp_pat
         assert routes_by_blue(guest) == {(BEYOND_BLUE, str(OUR_LINK_LOCAL))}
         until(lambda: guest.reaches(REMOTE6), "a host beyond the primary's gateway")
         until(lambda: guest.reaches(HOST_BEYOND_BLUE), "a host beyond blue's gateway")
+
+
+def test_networkd_with_two_nics_asks_for_names_by_the_primary_alone(tmp_path: Path) -> None:
+    """It routes each server that a lease names on-link by that NIC, and the wrong one may win."""
+    with two_nics() as guest, client("networkd", guest, tmp_path) as running:
+        lease = running.lease(dns=NAMESERVERS)
+        assert lease.search[-1] == SEARCH[-1]
+        both = NETWORKD_TOO.replace("DHCP=ipv6", "DHCP=yes")
+        running.guest.write("/run/systemd/network/20-blue.network", both)
+        running.run("networkctl", "reload")
+        until(lambda: kernel(guest, "eth1").ipv4, "blue's address")
+        until(lambda: kernel(guest, "eth1").ipv6, "blue's IPv6 address")
+        (blue,) = guest.query("link", "show", "dev", "eth1")
+        told = running.guest.read(f"/run/systemd/netif/links/{blue['ifindex']}")
+        assert "NETWORK_FILE" in told
+        assert [line for line in told.splitlines() if line.startswith(("DNS=", "DOMAINS="))] in (
+            [],
+            ["DNS="],
+            ["DNS=", "DOMAINS="],
+        )
+        leading = {
+            dst for dst, _ in (*kernel(guest, "eth1").routes4, *kernel(guest, "eth1").routes6)
+        }
+        assert not leading & {str(server) for server in NAMESERVERS}
+        for server in NAMESERVERS:
+            (route,) = guest.query("route", "get", str(server))
+            assert route["dev"] == "eth0"
