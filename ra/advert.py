@@ -1,7 +1,7 @@
-"""The router advertisement: a guest's configuration as its wire form. Pure.
+"""The router advertisement of a guest's configuration, as a frame. Pure.
 
-Lifetimes are the longest a router may claim (RFC 8319), so that a guest outlives
-days of a dead responder; what belongs to a router ends with it.
+Lifetimes are the longest that a router may announce (RFC 8319), so that a guest keeps its
+network while no `serve` runs. Routes through a router end together with it.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ class Prefix:
     """Seconds, preferred and valid."""
 
 
-@lru_cache(maxsize=8)  # pure, and a guest hears the same few again and again
+@lru_cache(maxsize=8)  # a guest is sent the same few frames again and again
 def advertisement(
     guest: GuestNetwork, router: Router, to: tuple[IPv6Address, str], *, deprecate: bool = False
 ) -> bytes:
     """Return the frame of an RA from the router to an IPv6 address and MAC.
 
-    It looks like the router's own: the L2 source is the router's MAC where that is known.
-    `deprecate` adds the prefixes that the guest must stop using.
+    The frame's source MAC is the router's where that is known. `deprecate` adds the prefixes
+    that the guest must stop using.
     """
     lifetime = LIFETIME if guest.default6 and guest.default6.gateway else 0
     candidates = [*_link(guest, router), *_prefixes(guest, deprecate=deprecate)]
@@ -76,7 +76,7 @@ def advertisement(
 def withdrawal(guest: GuestNetwork, router: Router, to: tuple[IPv6Address, str]) -> bytes:
     """Return an RA that ends a router and the routes through it, and nothing else.
 
-    Prefixes and resolvers are the link's: the RA of the next router renews them.
+    Prefixes and resolvers belong to the link: the next router's RA has them again.
     """
     return _frame(guest, router, to, 0, b"".join(_routes(guest, 0)))
 

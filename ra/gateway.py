@@ -1,8 +1,8 @@
-"""Which IPv6 router the guest is told, and which of the pod's gateways that rests on. Pure.
+"""Which IPv6 router the guest is told, and which gateway of the pod it stands for. Pure.
 
-A guest takes the RA's link-local source as its router, but most CNIs name a global
-gateway. So, in this order: the pod's gateway if it is link-local; the EUI-64 link-local
-of the gateway's MAC if the gateway answers for it; else a virtual address at that MAC.
+A guest takes the RA's link-local source address as its router, but most CNIs give the pod a
+global gateway. So, in this order: the pod's gateway if it is link-local; the EUI-64 link-local
+address of the gateway's MAC if the gateway answers for it; else OUR_LINK_LOCAL at that MAC.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def has_default(guest: GuestNetwork) -> bool:
 
 
 def speaks(guest: GuestNetwork) -> bool:
-    """Say whether this guest gets RAs at all."""
+    """Say whether this guest gets RAs."""
     return bool(guest.ipv6) and guest.ipv6_mode != "off"
 
 

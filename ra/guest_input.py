@@ -1,6 +1,7 @@
-"""Router advertisement and neighbour discovery for one guest: every input, one answer.
+"""What a guest's router and neighbour solicitations, and time, make of its state. Pure.
 
-Pure: frames and `now` (monotonic seconds) in, the next state and what to send out.
+Each function takes the state, the guest, a frame and `now` (monotonic seconds), and returns the
+next state with what is to be sent.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def gateways(state: State) -> tuple[tuple[Address, str], ...]:
 
 
 def wake_at(state: State) -> float | None:
-    """Return when `due` must be called; None: nothing will happen by itself."""
+    """Return when `due` must be called; None: not before the next frame."""
     times = [] if state.active and state.router is None else [state.schedule.at]
     if state.active:
         asked = (state.gateway4, state.gateway6, state.probe)
@@ -78,7 +79,7 @@ def wake_at(state: State) -> float | None:
 
 
 def due(state: State, guest: GuestNetwork, now: float) -> Step:
-    """Do what the time asks for."""
+    """Send what is due by now."""
     at = state.schedule.at
     if not state.active and at is not None and at <= now:
         state = _appear(state, guest, now)
@@ -86,7 +87,7 @@ def due(state: State, guest: GuestNetwork, now: float) -> Step:
 
 
 def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: float) -> Step:
-    """Answer an RS or NS; None stands for any other frame, which shows that the guest is there."""
+    """Answer an RS or NS; None stands for any other frame of the guest."""
     if packet is None:
         return advance(_appear(state, guest, now), guest, now)
     if packet.protocol != ICMPV6:
@@ -99,14 +100,14 @@ def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: fl
 
 
 def told(state: State) -> tuple[object, ...]:
-    """Return all of a state that an answer to the guest's solicitations depends on."""
+    """Return the part of a state that answers to the guest's solicitations depend on."""
     gateway = state.gateway6
     deprecates = state.schedule.initial > 0
     return state.router, state.withdrawn, gateway and gateway.lladdr, deprecates
 
 
 def settled(state: State) -> bool:
-    """Say whether one more RS can be answered as the last one was, while `told` is equal."""
+    """Say whether an RS can be answered with the RA of the last one, while `told` is equal."""
     waits = state.rs is not None or state.ns is not None
     return state.active and not waits and _seek(state) is state
 
@@ -114,9 +115,10 @@ def settled(state: State) -> bool:
 def repeatable(
     states: tuple[State, State], guest: GuestNetwork, packet: Packet, asked: tuple[bytes, ...]
 ) -> bool:
-    """Say whether a solicitation was answered as the next one like it will be.
+    """Say whether an equal solicitation may be answered with the same frame again.
 
-    `states` are those before and after it, `asked` what went to the pod NIC with the answer.
+    `states` are those before and after the solicitation, `asked` the frames that were sent to the
+    pod NIC with its answer.
     """
     if packet.src == UNSPECIFIED:
         return False
@@ -193,7 +195,7 @@ def _virtual(state: State, guest: GuestNetwork, source: IPv6Address, now: float)
 
 
 def _seek(state: State) -> State:
-    """Resolve on demand what the first tries have not; a real router the guest asks itself."""
+    """Ask for a gateway's MAC that is not known, unless the guest asks for that gateway itself."""
     gateway = state.gateway6
     if gateway is None or gateway.lladdr is not None or _is_pod(state):
         return state
@@ -205,7 +207,7 @@ def _is_pod(state: State) -> bool:
 
 
 def _appear(state: State, guest: GuestNetwork, now: float, *, soliciting: bool = False) -> State:
-    """Note that the guest is there: now its gateways may be asked for."""
+    """Note that the guest has been heard; from now on its gateways may be asked for."""
     if state.active:
         return state
     gateway4, gateway6 = state.gateway4, state.gateway6
@@ -225,7 +227,7 @@ def _appear(state: State, guest: GuestNetwork, now: float, *, soliciting: bool =
         gateway6=gateway6,
         decide_by=now + DECISION if may_be_eui64(guest) else None,
         schedule=schedule,
-        # What it remembers of its gateways, it learned on another node.
+        # It has cached the MACs of the gateways on its former node.
         tell4=state.tell4 or guest.migration_target,
         tell6=state.tell6 or guest.migration_target,
     )

@@ -20,7 +20,7 @@ ALL_ROUTERS = IPv6Address("ff02::2")
 
 
 def fault(packet: Packet, shortest: int) -> str:
-    """Say what every ND message must not have (RFC 4861 section 6.1.1), or return ""."""
+    """Say why an ND message must be dropped (RFC 4861 section 6.1.1), or return ""."""
     if packet.hop_limit != 255:
         return f"hop limit {packet.hop_limit}"
     if packet.payload[1] != 0:

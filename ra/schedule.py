@@ -1,7 +1,7 @@
 """When router advertisements go out (RFC 4861 section 6.2.4). Pure; `now` in seconds.
 
-A guest that hears one RA keeps its route for 18 hours, so the periodic ones are as rare
-as RFC 4861 lets them be. They are what renews it when the guest never asks again.
+A guest keeps its route for 18 hours after one RA, so periodic RAs are as rare as RFC 4861
+allows. They renew the route of a guest that never solicits again.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Schedule:
     """The state of one guest's advertisements."""
 
     seed: str
-    """Spreads the guests of a node over time, equally on every run."""
+    """Spreads the RAs of a node's guests over time, in the same way after every restart."""
     longest: float
     """MaxRtrAdvInterval of this guest."""
     at: float | None
     """When the next multicast RA is due."""
     reason: str = "periodic"
     initial: int = 0
-    """How many of those that follow an appearance or a change are left."""
+    """How many are left of the RAs that follow the guest's first frame or a change."""
     sent: int = 0
     last: float = -math.inf
     tokens: float = BURST
     counted: float = -math.inf
-    """When tokens was true."""
+    """Time (monotonic seconds) at which `tokens` was last brought up to date."""
 
     def later(self, now: float, reason: str, delay: float = 0.0) -> Schedule:
         """Begin a new series of initial RAs, as soon as the distance to the last allows."""
@@ -50,7 +50,7 @@ class Schedule:
         return replace(self, at=at, reason=reason, initial=INITIAL)
 
     def sooner(self, at: float) -> Schedule:
-        """Move the next multicast RA forward, to answer an RS from the unspecified address."""
+        """Send the next multicast RA earlier, to answer an RS from the unspecified address."""
         earliest = max(at, self.last + BETWEEN_MULTICASTS)
         return self if self.at is not None and self.at <= earliest else replace(self, at=earliest)
 
@@ -77,9 +77,10 @@ class Schedule:
 
 
 def begin(seed: str, now: float | None, lease: int | None = None) -> Schedule:
-    """Return the schedule of a guest that has not been heard; None waits for it for ever.
+    """Return the schedule of a guest that has not been heard.
 
-    With a lease, which prefixes have too, the guest hears of them thrice before they end.
+    With `now` None no periodic RA is sent until the guest has been heard. Prefixes last as long
+    as the lease, in seconds: the guest hears of them three times before they end.
     """
     longest = LONGEST if lease is None else max(min(LONGEST, lease / 3), _LEAST)
     if now is None:

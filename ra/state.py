@@ -36,7 +36,7 @@ Action = Exchange | Solicit
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All that is remembered of one guest; lost without harm when serve restarts."""
+    """All that serve remembers of one guest; a restart that loses it does no harm."""
 
     schedule: Schedule
     gateway4: Neighbor | None = None
@@ -47,20 +47,20 @@ class State:
     """The guest has been heard."""
     has_default: bool = False
     decide_by: float | None = None
-    """Until then an RA waits for the gateway's answers."""
+    """Until then no virtual router is announced: the gateway may answer for its EUI-64 address."""
     router: Router | None = None
-    told: bool = False
-    """An RA of this router has gone out."""
+    announced: bool = False
+    """An RA of `router` has been sent."""
     withdrawn: tuple[Router, ...] = ()
-    """Former routers, ended with each multicast RA of the present series."""
+    """Former routers; each multicast RA of the present series is followed by their end."""
     rs: IPv6Address | None = None
-    """The source of an RS that waits for the decision."""
+    """The source of an RS that is answered once the router is decided."""
     ns: IPv6Address | None = None
-    """The source of an NS for the virtual router that waits for the gateway's MAC."""
+    """The source of an NS for OUR_LINK_LOCAL that is answered once the gateway's MAC is known."""
     tell4: bool = False
-    """The guest may hold another MAC for the IPv4 gateway."""
+    """The guest must be told the IPv4 gateway's MAC: it may have cached another."""
     tell6: bool = False
-    """The guest may hold another MAC for the router."""
+    """The guest must be told the router's MAC: it may have cached another."""
 
 
 Step = tuple[State, tuple[Action, ...]]
@@ -126,21 +126,21 @@ def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
         return state, ()
     state = replace(state, decide_by=None, router=router)
     if before is None and guest.migration_target and router.source != "virtual":
-        # On the node it came from it may have been told the virtual one.
+        # dsbridge on the former node may have announced the virtual router to it.
         state = replace(state, withdrawn=(Router(OUR_LINK_LOCAL, router.lladdr, "virtual"),))
     if before is None or before == router:
         return state, ()
     if before.address == router.address:
-        # From unknown to known is no change: the guest's own NS is answered as it comes.
+        # A MAC that was unknown is in no cache of the guest, so there is nothing to correct.
         moved = before.lladdr is not None
         schedule = state.schedule.later(now, "gateway changed" if moved else "gateway resolved")
         return replace(state, tell6=state.tell6 or moved, schedule=schedule), ()
     former = [r for r in state.withdrawn if r.address not in (before.address, router.address)]
-    if state.told:
+    if state.announced:
         former.append(before)
     return replace(
         state,
-        told=False,
+        announced=False,
         withdrawn=tuple(former[-_MOST_WITHDRAWN:]),
         schedule=state.schedule.later(now, "router changed"),
     ), ()
@@ -221,7 +221,7 @@ def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Step:
     frame = advert.advertisement(
         guest, router, (to, guest.mac), deprecate=state.schedule.initial > 0
     )
-    state = replace(state, rs=None, schedule=schedule, told=True)
+    state = replace(state, rs=None, schedule=schedule, announced=True)
     return state, (Exchange("RS", "RA", frame, _note(state)),)
 
 
@@ -234,13 +234,13 @@ def _multicast(state: State, guest: GuestNetwork, now: float) -> Step:
     frame = advert.advertisement(guest, state.router, to, deprecate=deprecate)
     note = f"{state.schedule.reason}: {_note(state)}"
     actions = [Exchange("", "RA", frame, note)]
-    # The new router first: a guest without any would drop its connections.
+    # The new router is announced first: without any router a guest drops its connections.
     for former in state.withdrawn:
         frame = advert.withdrawal(guest, former, to)
         actions.append(Exchange("", "RA", frame, f"router {former.address} withdrawn"))
     schedule = state.schedule.multicast(now)
     withdrawn = state.withdrawn if schedule.initial else ()
-    return replace(state, schedule=schedule, told=True, withdrawn=withdrawn), tuple(actions)
+    return replace(state, schedule=schedule, announced=True, withdrawn=withdrawn), tuple(actions)
 
 
 def _note(state: State) -> str:

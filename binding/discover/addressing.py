@@ -45,7 +45,7 @@ def routes(link: Link, own: Collection[Interface], override: Override) -> tuple[
     pod = [one for one in _wanted(link.routes, connected) if one.destination.version in families]
     kept = tuple(route for route in pod if _is_default(route))
     others = tuple(route for route in pod if not _is_default(route))
-    # Of equal destinations the first counts: what is given here, then the pod's.
+    # Of equal destinations the first counts: the annotation's before the pod's.
     found = (*_given(override), *(others if override.routes is None else ()), *kept)
     if override.default_route is False:
         found = tuple(route for route in found if not _is_default(route))
@@ -95,7 +95,7 @@ def _global(address: Address) -> bool:
 
 
 def _narrowed(address: Interface, known: Iterable[Route]) -> Interface:
-    """Take the prefix length off an address whose neighbours are behind a gateway (kindnet)."""
+    """Return a host address where the pod reaches its subnet through a gateway (kindnet)."""
     family = [route for route in known if route.destination.version == address.version]
     on_link = [route.destination for route in family if route.gateway is None]
     if not family or any(within(address.network, destination) for destination in on_link):
@@ -132,7 +132,7 @@ def _given(override: Override) -> tuple[Route, ...]:
 def _reaching(known: Iterable[Route], subnets: Iterable[Network]) -> Iterable[Route]:
     """Yield a host route for every IPv4 gateway that no on-link route reaches.
 
-    The pod has its gateway flagged `onlink` there, which no DHCP option can say.
+    The pod's route has the flag `onlink`, which no DHCP option can express.
     """
     on_link = [*subnets, *(route.destination for route in known if route.gateway is None)]
     for route in known:

@@ -43,8 +43,8 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
 ) -> Discovery:
     """Return what the guests of this VMI are told.
 
-    `attached` are the domain's interfaces by network. `wired` are the taps that we made in
-    this pod: a later pass shows them in the domain, where they look like KubeVirt's.
+    `attached` are the domain's interfaces by network. `wired` are the taps that plumb made in
+    this pod: in the domain of a later call they look like KubeVirt's.
     Raises MissingLink, OverrideError and VmiError.
     """
     ours, takeover = _ours(vmi, plugin or None)
@@ -77,7 +77,7 @@ def _check_taps(guests: Iterable[GuestNetwork]) -> None:
 
 
 def _ours(vmi: Vmi, plugin: str | None) -> tuple[tuple[Interface, ...], bool]:
-    """Return the interfaces to serve, and whether we take them over from KubeVirt."""
+    """Return the interfaces to serve, and whether they are KubeVirt's own (`bridge: {}`)."""
     present = [interface for interface in vmi.interfaces if interface.state != "absent"]
     named = tuple(one for one in present if one.binding == (plugin or DEFAULT_PLUGIN))
     if named or plugin or HOOK_SIDECARS not in vmi.annotations:

@@ -13,7 +13,7 @@ from binding.packet import link_names
 from binding.packet.link_names import LinkNames
 from guest.network import Shape
 
-# Links that QEMU opens by themselves, so that a domain may rightly name the pod link.
+# Kinds of pod link that QEMU can open itself: a domain may name such a link as its tap.
 _TAP_KINDS = ("tun", "macvtap", "ipvtap")
 
 
@@ -53,9 +53,9 @@ class Nic:
     tap: str
     bridge: str
     port: str
-    """The pod's own link under the name that it has as a port of the bridge."""
+    """The pod's own link, by its name as a port of the bridge."""
     rewired: bool
-    """What we know of the link was read after KubeVirt had taken its routes away."""
+    """The snapshot of the link was taken after KubeVirt had removed its routes."""
 
     secondary: bool
     """Not the pod's network but one that multus attached."""
@@ -104,7 +104,10 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
     takeover: bool,
     wired: Collection[str],
 ) -> Nic:
-    """Find a NIC's links and who wires them. Raises MissingLink and VmiError."""
+    """Find a NIC's links, and whether KubeVirt or plumb wires them.
+
+    Raises MissingLink, its subclass Layer3Link, and VmiError.
+    """
     network = vmi.network(interface.name)
     if network is None:
         raise VmiError(
@@ -192,7 +195,7 @@ def _shape(attachment: Attachment, link: Link, *, takeover: bool, wired: Collect
 
 
 def _carriers(snapshot: Snapshot, named: LinkNames, tap: str) -> tuple[str, str]:
-    """Return bridge and port behind a tap; empty where the CNI has its packets go elsewhere."""
+    """Return bridge and port behind a tap; empty where the CNI's tap is in no bridge."""
     if tap == named.pod:
         return "", ""
     made_by_cni = snapshot.link(tap)

@@ -1,4 +1,4 @@
-"""The pod as its CNI made it, read before anybody rewires it. Values only, no I/O."""
+"""The pod as its CNI made it, read before KubeVirt or plumb rewires it. Values only, no I/O."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Snapshot:
     """All links of one network namespace and the pod's resolver."""
 
     netns: int
-    """Inode of the namespace: a snapshot of another one is worthless."""
+    """Inode of the namespace; a saved snapshot with another inode is of another pod."""
     links: tuple[Link, ...] = ()
     nameservers: tuple[Address, ...] = ()
     search: tuple[str, ...] = ()
@@ -49,9 +49,8 @@ class Snapshot:
 def merged(fresh: Snapshot, saved: Snapshot | None) -> Snapshot:
     """Return the pod as the CNI made it, when part of it has been rewired since `saved`.
 
-    A link that still has its index under its name is the CNI's own and is taken as it
-    is now. A name that has gone to another link (KubeVirt's placeholder), or to none,
-    is taken as it was.
+    A link with the same name and index in both is still the CNI's and is taken from `fresh`. A
+    name that another link has now (KubeVirt's placeholder), or none, is taken from `saved`.
     """
     if saved is None or saved.netns != fresh.netns:
         return fresh

@@ -1,4 +1,4 @@
-"""Per-device settings that /proc/sys would take, were it not read-only in a container."""
+"""Per-device sysctl settings by netlink: /proc/sys is read-only in a container."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ARP_IGNORE = 19  # IPV4_DEVCONF_ARP_IGNORE
 
 
 class _DeviceConf(nlmsg):  # type: ignore[misc]  # pyroute2 ships no types
-    """ifinfmsg takes the nested IFLA_INET_CONF for a plain struct; here it is packed by hand."""
+    """An ifinfmsg whose IFLA_AF_SPEC is packed by hand: pyroute2's cannot set IFLA_INET_CONF."""
 
     fields = ifinfmsg.fields
     nla_map = ((26, "IFLA_AF_SPEC", "cdata", 0),)
 
 
 def generate_addresses(ipr: IPRoute, index: int, mode: int) -> None:
-    """Set how a link makes IPv6 link-local addresses; without IPv6 it makes none anyway."""
+    """Set how a link makes its IPv6 link-local address; nothing to do on a node without IPv6."""
     inet6 = ("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", mode)]})
     try:
         ipr.link("set", index=index, IFLA_AF_SPEC={"attrs": [inet6]})
@@ -35,7 +35,7 @@ def generate_addresses(ipr: IPRoute, index: int, mode: int) -> None:
 
 
 def ignore_arp(ipr: IPRoute, index: int, level: int = 1) -> None:
-    """Set arp_ignore; 1 answers ARP for the link's own addresses only."""
+    """Set a link's arp_ignore; with 1, ARP is answered there for that link's addresses only."""
     setting = struct.pack("=HHI", 8, _ARP_IGNORE, level)
     conf = struct.pack("=HH", 4 + len(setting), _IFLA_INET_CONF) + setting
     message = _DeviceConf()
@@ -45,13 +45,13 @@ def ignore_arp(ipr: IPRoute, index: int, level: int = 1) -> None:
 
 
 def address_generation(link: Message) -> int:
-    """Return what generate_addresses() sets."""
+    """Return the mode that generate_addresses() would set."""
     inet6 = link.get_nested("IFLA_AF_SPEC", "AF_INET6")
     mode = inet6.get_attr("IFLA_INET6_ADDR_GEN_MODE") if inet6 else None
     return ADDRESSES_EUI64 if mode is None else int(mode)
 
 
 def arp_ignored(link: Message) -> int:
-    """Return what ignore_arp() sets."""
+    """Return the level that ignore_arp() would set."""
     inet = link.get_nested("IFLA_AF_SPEC", "AF_INET")
     return int(inet["arp_ignore"]) if inet else 0

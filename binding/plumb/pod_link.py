@@ -1,4 +1,4 @@
-"""The pod's own link: remember it before touching it, and make it again what the CNI made."""
+"""The pod's own link: remembered before wiring changes it, and restored to what the CNI made."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _PERMANENT = 0x80
 
 @dataclass(frozen=True, slots=True)
 class PodLink:
-    """A link as it was: what restore() needs, in the kernel's own messages."""
+    """A link as the CNI made it, in the kernel's own messages, for restore()."""
 
     index: int
     name: str
@@ -63,13 +63,13 @@ class PodLink:
     """IFLA_INET6_ADDR_GEN_MODE."""
     arp_ignore: int = 0
     exact: bool = True
-    """No route but these was there."""
+    """Whether `routes` is complete, so that any other route must be deleted again."""
     neighbors: tuple[Message, ...] = ()
-    """Permanent ones: some CNIs (AWS) give the gateway's MAC this way."""
+    """Permanent entries: AWS VPC CNI and Azure CNI give the pod its gateway's MAC this way."""
 
 
 def capture(ipr: IPRoute, link: Message) -> PodLink:
-    """Remember a link that nobody has touched yet."""
+    """Remember a link that is still as the CNI made it."""
     index = link["index"]
     return PodLink(
         index=index,
@@ -95,8 +95,10 @@ def _as_added(addresses: Collection[Message]) -> tuple[Message, ...]:
 
 
 def recall(link: Message, wiring: Wiring) -> PodLink:
-    """Put together what a killed run made away with, from what the snapshot still knows."""
-    flags = _NOPREFIXROUTE if wiring.routes else 0  # connected subnets are among the routes
+    """Rebuild, from the snapshot, what an interrupted wiring has already taken off the link."""
+    flags = (
+        _NOPREFIXROUTE if wiring.routes else 0
+    )  # the snapshot's routes have the connected subnets
     return PodLink(
         index=link["index"],
         name=wiring.names.pod,
@@ -111,15 +113,20 @@ def recall(link: Message, wiring: Wiring) -> PodLink:
 def restore(ipr: IPRoute, pod: PodLink) -> None:
     """Give the link back its name, MAC, addresses, state, routes and neighbours.
 
-    Whatever it is now; everything is tried, and the first error raised in the end.
+    From any state that the link may be in. All changes are tried; the first error is raised after
+    the last one.
     """
     errors = [error for change in _changes(ipr, pod) if (error := _failure(change))]
     wanted = {_identity(route) for route in pod.routes}
     for route in _routes(ipr, pod.index):
-        if pod.exact and _identity(route) not in wanted:  # the kernel's, deleted by the CNI
+        if (
+            pod.exact and _identity(route) not in wanted
+        ):  # made by the kernel, and deleted by the CNI
             _failure(partial(request, ipr, route, _DELROUTE, _REQUEST))
     missing = [partial(request, ipr, one, _NEWROUTE, _EXCLUSIVE) for one in pod.routes]
-    while missing:  # a gateway's own route has to be there first: again as long as it helps
+    while (
+        missing
+    ):  # a gateway's host route must be there before its routes: repeat while one succeeds
         failed = [route for route in missing if _failure(route)]
         if len(failed) == len(missing):
             errors += [error for route in failed if (error := _failure(route))]
@@ -137,7 +144,9 @@ def flush(ipr: IPRoute, index: int) -> None:
         try:
             request(ipr, _again(message, "IFA_CACHEINFO"), _DELADDR, _REQUEST)
         except NetlinkError as error:
-            if error.code != EADDRNOTAVAIL:  # gone with the primary address of its subnet
+            if (
+                error.code != EADDRNOTAVAIL
+            ):  # the kernel removed it with the primary address of its subnet
                 raise
 
 
@@ -158,12 +167,12 @@ def _changes(ipr: IPRoute, pod: PodLink) -> Iterator[Change]:
     change = partial(ipr.link, "set", index=pod.index)
     yield partial(change, master=0)
     yield partial(change, state="down")
-    yield partial(flush, ipr, pod.index)  # renaming has spoilt their labels
+    yield partial(flush, ipr, pod.index)  # the renamed link's addresses have other labels
     yield partial(change, ifname=pod.name)
     yield partial(change, address=pod.mac)
     yield partial(generate_addresses, ipr, pod.index, pod.address_generation)
     yield partial(ignore_arp, ipr, pod.index, pod.arp_ignore)
-    # Added while down and without DAD, IPv6 addresses can carry routes at once.
+    # IPv6 addresses that are added while the link is down, without DAD, are usable at once.
     for message in pod.addresses:
         yield partial(request, ipr, _address(message, _NODAD), NEWADDR, _EXCLUSIVE)
     if pod.up:
@@ -185,7 +194,7 @@ def _failure(change: Change) -> NetlinkError | None:
 
 
 def _again(message: Message, *without: str) -> Message:
-    """Turn what a dump said into the request that says the same."""
+    """Make the request that creates what a dump has listed."""
     request = type(message)()
     for field, *_ in type(message).fields:
         request[field] = message[field]

@@ -8,11 +8,10 @@ from guest.network import Address
 
 
 def parse(text: str) -> tuple[tuple[Address, ...], tuple[str, ...]]:
-    """Return name servers and search list. Lines that make no sense are skipped.
+    """Return name servers and search list. Lines that are neither are skipped.
 
-    The last `search` or, failing that, `domain` line wins; `.` in it is no domain. A name
-    server on the loopback or with a scope (fe80::1%eth0) is left out: they mean nothing
-    to the guest.
+    The last `search` line counts, without one the last `domain` line; `.` is no domain. Name
+    servers on the loopback or with a zone (fe80::1%eth0) are left out: the guest cannot reach them.
     """
     servers: list[Address] = []
     search: tuple[str, ...] = ()

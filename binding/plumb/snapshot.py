@@ -1,7 +1,7 @@
-"""The links of the current network namespace as the values of binding.ipc.snapshot.
+"""Reads the current network namespace into the values of binding.ipc.snapshot.
 
-Reading needs no privilege. Nothing here is fatal for want of IPv6, of a resolver
-or of any one attribute: what the kernel does not say is simply not in the snapshot.
+Reading needs no privilege. A node without IPv6, a missing resolv.conf or a missing attribute is
+no error: the snapshot then lacks it.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Interface = IPv4Interface | IPv6Interface
 Network = IPv4Network | IPv6Network
 _ANY: dict[int, Network] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
 
-_LINK_LOCAL = IPv6Network("fe80::/64")  # of the link itself; Calico's fe80::…/128 is a gateway
+_LINK_LOCAL = IPv6Network("fe80::/64")  # the kernel's route; Calico's fe80::…/128 is a gateway's
 
 _IFF_UP = 1
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
-_PERMANENT = 0x80  # else it was learned of a router, and is no more the CNI's than its route
+_PERMANENT = 0x80  # IFA_F_PERMANENT; an address that a router advertised lacks it
 _BY_KERNEL, _BY_RA = 2, 9
 _MAIN_TABLE = 254
 _UNICAST = 1
@@ -98,7 +98,7 @@ def _is_permanent(address: Message) -> bool:
 
 
 def _of_cni(routes: Iterable[Message], addresses: Iterable[Message]) -> Iterator[Message]:
-    """Yield the routes that do not come of router advertisements."""
+    """Yield the routes that the CNI made: all but those of router advertisements."""
     learned = {
         (address["index"], _interface(address).network)
         for address in addresses
@@ -113,7 +113,7 @@ def _of_cni(routes: Iterable[Message], addresses: Iterable[Message]) -> Iterator
 
 
 def _interface(message: Message) -> Interface:
-    """IFA_LOCAL is ours where it is present; the prefix is of IFA_ADDRESS, the peer's then."""
+    """Return the pod's address: IFA_LOCAL where there is one; IFA_ADDRESS is the peer's then."""
     prefix = ip_interface(f"{message.get('address')}/{message['prefixlen']}")
     local = ip_address(message.get("local") or message.get("address"))
     length = message["prefixlen"] if local in prefix.network else local.max_prefixlen
@@ -137,9 +137,9 @@ def _routes(messages: Iterable[Message], index: int, own: frozenset[Address]) ->
         if hop is None or destination.is_multicast or destination == _LINK_LOCAL:
             continue
         if destination.prefixlen == destination.max_prefixlen and destination[0] in own:
-            continue  # the kernel's own /128; it leads nowhere
+            continue  # the kernel's own /128 of a local address
         found.append((message.get("priority") or 0, Route(destination, _gateway(hop))))
-    # Among equals the most specific first: the kernel's order of IPv6 routes is accidental.
+    # Of equal metrics the most specific first: the kernel's order of IPv6 routes is arbitrary.
     found.sort(key=lambda pair: (pair[0], -pair[1].destination.prefixlen))
     return tuple(route for _, route in found)
 

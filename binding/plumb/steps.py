@@ -1,4 +1,4 @@
-"""All or nothing: steps that are undone in reverse when one of them fails."""
+"""All or nothing: steps, which are undone in reverse order when one of them fails."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change. `undo` runs only after `do` succeeded, and must bear repetition."""
+    """One change. `undo` is called only after `do` succeeded, and may be called again."""
 
     name: str
-    """What it does, for the operator: `create tap tap0`."""
+    """What the step does, as the error message names it: `create tap tap0`."""
     do: Callable[[], object]
     undo: Callable[[], object] | None = None
 
 
 class StepError(Exception):
-    """A step failed and everything before it was undone, except for `remains`."""
+    """A step failed, and all steps before it were undone, except for `remains`."""
 
     def __init__(self, step: str, cause: Exception, remains: tuple[str, ...]) -> None:
         super().__init__(step, cause)
         self.step = step
         self.cause = cause
         self.remains = remains
-        """What could not be undone, and why; empty as a rule."""
+        """The steps that could not be undone, and why; empty as a rule."""
 
 
 def carry_out(steps: Iterable[Step], before_each: Callable[[], object]) -> None:
-    """Do all steps in order. Raises StepError after undoing those that were done.
+    """Do all steps in order. Raises StepError after undoing the steps that were done.
 
-    before_each may raise to stop between two steps: a step itself is never cut in two.
+    `before_each` may raise to stop between two steps; no step is interrupted half-way.
     """
     done: list[Step] = []
     for step in steps:
@@ -49,6 +49,6 @@ def _undo(done: list[Step]) -> tuple[str, ...]:
             continue
         try:
             step.undo()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the rest must be undone too
+        except Exception as error:  # noqa: BLE001  # the other steps must be undone, whatever this one raises
             remains.append(f"{step.name}: {error}")
     return tuple(remains)

@@ -1,8 +1,8 @@
 """Own wiring: pod link and tap become ports of a bridge, under KubeVirt's names.
 
-The pod link's addresses and MAC are the guest's from then on, so none of our links
-may use them or say anything by itself: no link-local address (hence no DAD, RS or
-MLD), no ARP answer, no STP, no multicast querier.
+The pod link's addresses and MAC are the guest's from then on. So bridge, tap, port and
+placeholder must not use them, nor send anything by themselves: no link-local address (hence no
+DAD, RS or MLD), no ARP answer, no STP, no multicast querier.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from binding.plumb.steps import Step, carry_out
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
 _NODAD = 0x02
-# QEMU opens the latter two by themselves.
+# The kernel refuses these as bridge ports; QEMU can open the latter two itself.
 _NO_PORTS = ("macvlan", "ipvlan", "macvtap", "ipvtap")
 _PLACEHOLDERS = ("dummy", "bridge")
 
@@ -30,15 +30,16 @@ Links = Mapping[str, Message]
 
 
 class LinkError(Exception):
-    """A link that is not ours stands where ours belongs, or the pod's own is missing."""
+    """A link of somebody else has a name that wiring needs, or the pod's own link is missing."""
 
 
 def wire(
     ipr: IPRoute, wirings: Sequence[Wiring], before_each: Callable[[], object]
 ) -> tuple[list[str], list[str]]:
-    """Wire all or nothing; return the pod links that were wired and those found wired.
+    """Wire all NICs or none; return the pod links that were wired and those found wired.
 
-    Raises StepError with everything as it was, LinkError with nothing touched.
+    `before_each` is called before each step, and may raise to stop there. Raises StepError after
+    every change was undone, LinkError before anything was touched.
     """
     links = {link.get("ifname"): link for link in dump(ipr.link)}
     adopted = [one for one in wirings if _complete(links, one)]
@@ -50,15 +51,16 @@ def wire(
 
 
 def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
-    """Yield what leads from the links there are to a wired pod link.
+    """Yield the steps from the links that the pod has to a wired pod link.
 
-    What a killed run left is undone first; its tap and bridge carried nothing yet.
+    Where an earlier plumb was killed half-way, its changes are undone first: no QEMU had opened
+    its tap yet.
     """
     names = wiring.names
     killed = names.nic in links
     for name in (names.tap, names.bridge, *([names.pod] if killed else [])):
         if name in links:
-            yield Step(f"remove {name} of a killed run", partial(_delete, ipr, name))
+            yield Step(f"remove {name} of an interrupted wiring", partial(_delete, ipr, name))
     if killed:
         before = pod_link.recall(links[names.nic], wiring)
         yield Step(f"restore {names.pod}", partial(pod_link.restore, ipr, before))
@@ -81,7 +83,7 @@ def bridge_steps(ipr: IPRoute, wiring: Wiring) -> tuple[tuple[Step, ...], tuple[
         ifname=names.bridge,
         kind="bridge",
         mtu=wiring.mtu,
-        address=_random_mac(),  # or it would change with every port
+        address=_random_mac(),  # else the kernel changes the bridge's MAC with every new port
         br_stp_state=0,
         br_forward_delay=0,
         br_mcast_snooping=0,
@@ -99,7 +101,7 @@ def bridge_steps(ipr: IPRoute, wiring: Wiring) -> tuple[tuple[Step, ...], tuple[
 
 
 def _nic(ipr: IPRoute, wiring: Wiring, before: pod_link.PodLink) -> Iterator[Step]:
-    """Turn the pod link into a bridge port; undoing the first step undoes them all."""
+    """Turn the pod link into a bridge port; the undo of the first step undoes all of them."""
     nic, index = wiring.names.nic, before.index
     restore = partial(pod_link.restore, ipr, before)
     change = partial(ipr.link, "set", index=index)
@@ -109,13 +111,13 @@ def _nic(ipr: IPRoute, wiring: Wiring, before: pod_link.PodLink) -> Iterator[Ste
     yield Step(f"set the MAC of {nic}", partial(change, address=_random_mac()))
     yield Step(f"silence {nic}", partial(_silence, ipr, nic))
     yield attach_step(ipr, nic, wiring.names.bridge)
-    # The guest's MAC is on the tap, whatever is heard from outside.
+    # The guest's MAC is behind the tap: a frame from outside with that MAC must not move it.
     no_learning = partial(ipr.brport, "set", index=index, learning=0)
     yield Step(f"turn off learning on {nic}", no_learning)
 
 
 def placeholder_steps(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
-    """Keep the pod's name, MAC and addresses on a link that stays down."""
+    """Make a link that stays down, with the pod link's name, MAC and addresses, for CNI CHECK."""
     name = wiring.names.pod
     create = partial(_create_placeholder, ipr, wiring)
     yield Step(f"create placeholder {name}", create, partial(_delete, ipr, name))
@@ -179,7 +181,7 @@ def _kind(link: Message) -> str:
 
 
 def _complete(links: Links, wiring: Wiring) -> bool:
-    """Whether everything stands as steps() would leave it."""
+    """Say whether the pod's links are as steps() would leave them."""
     names = wiring.names
     try:
         pod, nic, bridge, port = (
@@ -223,11 +225,11 @@ def _check(links: Links, wiring: Wiring) -> None:
     for name, kinds in expected.items():
         if name in links and _kind(links[name]) not in kinds:
             raise LinkError(
-                f"a link {name} is there already and not ours "
-                f"({_kind(links[name]) or 'hardware'}); remove it or who makes it"
+                f"link {name} already exists and dsbridge did not create it (kind: "
+                f"{_kind(links[name]) or 'hardware'}); remove it, or the component that creates it"
             )
     if names.tap in links and links[names.tap]["flags"] & _IFF_LOWER_UP:
         raise LinkError(
-            f"{names.tap} is in use, but not wired as this VM needs it "
+            f"{names.tap} is open in QEMU, but not wired as this VM needs it "
             f"(MTU {wiring.mtu}, {wiring.queues} queues); restart the VM"
         )
