@@ -26,14 +26,16 @@ def compare(pod: Pod, before: Kernel, pinged: Iterable[str], guest: Report) -> t
     """Set what the pod had, `before` anything was wired, against what the guest reports."""
     layout, lease = pod.layout, guest.lease
     router6 = str(lease.default6 or "")
+    gateways6 = _default(before.routes6)
     # The way to an IPv6 gateway is the gateway's affair: guests are told a link-local one.
-    implied = {*_default(before.routes6), *(str(a.ip) for a in before.ipv6)}
+    implied = {*gateways6, *(str(a.ip) for a in before.ipv6)}
     wanted = _beside(before.routes4 + before.routes6, implied)
     routes = _beside(lease.routes4 + lease.routes6, implied)
     leased = bool(lease.ipv4 and lease.ipv6)
     return (
         _same("MAC", [layout.mac], [guest.mac]),
-        _same("IPv4", before.ipv4, lease.ipv4),
+        # A host address where the pod reaches its subnet through the gateway.
+        Row("IPv4", _texts(before.ipv4), _texts(lease.ipv4), lease.ipv4 == layout.told4),
         Row(
             "IPv6",
             _texts(before.ipv6),
@@ -52,7 +54,7 @@ def compare(pod: Pod, before: Kernel, pinged: Iterable[str], guest: Report) -> t
             "routes",
             _routes(wanted),
             _routes(routes),
-            set(routes) >= set(wanted),
+            set(routes) >= {(to, router6 if via in gateways6 else via) for to, via in wanted},
         ),
         _same("DNS", NAMESERVERS, lease.dns),
         _same("search", SEARCH, lease.search),
