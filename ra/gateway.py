@@ -35,10 +35,14 @@ def gateway4_of(guest: GuestNetwork) -> IPv4Address | None:
 
 def has_default(guest: GuestNetwork) -> bool:
     """Say whether the guest gets an IPv6 default router at all."""
-    return speaks(guest) and guest.default6 is not None and guest.default6.gateway is not None
+    return (
+        gets_advertisements(guest)
+        and guest.default6 is not None
+        and guest.default6.gateway is not None
+    )
 
 
-def speaks(guest: GuestNetwork) -> bool:
+def gets_advertisements(guest: GuestNetwork) -> bool:
     """Say whether this guest gets RAs."""
     return bool(guest.ipv6) and guest.ipv6_mode != "off"
 

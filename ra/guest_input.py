@@ -17,20 +17,32 @@ from ra import neighbor
 from ra.gateway import (
     Router,
     gateway4_of,
+    gets_advertisements,
     has_default,
     may_be_eui64,
-    speaks,
 )
 from ra.message import UNSPECIFIED
 from ra.network_input import from_network
 from ra.resolve import Neighbor
 from ra.schedule import INITIAL_SHORTEST, begin
-from ra.state import DECISION, Action, Solicit, State, Step, advance, virtual_lladdr
+from ra.state import DECISION, Action, Outcome, Solicit, State, advance, virtual_lladdr
 
 __all__ = [
-    "Action", "Router", "Solicit", "State", "Step",
-    "due", "from_guest", "from_network", "gateways", "repeatable", "router", "settled",
-    "start", "told", "wake_at",
+    "Action",
+    "Outcome",
+    "Router",
+    "Solicit",
+    "State",
+    "due",
+    "from_guest",
+    "from_network",
+    "gateways",
+    "repeatable",
+    "router",
+    "settled",
+    "start",
+    "told",
+    "wake_at",
 ]  # fmt: skip
 
 
@@ -40,11 +52,11 @@ def start(guest: GuestNetwork, now: float) -> State:
     A guest that is not a migration target is taken to be there after one RA interval: after a
     restart of serve it may send nothing for days, while its route expires in 18 h.
     """
-    unheard = now if speaks(guest) and not guest.migration_target else None
+    unheard = now if gets_advertisements(guest) and not guest.migration_target else None
     return State(
         begin(f"{guest.mac} {guest.network}", unheard, guest.lease),
         gateway4=_gateway(guest, gateway4_of(guest)),
-        gateway6=_gateway(guest, guest.gateway6 if speaks(guest) else None),
+        gateway6=_gateway(guest, guest.gateway6 if gets_advertisements(guest) else None),
         has_default=has_default(guest),
     )
 
@@ -52,8 +64,8 @@ def start(guest: GuestNetwork, now: float) -> State:
 def _gateway(guest: GuestNetwork, address: Address | None) -> Neighbor | None:
     if address is None:
         return None
-    lasting = dict(guest.permanent_neighbors).get(address)
-    return Neighbor(address, lasting or guest.lladdr(address), permanent=lasting is not None)
+    permanent = dict(guest.permanent_neighbors).get(address)
+    return Neighbor(address, permanent or guest.lladdr(address), permanent=permanent is not None)
 
 
 def router(state: State) -> Router | None:
@@ -62,11 +74,13 @@ def router(state: State) -> Router | None:
 
 
 def gateways(state: State) -> tuple[tuple[Address, str], ...]:
-    """Return the gateways and the router whose MAC is known."""
-    known = [(one.address, one.lladdr) for one in (state.gateway4, state.gateway6) if one]
+    """Return the gateways and the router whose MAC is known and may change."""
+    known = [one for one in (state.gateway4, state.gateway6) if one is not None]
+    found = {one.address: one.lladdr for one in known}
     if state.router is not None and state.router.source != "virtual":
-        known.append((state.router.address, state.router.lladdr))
-    return tuple({address: mac for address, mac in known if mac is not None}.items())
+        found[state.router.address] = state.router.lladdr
+    permanent = {one.address for one in known if one.permanent}
+    return tuple((a, mac) for a, mac in found.items() if mac is not None and a not in permanent)
 
 
 def wake_at(state: State) -> float | None:
@@ -78,7 +92,7 @@ def wake_at(state: State) -> float | None:
     return min((at for at in times if at is not None), default=None)
 
 
-def due(state: State, guest: GuestNetwork, now: float) -> Step:
+def due(state: State, guest: GuestNetwork, now: float) -> Outcome:
     """Send what is due by now."""
     at = state.schedule.at
     if not state.active and at is not None and at <= now:
@@ -86,7 +100,7 @@ def due(state: State, guest: GuestNetwork, now: float) -> Step:
     return advance(state, guest, now)
 
 
-def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: float) -> Step:
+def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: float) -> Outcome:
     """Answer an RS or NS; None stands for any other frame of the guest."""
     if packet is None:
         return advance(_appear(state, guest, now), guest, now)
@@ -134,14 +148,14 @@ def repeatable(
     return neighbor.solicit(guest.mac, guest.ipv6[0].ip, IPv6Address(gateway.address)) in asked
 
 
-def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:
+def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Outcome:
     source, wrong = IPv6Address(packet.src), neighbor.rs_fault(packet)
     if packet.src_mac != guest.mac:
         wrong = f"from {packet.src_mac}, not the guest's MAC"
     if wrong:
         return state, (Exchange("RS", note=wrong),)
     state = _appear(state, guest, now, soliciting=True)
-    if not speaks(guest):
+    if not gets_advertisements(guest):
         state, actions = advance(state, guest, now)
         return state, (Exchange("RS", note="no IPv6 for this guest"), *actions)
     refused: tuple[Action, ...] = ()
@@ -151,17 +165,19 @@ def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now:
     return state, refused + actions
 
 
-def _neighbor_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Step:
+def _neighbor_solicitation(
+    state: State, guest: GuestNetwork, packet: Packet, now: float
+) -> Outcome:
     """Answer for our own link-local address and for the pod's permanent neighbours."""
     target = neighbor.ns_target(packet)
     if packet.src_mac != guest.mac or target is None:
         return state, ()
-    lasting = dict(guest.permanent_neighbors).get(target)
-    if lasting is None and not (speaks(guest) and target == OUR_LINK_LOCAL):
+    permanent = dict(guest.permanent_neighbors).get(target)
+    if permanent is None and not (gets_advertisements(guest) and target == OUR_LINK_LOCAL):
         return state, ()
     state = _appear(state, guest, now)
     if packet.src == UNSPECIFIED:
-        lladdr = lasting or virtual_lladdr(state, guest) or OUR_MAC
+        lladdr = permanent or virtual_lladdr(state, guest) or OUR_MAC
         exchange = Exchange(
             "NS",
             "NA",
@@ -169,18 +185,18 @@ def _neighbor_solicitation(state: State, guest: GuestNetwork, packet: Packet, no
             f"the guest tries {target}, which is not its own, for itself",
             warning=True,
         )
-    elif lasting is not None:
+    elif permanent is not None:
         is_router = target == guest.gateway6
         to = IPv6Address(packet.src), guest.mac
-        frame = neighbor.advertise(target, lasting, to, is_router=is_router)
-        exchange = Exchange("NS", "NA", frame, f"{target} is at {lasting}")
+        frame = neighbor.advertise(target, permanent, to, is_router=is_router)
+        exchange = Exchange("NS", "NA", frame, f"{target} is at {permanent}")
     else:
         return _virtual(state, guest, IPv6Address(packet.src), now)
     state, actions = advance(state, guest, now)
     return state, (exchange, *actions)
 
 
-def _virtual(state: State, guest: GuestNetwork, source: IPv6Address, now: float) -> Step:
+def _virtual(state: State, guest: GuestNetwork, source: IPv6Address, now: float) -> Outcome:
     """Answer for our own link-local address: the virtual router's, and the DHCPv6 server's."""
     gateway, waits = state.gateway6, tuple[Action, ...]()
     lladdr = virtual_lladdr(state, guest)
@@ -216,7 +232,7 @@ def _appear(state: State, guest: GuestNetwork, now: float, *, soliciting: bool =
     # Its RS gets an answer of its own; the series for all nodes follows.
     delay = INITIAL_SHORTEST if soliciting else 0.0
     schedule = state.schedule
-    if speaks(guest):
+    if gets_advertisements(guest):
         schedule = schedule.later(now, "guest appeared", delay)
     if gateway6 is not None and gateway6.lladdr is None:
         gateway6 = gateway6.ask()

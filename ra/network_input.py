@@ -12,13 +12,13 @@ from guest.network import OUR_MAC, GuestNetwork
 from ra import arp, neighbor
 from ra.message import is_unicast
 from ra.resolve import Claim, Neighbor
-from ra.state import State, Step, advance, unsolicited_na
+from ra.state import Outcome, State, advance, unsolicited_na
 
 _Place = Literal["gateway4", "gateway6", "probe"]
 _PLACES: tuple[_Place, ...] = ("gateway4", "gateway6", "probe")
 
 
-def from_network(state: State, guest: GuestNetwork, frame: bytes, now: float) -> Step:
+def from_network(state: State, guest: GuestNetwork, frame: bytes, now: float) -> Outcome:
     """Learn from an ARP or NA frame, heard on the pod NIC, where the gateways are."""
     source = mac_text(frame[6:12])
     if len(frame) < 14 or source in (guest.mac, OUR_MAC) or not is_unicast(source):
@@ -32,7 +32,7 @@ def from_network(state: State, guest: GuestNetwork, frame: bytes, now: float) ->
     return state, actions + more
 
 
-def _heard(state: State, claim: Claim, now: float) -> Step:
+def _heard(state: State, claim: Claim, now: float) -> Outcome:
     for place in _PLACES:
         before: Neighbor | None = getattr(state, place)
         if before is None or before.address != claim.address or _is_foreign(state, place, claim):
@@ -61,7 +61,7 @@ def _refuted(before: Neighbor, after: Neighbor) -> tuple[Exchange, ...]:
     return (Exchange("", note=f"{note}: the guest is not told", warning=True),)
 
 
-def _moved(state: State, place: _Place, former: str, now: float) -> Step:
+def _moved(state: State, place: _Place, former: str, now: float) -> Outcome:
     """Tell the guest, and see whether the gateway's other addresses have moved along."""
     actions: tuple[Exchange, ...] = ()
     moved: Neighbor = getattr(state, place)

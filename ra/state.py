@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
 from ra import advert, arp, neighbor
-from ra.gateway import Router, decide, eui64, has_default, may_be_eui64, speaks
+from ra.gateway import Router, decide, eui64, gets_advertisements, has_default, may_be_eui64
 from ra.message import ALL_NODES, UNSPECIFIED, group_mac
 from ra.resolve import Neighbor
 from ra.schedule import BETWEEN_MULTICASTS, Schedule
@@ -63,10 +63,10 @@ class State:
     """The guest must be told the router's MAC: it may have cached another."""
 
 
-Step = tuple[State, tuple[Action, ...]]
+Outcome = tuple[State, tuple[Action, ...]]
 
 
-def advance(state: State, guest: GuestNetwork, now: float) -> Step:
+def advance(state: State, guest: GuestNetwork, now: float) -> Outcome:
     """Do everything that is possible or due now."""
     actions: tuple[Action, ...] = ()
     for step in (_resolve, _probe, _resolve, _choose, _tell, _answer_ns, _answer_rs, _multicast):
@@ -75,7 +75,7 @@ def advance(state: State, guest: GuestNetwork, now: float) -> Step:
     return state, actions
 
 
-def _probe(state: State, guest: GuestNetwork, now: float) -> Step:
+def _probe(state: State, guest: GuestNetwork, now: float) -> Outcome:
     """Look for the EUI-64 address of the gateway's MAC, and of its next MAC when it moved."""
     gateway, probe = state.gateway6, state.probe
     if not (state.active and gateway and gateway.lladdr and may_be_eui64(guest)):
@@ -89,7 +89,7 @@ def _probe(state: State, guest: GuestNetwork, now: float) -> Step:
     return replace(state, probe=sought, decide_by=state.decide_by or now + DECISION), ()
 
 
-def _resolve(state: State, guest: GuestNetwork, now: float) -> Step:
+def _resolve(state: State, guest: GuestNetwork, now: float) -> Outcome:
     """Ask on the pod NIC as the guest itself would: CNIs know it by MAC and address."""
     if not state.active:
         return state, ()
@@ -118,8 +118,8 @@ def _ask(
     return known, tuple(questions)
 
 
-def _choose(state: State, guest: GuestNetwork, now: float) -> Step:
-    if not state.active or not speaks(guest):
+def _choose(state: State, guest: GuestNetwork, now: float) -> Outcome:
+    if not state.active or not gets_advertisements(guest):
         return state, ()
     router, before = decide(guest, state.gateway6, state.probe), state.router
     if _may_change(state, router, now) or (before == router and state.decide_by is None):
@@ -156,7 +156,7 @@ def _may_change(state: State, router: Router, now: float) -> bool:
     return waits and router.source == "virtual" and not follows
 
 
-def _tell(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step
+def _tell(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
     """Correct the MACs in the guest's caches, at its tap only."""
     actions: list[Action] = []
     gateway, router = state.gateway4, state.router
@@ -178,7 +178,7 @@ def unsolicited_na(router: Router) -> Exchange:
     return Exchange("", "NA", neighbor.advertise(router.address, lladdr), note)
 
 
-def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Step:  # noqa: ARG001  # a step
+def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
     lladdr = virtual_lladdr(state, guest)
     if state.ns is None or lladdr is None:
         return state, ()
@@ -204,7 +204,7 @@ def virtual_lladdr(state: State, guest: GuestNetwork) -> str | None:
     return gateway.lladdr if may_be_router else OUR_MAC
 
 
-def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Step:
+def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Outcome:
     if state.rs is None or state.router is None:
         return state, ()
     source, router = state.rs, state.router
@@ -225,7 +225,7 @@ def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Step:
     return state, (Exchange("RS", "RA", frame, _note(state)),)
 
 
-def _multicast(state: State, guest: GuestNetwork, now: float) -> Step:
+def _multicast(state: State, guest: GuestNetwork, now: float) -> Outcome:
     due = state.schedule.at
     if not state.active or state.router is None or due is None or now < due:
         return state, ()

@@ -172,7 +172,7 @@ class Service:
         self._counters[sight.counted] += 1
         return Output(exchanges=sight.exchanges)
 
-    def _went(self, step: guest_input.Step) -> Output:
+    def _went(self, step: guest_input.Outcome) -> Output:
         return self._counted(self._solicitations.went(step))
 
     def _counted(self, output: Output) -> Output:

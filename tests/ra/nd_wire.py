@@ -148,7 +148,7 @@ class Clocked:
     def __post_init__(self) -> None:
         self.state = guest_input.start(self.guest, self.now)
 
-    def _take(self, step: guest_input.Step) -> list[guest_input.Action]:
+    def _take(self, step: guest_input.Outcome) -> list[guest_input.Action]:
         self.state, actions = step
         self.log += [(self.now, action) for action in actions]
         answers = [frame for one in asked(list(actions)) for frame in self._answers(one.frame)]
