@@ -57,8 +57,10 @@ def _refuted(before: Neighbor, after: Neighbor) -> tuple[Exchange, ...]:
     check = before.check
     if check is None or after.check is not None or not check.asked:
         return ()
-    who = f"{check.lladdr} claims {before.address}, but {before.lladdr}"
-    note = f"{who} still answers for it: the guest is not told"
+    note = (
+        f"{check.lladdr} claims {before.address}, but {before.lladdr} still answers for it: "
+        "the guest is not told"
+    )
     return (Exchange("", note=note, warning=True),)
 
 

@@ -18,8 +18,10 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 
 
 def said():
-    """Return every piece of text in binding/, implicit concatenations joined."""
-    for path in (ROOT / "binding").rglob("*.py"):
+    """Return every piece of text in binding/, dhcp/ and ra/, implicit concatenations joined."""
+    for path in (
+        path for room in ("binding", "dhcp", "ra") for path in (ROOT / room).rglob("*.py")
+    ):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.value

@@ -172,7 +172,8 @@ def test_a_gateway_that_moved_is_not_answered_for_with_its_former_mac(settled):
     now = 101.0
     while (at := settled.wake_at) is not None and at < 160:
         now = max(now, at)
-        settled.due(now)
+        if settled.due(now).nic:  # the old MAC is silent, the new one answers
+            settled.from_network(na("fd00:10:244:1::1", NEW_MAC), now)
     notes = settled.handover(now + 1)
     assert notes is not None
     old = [one.request for one in notes.repeats]
