@@ -14,7 +14,7 @@ from guest.ethernet import ROUTER_SOLICITATION
 from guest.frame import Packet
 from guest.network import GuestNetwork
 from ra import guest_input
-from ra.gateway import speaks
+from ra.gateway import gets_advertisements
 from ra.solicitation_key import Key, question
 
 _BETWEEN_ADVERTISEMENTS = 1.0
@@ -79,7 +79,7 @@ class Solicitations:
             self._read[frame, partial] = asked
         return output
 
-    def went(self, step: guest_input.Step) -> Output:
+    def went(self, step: guest_input.Outcome) -> Output:
         """Take a step of the session; return what it wants to be sent."""
         self.session, actions = step
         return output_of(actions)
@@ -99,6 +99,6 @@ class Solicitations:
         if len(own) != 1 or own[0].warning:
             return None
         # The session's silence depends on more than the request, but for a guest without IPv6.
-        if not own[0].frame and (speaks(self._guest) or output.nic):
+        if not own[0].frame and (gets_advertisements(self._guest) or output.nic):
             return None
         return Answer(own[0], output.nic)

@@ -12,7 +12,7 @@ from tests.bed.capture import ARP, NA, NS, Capture, capture, kind
 from tests.bed.clients import client
 from tests.bed.echo import echoes
 from tests.bed.guests import Started, started
-from tests.bed.kernels import addressed, default_routers, hurry, lladdrs
+from tests.bed.kernel_guest import addressed, default_routers, hurry, lladdrs
 from tests.bed.pod import REMOTE4, REMOTE6
 from tests.bed.wait import until
 

@@ -11,12 +11,12 @@ import pytest
 from guest.ethernet import checksum, mac_bytes
 from tests.bed.capture import ARP, NA, capture, kind
 from tests.bed.guests import started_in
-from tests.bed.kernels import addressed, default_routers, lladdrs
+from tests.bed.kernel_guest import addressed, default_routers, lladdrs
 from tests.bed.lan import machine
 from tests.bed.netns import Netns
+from tests.bed.packet_sockets import packet_socket
 from tests.bed.pod import REMOTE6, pod
 from tests.bed.wait import until
-from tests.bed.wires import packet_socket
 
 pytestmark = pytest.mark.netns
 GATEWAY6 = IPv6Address("fd00:10:244:1::1")

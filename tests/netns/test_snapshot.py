@@ -167,7 +167,8 @@ def test_link_local_and_duplicate_addresses_are_left_out_and_a_peer_is_not_ours(
 
 def test_addresses_are_in_the_order_in_which_the_cni_added_them():
     wanted = ("10.0.0.42/24", "10.9.0.42/24", "fd00::42/64", "fd09::42/64", "2001:db8::42/64")
-    with veth() as (inside, _):
+    with pod(BARE) as made:
+        inside = made.netns
         for one in wanted:
             inside.ip(f"addr add {one} dev eth0 {'nodad' if ':' in one else ''}")
         assert eth0(inside).addresses == addresses(*wanted)
