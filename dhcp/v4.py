@@ -1,7 +1,7 @@
-"""The DHCPv4 server of one guest (RFC 2131): a request and what is known, to a reply or silence.
+"""The DHCPv4 server of one guest (RFC 2131): from a request and the guest's network to a reply.
 
-Keeps no state: the guest's addresses are known before it asks, so equal requests get
-equal answers, and a restarted process answers as the one before it.
+The server keeps no state: the guest's addresses are known before it asks, so equal requests
+get equal answers, also from a restarted process.
 """
 
 from __future__ import annotations
@@ -10,11 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Address, IPv4Interface
 
-from dhcp.v4_options import boot_fields, lease, parameters, shorter
+from dhcp.v4_options import (
+    boot_fields,
+    lease,
+    lease_time,
+    parameters,
+    prefers_ipv6,
+    shorter,
+    v6only_wait,
+)
 from dhcp.v4_reply import EVERYBODY, NOBODY, SERVER_PORT, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
-from guest.ethernet import UDP, mac_bytes, mac_text
-from guest.exchange import Exchange
+from guest.ethernet import BROADCAST, UDP, mac_bytes, mac_text
+from guest.exchange import Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_IPV4, GuestNetwork
 
@@ -22,7 +30,7 @@ __all__ = ["SERVER_PORT", "answer", "own_address", "server_identifier"]
 
 _OFFER, _ACK, _NAK = 2, 5, 6
 _TO_ONE_SERVER = ("REQUEST", "DECLINE", "RELEASE")
-"""What names the server that is meant (RFC 2131 table 5); who leaves that out means us."""
+"""Messages that name their server (RFC 2131 table 5); without option 54 we are meant."""
 _WORDS = {_OFFER: "OFFER", _ACK: "ACK", _NAK: "NAK"}
 
 
@@ -32,24 +40,24 @@ def server_identifier(guest: GuestNetwork) -> IPv4Address:
 
 
 def own_address(guest: GuestNetwork) -> IPv4Address | None:
-    """Return the server identifier where it is nobody's but ours, so that ARP for it is, too.
+    """Return OUR_IPV4 where it is the server identifier: then ARP for it must be answered, too.
 
-    RENEWING is unicast (RFC 2131 section 4.3.2), and clients send it on the link itself.
+    A client in RENEWING unicasts to its server (RFC 2131 section 4.3.2).
     """
-    serves = bool(guest.ipv4) and guest.ipv4_mode == "dhcp"
-    return OUR_IPV4 if serves and server_identifier(guest) == OUR_IPV4 else None
+    return OUR_IPV4 if guest.gets_ipv4 and server_identifier(guest) == OUR_IPV4 else None
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
-    """Return the exchange that a packet to port 67 makes, or None if it is no DHCPv4 request.
+    """Return the exchange that a packet to UDP port 67 makes; None for any other packet.
 
-    An exchange without a frame is deliberate silence; its note says why.
+    An exchange without a frame is deliberate silence; its note says why. Its request is
+    `malformed` where the packet holds no request that can be read.
     """
     if packet.protocol != UDP or packet.dport != SERVER_PORT or packet.src.version != 4:
         return None
     request = read(packet.payload)
-    if request is None:
-        return None
+    if isinstance(request, Malformed):
+        return request.exchange()
     refusal = _refusal(packet, request, guest)
     if refusal:
         return Exchange(request.kind, note=refusal)
@@ -57,28 +65,56 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
 
 
 def _refusal(packet: Packet, request: Request, guest: GuestNetwork) -> str:
-    chaddr, ours = request.chaddr[:6], (None, server_identifier(guest))
+    chaddr, server = request.chaddr[:6], server_identifier(guest)
+    unleased = not guest.ipv4 and not (request.kind == "DISCOVER" and prefers_ipv6(guest, request))
     reasons = (
         (request.kind not in _ANSWERS, "BOOTP without DHCP"),
         (guest.ipv4_mode == "off", "IPv4 is off"),
-        (not guest.ipv4, "the pod has no IPv4 address"),
+        (unleased, "the pod has no IPv4 address"),
         (packet.src_mac != guest.mac, f"from another MAC, {packet.src_mac}"),
         (chaddr != mac_bytes(guest.mac), f"for another MAC, {mac_text(chaddr)}"),
         (request.giaddr != NOBODY, f"relayed by {request.giaddr}"),
         (
-            request.kind in _TO_ONE_SERVER and request.server not in ours,
+            request.kind in _TO_ONE_SERVER and request.server not in (None, server),
             f"for another server, {request.server}",
         ),
+        (_is_astray(packet, request, server), f"sent to another host, {packet.dst}"),
     )
     return next((why for holds, why in reasons if holds), "")
 
 
+def _is_astray(packet: Packet, request: Request, server: IPv4Address) -> bool:
+    """Tell whether a request goes to another host's MAC and address, as to a server elsewhere.
+
+    Only RENEWING is answered all the same: a guest whose lease is of another server, from before
+    a migration, unicasts to that server.
+    """
+    if packet.dst in (EVERYBODY, server) or packet.dst_mac == BROADCAST:
+        return False
+    renewing = request.kind == "REQUEST" and request.ciaddr != NOBODY
+    return not renewing and request.server != server
+
+
 def _discover(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
+    if not guest.ipv4:
+        return _offer_nothing(request, guest)
     wanted = (address for address in guest.ipv4 if address.ip == request.requested)
     address = next(wanted, guest.ipv4[0])
-    if 80 in request.options:  # RFC 4039
+    # A lease that is committed cannot be given up for IPv6 (RFC 8925 section 3.2): OFFER first.
+    if request.rapid_commit and not prefers_ipv6(guest, request):  # RFC 4039
         return _give(_ACK, address, request, guest, "rapid commit")
     return _give(_OFFER, address, request, guest, "")
+
+
+def _offer_nothing(request: Request, guest: GuestNetwork) -> Exchange:
+    """OFFER 0.0.0.0 on a pod without IPv4: the client does without for V6ONLY_WAIT (RFC 8925)."""
+    reply = Reply(
+        kind=_OFFER,
+        server=server_identifier(guest),
+        to=EVERYBODY,  # the client has no address that a unicast could go to
+        options=(lease_time(guest), *_echoed(request), (108, v6only_wait(guest))),
+    )
+    return _exchange(reply, request, guest, "no address, IPv6 only")
 
 
 def _request(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
@@ -103,8 +139,8 @@ def _inform(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     if not _is_host(to):
         return Exchange("INFORM", note=f"no answer can go to {to}")
     address = next((a for a in guest.ipv4 if a.ip == to), None)
-    # Only a lease can be given up for IPv6 (RFC 8925 section 3.3); without one of ours its
-    # prefix is not known either: neither mask nor broadcast address.
+    # Only a lease can be given up for IPv6 (RFC 8925 section 3.3). Where the client's address is
+    # none of ours its prefix is not known either: neither mask nor broadcast address.
     unsaid = {108} if address else {108, 28}
     known = parameters(guest, address or guest.ipv4[0], request)
     mask = [(1, address.netmask.packed)] if address else []
@@ -127,7 +163,7 @@ def _is_host(address: IPv4Address) -> bool:
 
 
 def _decline(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
-    # dhcpcd after a rapid commit does not name it, and knows only the one that we offer.
+    # dhcpcd, after a rapid commit, does not name the address: it knows only the one we offer.
     declined = request.requested or guest.ipv4[0].ip
     ours = any(address.ip == declined for address in guest.ipv4)
     note = f"{declined} is in use elsewhere, says the guest" if ours else f"{declined}, not ours"
@@ -163,7 +199,7 @@ def _give(
 
 
 def _refuse(wanted: IPv4Address, request: Request, guest: GuestNetwork, state: str) -> Exchange:
-    # Broadcast and with our identifier: clients drop any other NAK (RFC 2131 section 4.3.2).
+    # Clients drop a NAK that is unicast or without our identifier (RFC 2131 section 4.3.2).
     reply = Reply(
         kind=_NAK,
         server=server_identifier(guest),

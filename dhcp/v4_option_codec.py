@@ -1,62 +1,78 @@
-"""DHCPv4 options as bytes: taken apart strictly, put together within a size.
+"""DHCPv4 options as bytes: read as DHCP servers read them, laid out within a size.
 
 scapy's own option codec drops option 119, raises on more than 255 bytes and on
-truncated ones, so values are plain bytes here and scapy only frames them.
+truncated options, so values are plain bytes here and scapy only frames them.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+
+from guest.dns_label import counted, labels
 
 PAD = 0
 OVERLOAD = 52
 END = 255
 FILE_SIZE = 128
 SNAME_SIZE = 64
-# Letters, digits, hyphens (RFC 1123) and the underscores that are in use.
-_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _ROUTES = frozenset({121, 249})
 _LONGEST = 255  # bytes of one option's value (RFC 2132 section 2)
+LENGTHS = {50: 4, OVERLOAD: 1, 53: 1, 54: 4, 57: 2, 80: 0}
+"""Bytes of the options that are read and have one length only (RFC 2132, RFC 4039)."""
+_WHOLE = frozenset({60, 61})  # class and client identifier: too short for any client to split
+_UNAMBIGUOUS = frozenset({53, 54})  # two message types or two servers: no first one is meant
 
 
-def decode(options: bytes, file: bytes, sname: bytes) -> dict[int, bytes] | None:
-    """Return every option by number, split ones joined (RFC 3396 section 7).
+def decode(options: bytes, file: bytes, sname: bytes) -> dict[int, bytes]:
+    """Return every option by number, as dnsmasq and Kea read the same bytes.
 
-    None when an option runs over its field, a field has no end option (RFC 2131
-    section 4.1) or the overload option is wrong.
+    Of an option that comes more than once the first with the right length counts; where no
+    length is fixed, or none is right, or two message types or servers are named, its parts
+    are joined (RFC 3396 section 7), which leaves the latter with a wrong length. A field
+    may lack its end option. An option that runs over the end of its field ends the reading
+    of that field; one of fixed length then counts as empty, which tells it from an absent one.
     """
-    found: dict[int, bytes] = {}
-    if not _decode_field(options, found):
-        return None
-    overload = found.get(OVERLOAD, b"\0")
-    if len(overload) != 1 or overload[0] > 3:
-        return None
-    fields = [part for bit, part in ((1, file), (2, sname)) if overload[0] & bit]
-    return found if all(_decode_field(part, found) for part in fields) else None
+    parts: dict[int, list[bytes]] = {}
+    _read_field(options, parts)
+    overload = _value(OVERLOAD, parts.get(OVERLOAD, [b"\0"]))
+    if len(overload) == 1:
+        if overload[0] & 1:
+            _read_field(file, parts)
+        if overload[0] & 2:
+            _read_field(sname, parts)
+    return {code: _value(code, found) for code, found in parts.items()}
 
 
-def _decode_field(octets: bytes, found: dict[int, bytes]) -> bool:
+def _read_field(octets: bytes, parts: dict[int, list[bytes]]) -> None:
     at, size = 0, len(octets)
     while at < size:
         code = octets[at]
-        if code == PAD:
-            at += 1
-            continue
+        at += 1
         if code == END:
-            return True
-        begin = at + 2
-        if begin > size:
-            return False
-        at = begin + octets[begin - 1]
-        if at > size:
-            return False
-        value = octets[begin:at]
-        found[code] = found[code] + value if code in found else value
-    return False
+            return
+        if code == PAD:
+            continue
+        end = at + 1 + octets[at] if at < size else size + 1
+        if end > size:
+            if LENGTHS.get(code):
+                parts.setdefault(code, []).append(b"")
+            return
+        parts.setdefault(code, []).append(octets[at + 1 : end])
+        at = end
+
+
+def _value(code: int, parts: list[bytes]) -> bytes:
+    if len(parts) == 1:
+        return parts[0]
+    if code in _WHOLE:
+        return next(filter(None, parts), b"")
+    whole = [part for part in parts if len(part) == LENGTHS.get(code)]
+    if not whole or (code in _UNAMBIGUOUS and len(set(whole)) > 1):
+        return b"".join(parts)
+    return whole[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +140,16 @@ def pack(
     left over (option 52). What still finds no room is sent as the first of its shorter
     values that does, or dropped.
     """
-    alone = _Area(room - 1)
-    left_out = _fill(options, [alone], shorter)
-    if not any(left_out) or not fields_free:
-        return Packed(tuple(alone.chunks), b"", b"", *left_out)
-    main, file, sname = _Area(room - 1 - 3), _Area(FILE_SIZE - 1), _Area(SNAME_SIZE - 1)
-    still_left_out = _fill(options, [main, file, sname], shorter)
+    overloads = fields_free and sum(_size(_cuts(*option)) for option in options) >= room
+    main = _Area(room - 1 - (3 if overloads else 0))
+    file = _Area(FILE_SIZE - 1 if overloads else 0)
+    sname = _Area(SNAME_SIZE - 1 if overloads else 0)
+    left_out = _fill(options, (main, file, sname), shorter)
     used = (1 if file.chunks else 0) | (2 if sname.chunks else 0)
-    if not used:  # nothing that was left over fits there, and 0 is no value of option 52
-        return Packed(tuple(alone.chunks), b"", b"", *left_out)
-    # Second place: option 53 leads.
-    chunks = (*main.chunks[:1], (OVERLOAD, bytes([used])), *main.chunks[1:])
-    return Packed(chunks, _field(file), _field(sname), *still_left_out)
+    # Option 52 stands second: 53 leads. 0 is no value of it.
+    overload = [(OVERLOAD, bytes([used]))] if used else []
+    chunks = (*main.chunks[:1], *overload, *main.chunks[1:])
+    return Packed(chunks, _field(file), _field(sname), *left_out)
 
 
 def _field(area: _Area) -> bytes:
@@ -163,19 +177,27 @@ def _fill(
 
 def _place(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
     """Put one option into the first field that holds it whole, else across all of them."""
-    cuts: list[bytes] = []
-    rest = value
-    while rest or not cuts:
-        end = _end(code, rest, _LONGEST)
-        cuts.append(rest[:end])
-        rest = rest[end:]
-    size = len(value) + 2 * len(cuts)
+    cuts = _cuts(code, value)
+    size = _size(cuts)
     whole = next((area for area in areas if area.room >= size), None)
-    if whole is not None:
-        for cut in cuts:
-            whole.put(code, cut)
-        return True
-    return len(areas) > 1 and _split(code, value, areas)
+    if whole is None:
+        return _split(code, value, areas)
+    for cut in cuts:
+        whole.put(code, cut)
+    return True
+
+
+def _cuts(code: int, value: bytes) -> list[bytes]:
+    """Return the parts of at most 255 bytes that one option is sent in (RFC 3396)."""
+    cuts = [value[: (end := _end(code, value, _LONGEST))]]
+    while rest := value[end:]:
+        value = rest
+        cuts.append(value[: (end := _end(code, value, _LONGEST))])
+    return cuts
+
+
+def _size(cuts: Iterable[bytes]) -> int:
+    return sum(2 + len(cut) for cut in cuts)
 
 
 def _split(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
@@ -190,7 +212,7 @@ def _split(code: int, value: bytes, areas: Sequence[_Area]) -> bool:
             cuts.append((area, cut))
             value = value[len(cut) :]
             room -= 2 + len(cut)
-    if value:
+    if value or not cuts:
         return False
     for area, cut in cuts:
         area.put(code, cut)
@@ -229,22 +251,15 @@ def names(domains: Iterable[str]) -> bytes:
     encoded = bytearray()
     seen: dict[tuple[str, ...], int] = {}
     for domain in domains:
-        labels = tuple(domain.removesuffix(".").split("."))
-        if not _valid(labels):
-            continue
-        for at in range(len(labels)):
-            suffix = tuple(label.lower() for label in labels[at:])
+        found = labels(domain)
+        for at in range(len(found)):
+            suffix = tuple(label.lower() for label in found[at:])
             if suffix in seen:
                 encoded += struct.pack("!H", 0xC000 | seen[suffix])
                 break
             if len(encoded) < 0x4000:  # what a pointer can reach
                 seen[suffix] = len(encoded)
-            encoded += bytes([len(labels[at])]) + labels[at].encode()
+            encoded += counted(found[at])
         else:
-            encoded += b"\0"
+            encoded += b"\0" if found else b""
     return bytes(encoded)
-
-
-def _valid(labels: tuple[str, ...]) -> bool:
-    total = sum(len(label) + 1 for label in labels) + 1
-    return total <= 255 and all(_LABEL.fullmatch(label) for label in labels)

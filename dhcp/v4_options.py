@@ -1,4 +1,4 @@
-"""What a guest learns by DHCPv4 beyond its address: one order of worth, cut to what it asks."""
+"""The options that a guest gets by DHCPv4: in one order of worth, cut to what it asks for."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
 from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, names
 from dhcp.v4_request import Request
-from guest.network import Address, GuestNetwork
+from guest.network import INFINITE, Address, GuestNetwork
 
 ON_LINK = IPv4Address(0)
-INFINITE = 0xFFFFFFFF
 # For a client that sends no parameter request list; the user's own options come on top.
 USUAL = frozenset({3, 6, 12, 15, 26, 28, 42, 119, 121})
 _PRIVATE = frozenset(range(224, 255))
@@ -38,12 +37,28 @@ NOT_BOOTING = BootFields()
 
 def lease(guest: GuestNetwork, address: IPv4Interface) -> list[tuple[int, bytes]]:
     """Return what every lease must say, whether asked or not."""
-    seconds = INFINITE if guest.lease is None else min(guest.lease, INFINITE)
-    options = [(51, struct.pack("!I", seconds))]
+    seconds = guest.lease_seconds
+    options = [lease_time(guest)]
     if seconds != INFINITE:  # nothing to renew otherwise (RFC 2131 section 4.4.5)
         options += [(58, struct.pack("!I", seconds // 2))]
         options += [(59, struct.pack("!I", seconds * 7 // 8))]
     return [*options, (1, address.netmask.packed)]
+
+
+def lease_time(guest: GuestNetwork) -> tuple[int, bytes]:
+    """Return option 51."""
+    return 51, struct.pack("!I", guest.lease_seconds)
+
+
+def prefers_ipv6(guest: GuestNetwork, request: Request) -> bool:
+    """Tell whether option 108 is configured and this client asks for it (RFC 8925)."""
+    return guest.ipv6_only is not None and 108 in (request.asked or ())
+
+
+def v6only_wait(guest: GuestNetwork) -> bytes:
+    """Return the value of option 108; empty when it is not configured."""
+    wait = guest.ipv6_only
+    return b"" if wait is None else struct.pack("!I", min(wait, INFINITE))
 
 
 def parameters(
@@ -71,11 +86,11 @@ def parameters(
 def shorter(
     guest: GuestNetwork, address: IPv4Interface, request: Request, code: int
 ) -> Iterator[Shorter]:
-    """Yield what is still worth sending of an option that is too long, the longest first.
+    """Yield shorter values of an option that finds no room, the longest first.
 
-    A search list loses its end; pointers into that (RFC 1035) forbid to cut its octets.
-    Of the routes the default one is left, with the host route to a gateway off the subnet,
-    which option 3 cannot give (RFC 3442).
+    A search list loses its last domains; their octets cannot simply be cut off, since names
+    point to each other (RFC 1035). Of the routes the default route is left, with the host
+    route to a gateway off the subnet, which option 3 cannot give (RFC 3442).
     """
     if code == 119:
         yield from _heads(guest.search)
@@ -97,16 +112,19 @@ def _but(kept: str, others: Sequence[object]) -> str:
 
 
 def _routes_to_cut(guest: GuestNetwork, request: Request) -> frozenset[int]:
-    """Return 121, or 249 of a client that asks for no other routes: two must not differ."""
+    """Return 121, or 249 where the client asks for no 121: the two must not differ."""
     if 121 in (request.asked or USUAL):
         return frozenset({121})
     return frozenset({249}) - dict(guest.private).keys()
 
 
 def boot_fields(guest: GuestNetwork, request: Request) -> BootFields:
-    """Return the header fields of a network boot, for a client that is booting."""
+    """Return the header fields of a network boot, for every client (RFC 2131 section 2).
+
+    U-Boot reads them alone: it asks for neither 66 nor 67 and has no vendor class of PXE's.
+    """
     file = _boot_file(guest, request)
-    if not _boots(request) or not (file or guest.boot.server):
+    if not (file or guest.boot.server):
         return NOT_BOOTING
     sname = _ascii(guest.boot.server)
     return BootFields(
@@ -138,7 +156,7 @@ def routes(guest: GuestNetwork, address: IPv4Interface) -> list[tuple[IPv4Networ
             on_link.append(route.destination)
         elif isinstance(route.gateway, IPv4Address):  # DHCPv4 cannot say "via IPv6"
             behind.append((route.destination, route.gateway))
-    # An on-link default reaches everything, but clients look for something narrower.
+    # An on-link default route reaches every gateway, but clients want a narrower route to it.
     reached = [address.network, *(net for net in on_link if net.prefixlen)]
     for _, gateway in behind:
         if not any(gateway in net for net in reached):
@@ -180,17 +198,9 @@ def _http_class(guest: GuestNetwork, _: IPv4Interface, request: Request) -> byte
     return b"HTTPClient" if http and _boot_file(guest, request).startswith(b"http") else b""
 
 
-def _v6only(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
-    wait = guest.ipv6_only
-    return b"" if wait is None else struct.pack("!I", min(wait, INFINITE))
-
-
-def _boots(request: Request) -> bool:
-    firmware = request.vendor_class.startswith((b"PXEClient", b"HTTPClient"))
-    return firmware or bool(request.architectures) or bool({66, 67} & (request.asked or set()))
-
-
 def _boot_file(guest: GuestNetwork, request: Request) -> bytes:
+    if request.is_ipxe and guest.boot.ipxe:
+        return _ascii(guest.boot.ipxe)
     by_arch = dict(guest.boot.by_arch)
     named = (by_arch[arch] for arch in request.architectures if arch in by_arch)
     return _ascii(next(named, guest.boot.file))
@@ -229,7 +239,7 @@ _WORTH: tuple[tuple[int, _Make], ...] = (
     (119, lambda guest, _, __: names(guest.search)),
     (28, _broadcast),
     (42, lambda guest, _, __: _packed(guest.ntp)),
-    (108, _v6only),
+    (108, lambda guest, _, __: v6only_wait(guest)),
     (114, lambda guest, _, __: _ascii(guest.captive_portal)),
 )
 KNOWN = _PRIVATE.union(code for code, _ in _WORTH)

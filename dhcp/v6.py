@@ -1,7 +1,7 @@
 """DHCPv6 for one guest whose addresses are known before it asks (RFC 8415, now RFC 9915).
 
-Pure: a packet from the tap and the guest's network in, the answer or the reason for
-silence out. No lease database: the same message gets the same answer, also from
+Pure: takes a packet from the tap and the guest's network, returns the answer or the reason
+for silence. There is no lease database: the same message gets the same answer, also from
 another process on another node.
 """
 
@@ -39,15 +39,15 @@ from dhcp.v6_message import (
 from dhcp.v6_options import option, requested
 from guest.build import built
 from guest.ethernet import DHCP6_CLIENT, DHCP6_SERVER
-from guest.exchange import Exchange
+from guest.exchange import Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
 SERVER_PORT, CLIENT_PORT = DHCP6_SERVER, DHCP6_CLIENT
 _ADVERTISE, _REPLY = 2, 7
 _SERVERS = (IPv6Address("ff02::1:2"), IPv6Address("ff05::1:3"))
-# RFC 8415 section 16: these MUST be discarded when unicast. The others a client unicasts
-# only to the server that it names; RFC 9915 has no UseMulticast any more, so they are answered.
+# RFC 8415 section 16: these MUST be discarded when unicast. The others name their server and may
+# be unicast: RFC 9915 has no UseMulticast any more, so they are answered.
 _MULTICAST_ONLY = (SOLICIT, CONFIRM, REBIND, INFORMATION_REQUEST)
 _NAMELESS = (SOLICIT, CONFIRM, REBIND)
 _NAMESPACE = UUID("b7d5b3f2-52f5-5c1c-9d68-2f1a5c1f0e5b")
@@ -55,6 +55,7 @@ _NAMESPACE = UUID("b7d5b3f2-52f5-5c1c-9d68-2f1a5c1f0e5b")
 _LEAST_MTU = 1280
 _HEADERS = 48
 _MOST_NAMED = 4
+_TOO_LONG = "the answer would not fit into the MTU"
 
 
 def server_duid(guest: GuestNetwork) -> bytes:
@@ -66,21 +67,24 @@ def server_duid(guest: GuestNetwork) -> bytes:
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
     """Answer a guest's UDP packet to port 547.
 
-    None when it holds no well-formed message of a DHCPv6 client; an Exchange without
-    frame, and with a note, where silence is the answer.
+    None for any other packet. An exchange without a frame is deliberate silence; its note
+    says why. Its request is `malformed` where the packet holds no message that can be read.
     """
     if packet.dport != SERVER_PORT or not isinstance(packet.src, IPv6Address):
         return None
     message = parse(packet.payload)
-    if message is None:
-        return None
+    if isinstance(message, Malformed):
+        return message.exchange()
     silence = _silence(message, packet, guest)
     if silence:
         return Exchange(message.name, note=silence)
-    kind, options, note = _decide(message, guest)
+    answers = associations.answers(message, guest)
+    if sum(each.size for each in answers) > _room(guest):  # scapy takes 0.4 ms for each
+        return Exchange(message.name, note=_TOO_LONG)
+    kind, options, note = _decide(message, guest, [each.built() for each in answers])
     payload = _message(kind, message, guest, options)
     if payload is None:
-        return Exchange(message.name, note="the answer would not fit into the MTU")
+        return Exchange(message.name, note=_TOO_LONG)
     return Exchange(
         message.name,
         "ADVERTISE" if kind == _ADVERTISE else "REPLY",
@@ -105,7 +109,8 @@ def _silence(message: Message, packet: Packet, guest: GuestNetwork) -> str:
 
 
 def _is_host(source: Address) -> bool:
-    # udhcpc6 unicasts from its lease, which may be of before the pod moved: then it needs us most.
+    # udhcpc6 unicasts from its leased address, possibly one of its previous pod: it must be
+    # answered to learn that this address is gone.
     return not (source.is_multicast or source.is_unspecified or source.is_loopback)
 
 
@@ -129,8 +134,10 @@ def _misidentified(message: Message, guest: GuestNetwork) -> str:
     return "" if server == server_duid(guest) else "for another server"
 
 
-def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], str]:
-    """Return type, options that must go out, and a note. Optional options come after."""
+def _decide(
+    message: Message, guest: GuestNetwork, answers: list[bytes]
+) -> tuple[int, list[bytes], str]:
+    """Return type, options that must go out (the IAs' answers among them), and a note."""
     ours = associations.offered(guest)
     if message.kind in (RELEASE, DECLINE):
         # Sections 18.3.7 and 18.3.8: Success whatever was named.
@@ -138,7 +145,7 @@ def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], st
         note = _list(message.named)
         if message.kind == DECLINE and (declined := _ours(message, guest)):
             note = f"{_list(declined)} in use elsewhere, says the guest"
-        return _REPLY, options + associations.unbound(message, guest), note
+        return _REPLY, options + answers, note
     if message.kind == CONFIRM:
         strange = [address for address in message.named if address not in ours]
         code = associations.NOT_ON_LINK if strange else associations.SUCCESS
@@ -146,11 +153,12 @@ def _decide(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], st
         return _REPLY, [built(associations.status(code))], note
     if message.kind == INFORMATION_REQUEST:
         return _REPLY, [], "options only"
-    return _assign(message, guest)
+    return _assign(message, guest, answers)
 
 
-def _assign(message: Message, guest: GuestNetwork) -> tuple[int, list[bytes], str]:
-    options = associations.answers(message, guest)
+def _assign(
+    message: Message, guest: GuestNetwork, options: list[bytes]
+) -> tuple[int, list[bytes], str]:
     holder = associations.given(message, guest)
     note = _given(guest) if holder else "no address"
     if message.kind != SOLICIT:
@@ -170,12 +178,17 @@ def _message(kind: int, message: Message, guest: GuestNetwork, must: list[bytes]
         head.append(option(CLIENT_ID, message.client_id))
     head.append(option(SERVER_ID, server_duid(guest)))
     payload = b"".join(head + must)
-    room = max(guest.mtu, _LEAST_MTU) - _HEADERS
+    room = _room(guest)
     if len(payload) > room:
         return None
     if message.kind in (SOLICIT, REQUEST, RENEW, REBIND, INFORMATION_REQUEST):
         payload += requested(message, guest, room - len(payload))
     return payload
+
+
+def _room(guest: GuestNetwork) -> int:
+    """Octets of a DHCPv6 message that fits into one packet."""
+    return max(guest.mtu, _LEAST_MTU) - _HEADERS
 
 
 def _frame(payload: bytes, packet: Packet) -> bytes:

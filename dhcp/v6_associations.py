@@ -1,12 +1,13 @@
-"""What each identity association of a client gets (RFC 8415 section 18.3).
+"""What each identity association (IA) of a client gets (RFC 8415 section 18.3).
 
-The guest has no more addresses than the pod, and has them all in one IA_NA: the one
-that already names one of them, else the first. Any other IA_NA, every IA_TA and every
-IA_PD is answered by a status.
+The guest has no more addresses than the pod, and gets them all in one IA_NA: the IA_NA that
+already names one of them, else the first. Any other IA_NA, every IA_TA and every IA_PD is
+answered by a status.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from scapy.layers.dhcp6 import (
@@ -18,14 +19,27 @@ from scapy.layers.dhcp6 import (
 )
 from scapy.packet import Packet
 
-from dhcp.v6_message import IA_NA, IA_PD, IA_TA, REBIND, RENEW, REQUEST, Association, Message
+from dhcp.v6_message import (
+    CONFIRM,
+    DECLINE,
+    IA_NA,
+    IA_PD,
+    IA_TA,
+    INFORMATION_REQUEST,
+    REBIND,
+    RELEASE,
+    RENEW,
+    REQUEST,
+    Association,
+    Message,
+)
 from guest.build import built
-from guest.network import GuestNetwork
+from guest.network import INFINITE, GuestNetwork
 
 SUCCESS, NO_ADDRS_AVAIL, NO_BINDING, NOT_ON_LINK, NO_PREFIX_AVAIL = 0, 2, 3, 4, 6
-INFINITE = 0xFFFFFFFF
-# What fits beside all the rest into the least MTU of IPv6, 1280 octets.
+# So many fit beside all other options into the least MTU of IPv6, 1280 octets.
 _MOST_ADDRESSES = 32
+_HEADERS = {IA_NA: 16, IA_TA: 8, IA_PD: 16}  # octets before the options inside
 _WORDS = {
     NO_ADDRS_AVAIL: b"no more addresses than the pod has",
     NO_BINDING: b"not an address of this pod",
@@ -57,20 +71,54 @@ def given(message: Message, guest: GuestNetwork) -> Association | None:
     return next((ia for ia in candidates if set(ia.addresses) & set(ours)), candidates[0])
 
 
-def answers(message: Message, guest: GuestNetwork) -> list[bytes]:
-    """Answer every IA of a SOLICIT, REQUEST, RENEW or REBIND, in the client's order."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one IA gets: addresses, else a status."""
+
+    ia: Association
+    status: int = SUCCESS
+    lifetime: int = 0
+    """Seconds, of the addresses that are given."""
+    given: tuple[IPv6Address, ...] = ()
+    gone: tuple[IPv6Address, ...] = ()
+    """Addresses that the client must drop at once."""
+
+    @property
+    def size(self) -> int:
+        """Octets on the wire, known before scapy has to build them."""
+        addresses = len(self.given) + len(self.gone)
+        words = 0 if addresses else 4 + 2 + len(_WORDS[self.status])
+        return _HEADERS[self.ia.code] + 28 * addresses + words
+
+    def built(self) -> bytes:
+        """Return the option."""
+        inside = [_address(address, self.lifetime) for address in self.given]
+        inside += [_address(address, 0) for address in self.gone]
+        inside = inside or [status(self.status)]
+        if self.ia.code == IA_TA:
+            return built(DHCP6OptIA_TA(iaid=self.ia.iaid, iataopts=inside))
+        if self.ia.code == IA_PD:
+            return built(DHCP6OptIA_PD(iaid=self.ia.iaid, T1=0, T2=0, iapdopt=inside))
+        t1, t2 = self.lifetime // 2, self.lifetime * 4 // 5
+        if self.lifetime == INFINITE:
+            t1 = t2 = INFINITE
+        return built(DHCP6OptIA_NA(iaid=self.ia.iaid, T1=t1, T2=t2, ianaopts=inside))
+
+
+def answers(message: Message, guest: GuestNetwork) -> list[Answer]:
+    """Answer the IAs of a message, in the client's order; none where only a status is due."""
+    if message.kind in (RELEASE, DECLINE):
+        # Sections 18.3.7 and 18.3.8: NoBinding for each IA without an address of ours.
+        ours = set(offered(guest))
+        return [
+            Answer(ia, NO_BINDING)
+            for ia in message.associations
+            if ia.code != IA_NA or not ours & set(ia.addresses)
+        ]
+    if message.kind in (CONFIRM, INFORMATION_REQUEST):
+        return []
     holder = given(message, guest)
-    return [built(_answer(message, ia, guest, held=ia is holder)) for ia in message.associations]
-
-
-def unbound(message: Message, guest: GuestNetwork) -> list[bytes]:
-    """Answer NoBinding to each IA of a RELEASE or DECLINE without an address of ours."""
-    ours = set(offered(guest))
-    return [
-        built(_refusal(ia, NO_BINDING))
-        for ia in message.associations
-        if ia.code != IA_NA or not ours & set(ia.addresses)
-    ]
+    return [_answer(message, ia, guest, held=ia is holder) for ia in message.associations]
 
 
 def status(code: int, words: bytes = b"") -> DHCP6OptStatusCode:
@@ -78,32 +126,26 @@ def status(code: int, words: bytes = b"") -> DHCP6OptStatusCode:
     return DHCP6OptStatusCode(statuscode=code, statusmsg=words or _WORDS.get(code, b""))
 
 
-def _answer(message: Message, ia: Association, guest: GuestNetwork, *, held: bool) -> Packet:
+def _answer(message: Message, ia: Association, guest: GuestNetwork, *, held: bool) -> Answer:
     if ia.code == IA_PD:
-        return _refusal(ia, NO_PREFIX_AVAIL)
+        return Answer(ia, NO_PREFIX_AVAIL)
     if ia.code == IA_TA:
-        return _refusal(ia, NO_ADDRS_AVAIL)
+        return Answer(ia, NO_ADDRS_AVAIL)
     if _not_on_link(message, ia, guest):
-        return _refusal(ia, NOT_ON_LINK)
+        return Answer(ia, NOT_ON_LINK)
     ours = offered(guest) if held else ()
     gone: tuple[IPv6Address, ...] = ()
     if message.kind in (RENEW, REBIND):
         # Sections 18.3.4 and 18.3.5: what is not the guest's comes back to be dropped at once.
         gone = tuple(address for address in ia.addresses if address not in ours)
     if not ours and not gone:
-        return _refusal(ia, NO_ADDRS_AVAIL)
-    lifetime = _lifetime(guest)
-    t1, t2 = (lifetime, lifetime) if lifetime == INFINITE else (lifetime // 2, lifetime * 4 // 5)
-    return DHCP6OptIA_NA(
-        iaid=ia.iaid,
-        T1=t1 if ours else 0,
-        T2=t2 if ours else 0,
-        ianaopts=[
-            DHCP6OptIAAddress(addr=str(address), preflft=seconds, validlft=seconds)
-            for addresses, seconds in ((ours, lifetime), (gone, 0))
-            for address in addresses
-        ],
-    )
+        return Answer(ia, NO_ADDRS_AVAIL)
+    # Preferred and valid alike: the address is the guest's for as long as the pod lives.
+    return Answer(ia, SUCCESS, guest.lease_seconds if ours else 0, ours, gone)
+
+
+def _address(address: IPv6Address, seconds: int) -> Packet:
+    return DHCP6OptIAAddress(addr=str(address), preflft=seconds, validlft=seconds)
 
 
 def _not_on_link(message: Message, ia: Association, guest: GuestNetwork) -> bool:
@@ -117,16 +159,3 @@ def _not_on_link(message: Message, ia: Association, guest: GuestNetwork) -> bool
         and bool(links)
         and any(not any(address in link for link in links) for address in ia.addresses)
     )
-
-
-def _lifetime(guest: GuestNetwork) -> int:
-    # Preferred and valid alike: the address is the guest's for as long as the pod lives.
-    return INFINITE if guest.lease is None else min(guest.lease, INFINITE)
-
-
-def _refusal(ia: Association, code: int) -> Packet:
-    if ia.code == IA_NA:
-        return DHCP6OptIA_NA(iaid=ia.iaid, T1=0, T2=0, ianaopts=[status(code)])
-    if ia.code == IA_TA:
-        return DHCP6OptIA_TA(iaid=ia.iaid, iataopts=[status(code)])
-    return DHCP6OptIA_PD(iaid=ia.iaid, T1=0, T2=0, iapdopt=[status(code)])

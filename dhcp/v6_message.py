@@ -1,7 +1,8 @@
-"""A DHCPv6 message of a client, read strictly (RFC 8415 sections 8 and 21, now RFC 9915).
+"""A DHCPv6 message of a client as the client meant it (RFC 8415 sections 8 and 21, now RFC 9915).
 
-By hand, because scapy reads past wrong nested lengths and raises on short ones. What
-we never look into (vendor and user class, authentication) is only held to its length.
+By hand, because scapy reads past wrong nested lengths and raises on short options. Strict about
+identifiers and identity associations: one of a wrong length refuses the message. Of other
+options what can be used is used, as dnsmasq does with the same bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+
+from guest.exchange import Malformed
 
 SOLICIT, REQUEST, CONFIRM, RENEW, REBIND, RELEASE, DECLINE = 1, 3, 4, 5, 6, 8, 9
 INFORMATION_REQUEST = 11
@@ -26,39 +29,29 @@ NAMES = {
 """The messages of clients; all others come from servers and relays, or are unknown."""
 
 CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDRESS, ORO = 1, 2, 3, 4, 5, 6
-RAPID_COMMIT, VENDOR_CLASS, IA_PD, IA_PREFIX, FQDN = 14, 16, 25, 26, 39
+RAPID_COMMIT, USER_CLASS, VENDOR_CLASS, IA_PD, FQDN, ARCHITECTURES = 14, 15, 16, 25, 39, 61
 
-# Shortest and longest data of the options whose size an RFC fixes. A DUID is a type
-# and 1 to 128 octets (RFC 8415 section 11.1).
 _ANY = 0xFFFF
+# Shortest and longest data. A DUID is a type and 1 to 128 octets (RFC 8415 section 11.1).
 _SIZES = {
     CLIENT_ID: (3, 130),
     SERVER_ID: (3, 130),
     IA_NA: (12, _ANY),
     IA_TA: (4, _ANY),
-    IA_ADDRESS: (24, _ANY),
-    7: (1, 1),  # preference
-    8: (2, 2),  # elapsed time
-    11: (11, _ANY),  # authentication
-    12: (16, 16),  # server unicast
-    13: (2, _ANY),  # status code
-    RAPID_COMMIT: (0, 0),
-    VENDOR_CLASS: (4, _ANY),
-    17: (4, _ANY),  # vendor-specific information
-    19: (1, 1),  # reconfigure message
-    20: (0, 0),  # reconfigure accept
     IA_PD: (12, _ANY),
-    IA_PREFIX: (25, _ANY),
-    FQDN: (1, _ANY),
-    62: (3, 3),  # client network interface identifier
 }
-_PAIRS = (ORO, 61)  # lists of 16-bit codes
-# Where the options inside an option begin.
-_FIXED = {IA_NA: 12, IA_TA: 4, IA_PD: 12, IA_ADDRESS: 24, IA_PREFIX: 25}
+_ANY_SIZE = (0, _ANY)
+_WORDS = {
+    CLIENT_ID: "client identifier",
+    SERVER_ID: "server identifier",
+    IA_NA: "IA_NA",
+    IA_TA: "IA_TA",
+    IA_PD: "IA_PD",
+}
+_FIXED = {IA_NA: 12, IA_TA: 4}  # octets before the options inside
+_ADDRESS = 24  # octets of an IA Address option before the options inside
 # An honest message has about a dozen, nested ones included; what a flood costs is bounded.
 _MOST_OPTIONS = 128
-
-
 _HEADER = struct.Struct("!HH")
 
 
@@ -88,8 +81,12 @@ class Message:
     rapid_commit: bool = False
     fqdn_flags: int | None = None
     """The flags octet of RFC 4704 section 4.1, when the client sent its name."""
+    user_class: bytes = b""
+    """Counted data of the first User Class option."""
     vendor_class: bytes = b""
     """Enterprise number and counted data of the first Vendor Class option."""
+    architectures: tuple[int, ...] = ()
+    """Option 61, in the client's order (RFC 5970 section 3.3)."""
 
     @property
     def name(self) -> str:
@@ -102,64 +99,67 @@ class Message:
         return tuple(address for ia in self.associations for address in ia.addresses)
 
 
-def parse(payload: bytes) -> Message | None:
-    """Return the message of a client; None when malformed, contradictory or not a client's."""
-    if len(payload) < 4 or payload[0] not in NAMES:
-        return None
+class RefusedError(ValueError):
+    """What is wrong with a message."""
+
+
+def parse(payload: bytes) -> Message | Malformed:
+    """Return the message of a client, or why it is refused."""
+    if len(payload) < 4:
+        return Malformed(f"DHCPv6 of {len(payload)} octets, shorter than its header")
+    if payload[0] not in NAMES:
+        return Malformed(f"DHCPv6: message type {payload[0]}, which no client sends")
+    try:
+        return _message(payload)
+    except RefusedError as refusal:
+        return Malformed(f"DHCPv6 {NAMES[payload[0]]}: {refusal}")
+
+
+def _message(payload: bytes) -> Message:
     options = checked(payload[4:])
-    if options is None:
-        return None
-    client_ids = {data for code, data in options if code == CLIENT_ID}
-    server_ids = {data for code, data in options if code == SERVER_ID}
-    if len(client_ids) > 1 or len(server_ids) > 1:
-        return None
+    first = dict(reversed(options))
     return Message(
         payload[0],
         payload[1:4],
-        client_id=next(iter(client_ids), None),
-        server_id=next(iter(server_ids), None),
+        client_id=first.get(CLIENT_ID),
+        server_id=first.get(SERVER_ID),
         associations=_associations(options),
         requested=frozenset(
-            code
-            for option, data in options
-            if option == ORO
-            for (code,) in struct.iter_unpack("!H", data)
+            wanted for code, data in options if code == ORO for wanted in _numbers(data)
         ),
-        rapid_commit=any(code == RAPID_COMMIT for code, _ in options),
-        fqdn_flags=next((data[0] for code, data in options if code == FQDN), None),
-        vendor_class=next((data for code, data in options if code == VENDOR_CLASS), b""),
+        rapid_commit=first.get(RAPID_COMMIT) == b"",
+        fqdn_flags=first[FQDN][0] if first.get(FQDN) else None,
+        user_class=first.get(USER_CLASS, b""),
+        vendor_class=first.get(VENDOR_CLASS, b""),
+        architectures=_numbers(first.get(ARCHITECTURES, b"")),
     )
 
 
-def checked(octets: bytes) -> list[tuple[int, bytes]] | None:
-    """Check a whole options area, nested ones too; return the top level."""
-    seen = 0
-    top: list[tuple[int, bytes]] = []
-    # Areas still to be checked, and which containers may open another one: an IA only
-    # at the top, addresses and prefixes only in an IA, so three levels at most.
-    areas: list[tuple[bytes, tuple[int, ...]]] = [(octets, (IA_NA, IA_TA, IA_PD))]
-    while areas:
-        area, containers = areas.pop()
-        inner = (IA_ADDRESS, IA_PREFIX) if IA_NA in containers else ()
-        is_top = IA_NA in containers
-        for code, data in walk(area):
-            seen += 1
-            if data is None or seen > _MOST_OPTIONS or not _sized(code, data):
-                return None
-            if code in containers:
-                areas.append((data[_FIXED[code] :], inner))
-            if is_top:
-                top.append((code, data))
-    return top
+def checked(area: bytes) -> list[tuple[int, bytes]]:
+    """Return the options of a message up to one that runs over its end. Raises RefusedError."""
+    options: list[tuple[int, bytes]] = []
+    identifiers: dict[int, bytes] = {}
+    for code, data in walk(area):
+        if data is None:
+            break
+        if len(options) == _MOST_OPTIONS:
+            raise RefusedError(f"more than {_MOST_OPTIONS} options")
+        shortest, longest = _SIZES.get(code, _ANY_SIZE)
+        if not shortest <= len(data) <= longest:
+            raise RefusedError(f"{_WORDS[code]} of {len(data)} octets")
+        if code in (CLIENT_ID, SERVER_ID) and identifiers.setdefault(code, data) != data:
+            raise RefusedError(f"two different {_WORDS[code]}s")
+        options.append((code, data))
+    return options
 
 
 def walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
-    """Yield code and data; None for data that runs over the end, which is the last."""
+    """Yield code and data; None for data that runs over the end, which is the last.
+
+    Fewer than four octets at the end are no option and left out.
+    """
     at = 0
-    while at < len(area):
-        if at + 4 > len(area):
-            yield 0, None
-            return
+    while at + 4 <= len(area):
         code, length = _HEADER.unpack_from(area, at)
         begin = at + 4
         at = begin + length
@@ -169,23 +169,26 @@ def walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
         yield code, area[begin:at]
 
 
-def _sized(code: int, data: bytes) -> bool:
-    shortest, longest = _SIZES.get(code, (0, _ANY))
-    if code in _PAIRS and len(data) % 2:
-        return False
-    return shortest <= len(data) <= longest
-
-
 def _associations(options: list[tuple[int, bytes]]) -> tuple[Association, ...]:
     found: dict[tuple[int, int], dict[IPv6Address, None]] = {}
+    inside = 0
     for code, data in options:
         if code not in (IA_NA, IA_TA, IA_PD):
             continue
-        (iaid,) = struct.unpack_from("!I", data)
-        addresses = found.setdefault((code, iaid), {})
-        if code != IA_PD:
-            for inner, fields in walk(data[_FIXED[code] :]):
-                if inner == IA_ADDRESS and fields is not None:
-                    addresses[IPv6Address(fields[:16])] = None
-            addresses.pop(IPv6Address("::"), None)
+        addresses = found.setdefault((code, int.from_bytes(data[:4])), {})
+        for inner, fields in walk(data[_FIXED[code] :]) if code in _FIXED else ():
+            inside += 1
+            if inside > _MOST_OPTIONS:
+                raise RefusedError(f"more than {_MOST_OPTIONS} options in its IAs")
+            if inner != IA_ADDRESS:
+                continue
+            if fields is None or len(fields) < _ADDRESS:
+                raise RefusedError(f"{_WORDS[code]} with an address that is cut off")
+            addresses[IPv6Address(fields[:16])] = None
+        addresses.pop(IPv6Address("::"), None)
     return tuple(Association(code, iaid, tuple(named)) for (code, iaid), named in found.items())
+
+
+def _numbers(data: bytes) -> tuple[int, ...]:
+    """Return a list of 16-bit numbers; half a number at its end is passed over."""
+    return struct.unpack(f"!{len(data) // 2}H", data[: len(data) // 2 * 2])

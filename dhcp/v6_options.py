@@ -19,6 +19,7 @@ from scapy.packet import Packet
 
 from dhcp.v6_associations import offered
 from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
+from guest import dns_label
 from guest.build import built
 from guest.network import Address, GuestNetwork
 
@@ -28,7 +29,7 @@ _BOOT_URL, _BOOT_PARAMETERS, _SOL_MAX_RT, _INF_MAX_RT, _PORTAL = 59, 60, 82, 83,
 _MAX_RT_DEFAULT = 3600  # RFC 8415 section 7.6
 _MAX_RT_RAISED = 86400  # the most that option 82 may say (section 21.24)
 _REFRESH_MINIMUM = 600  # IRT_MINIMUM
-_HTTP = b"HTTPClient"
+_HTTP, _PXE, _IPXE = b"HTTPClient", b"PXEClient", b"iPXE"
 _FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4  # RFC 4704 section 4.1
 
 
@@ -60,7 +61,7 @@ def _dns(wish: _Wish) -> bytes:
 
 def _search(wish: _Wish) -> bytes:
     names = b""
-    for name in map(dns_name, wish.guest.search):
+    for name in map(dns_label.encode, wish.guest.search):
         # A long list loses its tail, not everything.
         if 4 + len(names) + len(name) > wish.room:
             break
@@ -69,12 +70,30 @@ def _search(wish: _Wish) -> bytes:
 
 
 def _boot_url(wish: _Wish) -> bytes:
-    return _text(_BOOT_URL, wish.guest.boot.url)
+    return _text(_BOOT_URL, _url(wish))
+
+
+def _url(wish: _Wish) -> str:
+    """Return the URL that this client can load: iPXE's own, its architecture's, else the general.
+
+    UEFI's PXE over IPv6 loads by TFTP alone, its HTTP boot by HTTP alone; each tries the other
+    where it gets no URL.
+    """
+    boot, message = wish.guest.boot, wish.message
+    if _IPXE in message.user_class:
+        return boot.ipxe if "://" in boot.ipxe else boot.url
+    by_arch = dict(boot.url_by_arch)
+    named = (by_arch[arch] for arch in message.architectures if arch in by_arch)
+    url = next(named, boot.url)
+    is_http = url.startswith("http")
+    class_data = message.vendor_class[6:]
+    refused = class_data.startswith(_PXE if is_http else _HTTP)
+    return "" if refused else url
 
 
 def _boot_parameters(wish: _Wish) -> bytes:
     parts = [text.encode(errors="replace") for text in wish.guest.boot.parameters]
-    if not wish.guest.boot.url or any(len(part) > wish.room for part in parts):
+    if not _url(wish) or any(len(part) > wish.room for part in parts):
         return b""
     # RFC 5970 section 3.2: each parameter behind its 16-bit length.
     counted = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
@@ -84,18 +103,18 @@ def _boot_parameters(wish: _Wish) -> bytes:
 def _http_class(wish: _Wish) -> bytes:
     # UEFI HTTP boot takes a URL only from a server that calls itself one (UEFI 2.10, 24.7.3).
     enterprise, data = wish.message.vendor_class[:4], wish.message.vendor_class[6:]
-    if not data.startswith(_HTTP) or not wish.guest.boot.url.startswith("http"):
+    if not data.startswith(_HTTP) or not _url(wish):
         return b""
     return option(VENDOR_CLASS, enterprise + len(_HTTP).to_bytes(2, "big") + _HTTP)
 
 
 def _fqdn(wish: _Wish) -> bytes:
-    """Tell the guest its name; nobody here updates any DNS (N), whatever it wished (O).
+    """Tell the guest its name; no server here updates any DNS (N), whatever it wished (O).
 
-    RFC 4704 section 6 would have the client send its own name besides asking: one that
-    only asks has nothing to negotiate and wants to know, so it is told.
+    RFC 4704 section 6 wants the client to send a name of its own besides asking for the option.
+    A client that only asks has no name to negotiate and wants to know one, so it is told.
     """
-    name = dns_name(wish.guest.fqdn)
+    name = dns_label.encode(wish.guest.fqdn)
     if not name:
         return b""
     overridden = bool((wish.message.fqdn_flags or 0) & _FQDN_S)
@@ -105,7 +124,7 @@ def _fqdn(wish: _Wish) -> bytes:
 
 
 def _sol_max_rt(wish: _Wish) -> bytes:
-    # Said in both cases, so that a guest which once got the long one forgets it.
+    # Sent in both cases, so that a guest which once got the raised value forgets it.
     seconds = _MAX_RT_DEFAULT if offered(wish.guest) else _MAX_RT_RAISED
     return option(_SOL_MAX_RT, seconds.to_bytes(4, "big"))
 
@@ -136,9 +155,8 @@ def _portal(wish: _Wish) -> bytes:
 
 
 def _refresh(wish: _Wish) -> bytes:
-    # Without the option a client asks again after a day (IRT_DEFAULT), so it is worth
-    # sending only where the operator set a lease time. RFC 8415 section 21.23: in the
-    # REPLY to an INFORMATION-REQUEST only.
+    # Only where the operator set a lease time: without the option a client asks again after a
+    # day (IRT_DEFAULT). RFC 8415 section 21.23: in the REPLY to an INFORMATION-REQUEST only.
     if wish.message.kind != INFORMATION_REQUEST or wish.guest.lease is None:
         return b""
     seconds = min(max(wish.guest.lease, _REFRESH_MINIMUM), 0xFFFFFFFF)
@@ -161,18 +179,6 @@ _MAKERS: dict[int, Callable[[_Wish], bytes]] = {
 }
 KNOWN = frozenset(_MAKERS)
 """Every option that some guest may be told, if it asks."""
-
-
-def dns_name(name: str) -> bytes:
-    """Encode a name as in RFC 1035 section 3.1, uncompressed (RFC 8415 section 10).
-
-    Empty when it is not one: a bad name costs itself, never the answer.
-    """
-    labels = name.removesuffix(".").split(".")
-    if not name.isascii() or not all(1 <= len(label) <= 63 for label in labels):
-        return b""
-    encoded = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
-    return encoded if len(encoded) <= 255 else b""
 
 
 def _ipv6(servers: tuple[Address, ...]) -> list[str]:

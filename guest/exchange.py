@@ -6,6 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that a reader refuses, because a guess at its meaning could harm the guest."""
+
+    reason: str
+    """What is wrong with the message, in words for the operator."""
+
+    def exchange(self) -> Exchange:
+        """Return the silence to this message, counted as `malformed`, with its reason."""
+        return Exchange("malformed", note=self.reason)
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """A request in the protocol's words and the answer to it, or the reason for silence."""
 

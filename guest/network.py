@@ -31,6 +31,10 @@ OUR_IPV4 = IPv4Address("192.0.0.8")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
 Family = Literal[4, 6]
+INFINITE = 0xFFFFFFFF
+"""Seconds of an infinite lease or lifetime, in DHCPv4, DHCPv6 and router advertisements alike."""
+PREF64_LENGTHS = (96, 64, 56, 48, 40, 32)
+"""Lengths of a NAT64 prefix (RFC 6052 section 2.2) in the order of their codes in RFC 8781."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,13 @@ class Boot:
     by_arch: tuple[tuple[int, str], ...] = ()
     """(client architecture of RFC 4578 section 2.1, boot file)."""
     url: str = ""
-    """DHCPv6 option 59 (RFC 5970)."""
+    """DHCPv6 option 59 (RFC 5970), for any architecture not in `url_by_arch`."""
     parameters: tuple[str, ...] = ()
     """DHCPv6 option 60 (RFC 5970)."""
+    url_by_arch: tuple[tuple[int, str], ...] = ()
+    """(client architecture of DHCPv6 option 61, numbered as in `by_arch`; URL)."""
+    ipxe: str = ""
+    """What iPXE gets instead: a script, a kernel or a URL. `file` may be what loads iPXE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,16 @@ class GuestNetwork:
     def answered_for(self) -> tuple[Address, ...]:
         """The addresses whose ARP and NS of the guest are heard, and stop, at its tap."""
         return (OUR_IPV4, OUR_LINK_LOCAL, *(address for address, _ in self.permanent_neighbors))
+
+    @property
+    def lease_seconds(self) -> int:
+        """The lease as DHCP and router advertisements write it, INFINITE included."""
+        return INFINITE if self.lease is None else min(self.lease, INFINITE)
+
+    @property
+    def gets_ipv4(self) -> bool:
+        """Whether there is an IPv4 address, and DHCPv4 to tell it by."""
+        return bool(self.ipv4) and self.ipv4_mode == "dhcp"
 
     @property
     def fqdn(self) -> str:

@@ -18,12 +18,10 @@ from typing import Any, Literal, TypeVar
 from binding.discover import dns_name
 from binding.discover.json_node import scalar
 from binding.discover.reserved import OURS, is_unusable, leads_nowhere
-from guest.network import Address, Boot, Route
+from guest.network import PREF64_LENGTHS, Address, Boot, Route
 
 T = TypeVar("T")
 
-# RFC 6052 section 2.2.
-_PREF64_LENGTHS = (32, 40, 48, 56, 64, 96)
 _WITH_HOST = re.compile(r"https?://[^/?#@:]")
 _MOST = 256  # entries of a list; no message to a guest has room for more
 _LEASE = 'write seconds from 20 to 4294967294, or "infinite"'
@@ -168,7 +166,7 @@ def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
         network = IPv6Network(_text(value))
     except ValueError:
         raise ValueError(advice) from None
-    if network.prefixlen not in _PREF64_LENGTHS:
+    if network.prefixlen not in PREF64_LENGTHS:
         raise ValueError(advice)
     return network
 

@@ -1,29 +1,21 @@
-"""DNS names as a guest may be told them."""
+"""Names of the guest: host names and search domains that DNS can hold, and the VM's domain."""
 
 from __future__ import annotations
 
-import re
-
-# Hosts' letters, digits and hyphens (RFC 1123 section 2.1), and the underscore of service names.
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+from guest.dns_label import labels
 
 
 def valid(name: object) -> str:
-    """Return a name in lower case without its last dot.
-
-    Raises ValueError for what no DNS name is (RFC 1035 section 2.3.4: labels of at most
-    63 octets, 255 octets on the wire).
-    """
+    """Return a name in lower case without its last dot. Raises ValueError for any other value."""
     if not isinstance(name, str):
         raise ValueError("not a string")  # noqa: TRY004  # one error for what is not a name
-    text = name.lower().removesuffix(".")
-    if len(text) > 253 or not all(_LABEL.fullmatch(label) for label in text.split(".")):
+    if not labels(name):
         raise ValueError("not a DNS name")
-    return text
+    return name.lower().removesuffix(".")
 
 
 def search_list(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the valid names, each once, and those that are none."""
+    """Return the valid names, each once, and those that DNS cannot hold."""
     good: dict[str, None] = {}
     bad = []
     for name in names:

@@ -55,7 +55,7 @@ def _dhcp4(packet: Packet, mac: str) -> Answer | None:
     if payload[28:34] != mac_bytes(mac):
         return None
     found = v4_option_codec.decode(payload[240:], payload[108:236], payload[44:108])
-    if found is None or len(found.get(53, b"")) != 1 or found[53][0] not in _V4:
+    if len(found.get(53, b"")) != 1 or found[53][0] not in _V4:
         return None
     server = found.get(_SERVER4, b"")
     return Answer(
@@ -76,7 +76,7 @@ def _dhcp6(packet: Packet, mac: str) -> Answer | None:
     dns = False
     for code, data in walk(payload[4:]):
         if data is None:
-            return None
+            break
         dns = dns or (code == _DNS6 and len(data) >= 16)
         if code == IA_NA:
             inner = walk(data[12:])

@@ -16,7 +16,7 @@ from typing import Literal
 from binding.serve.other_servers import Answer
 from dhcp import v4_request, v6_message
 from guest.ethernet import ICMPV6, ROUTER_SOLICITATION, UDP
-from guest.exchange import Exchange
+from guest.exchange import Exchange, Malformed
 from guest.frame import Packet
 from guest.network import Family, GuestNetwork
 from ra.gateway import eui64
@@ -232,9 +232,10 @@ def _request(packet: Packet) -> tuple[str, bytes, bool]:
         return "RS" if is_rs else "", b"", False
     if packet.protocol == UDP and packet.src.version == 4:
         request = v4_request.read(packet.payload)
-        return (request.kind if request else ""), packet.payload[4:8], False
+        name = "" if isinstance(request, Malformed) else request.kind
+        return name, packet.payload[4:8], False
     message = v6_message.parse(packet.payload)
-    if message is None:
+    if isinstance(message, Malformed):
         return "", b"", False
     is_zero = any(ia.iaid == 0 for ia in message.associations)
     return message.name, message.transaction, is_zero

@@ -15,6 +15,7 @@ from binding.serve.other_servers import Answer
 from dhcp import v4, v4_request, v6, v6_message
 from dhcp.v4_reply import EVERYBODY
 from guest.ethernet import ICMPV6, UDP
+from guest.exchange import Malformed
 from guest.frame import Packet
 from guest.network import Family, GuestNetwork
 
@@ -93,13 +94,13 @@ def named_server(packet: Packet, guest: GuestNetwork) -> tuple[Family, bool] | N
         return None
     if packet.protocol == UDP and packet.src.version == 4:
         request = v4_request.read(packet.payload)
-        if request is None:
+        if isinstance(request, Malformed):
             return None
         server = request.server
         if server is None and request.ciaddr == packet.src and packet.dst != EVERYBODY:
             server = IPv4Address(packet.dst)  # RENEWING (RFC 2131 section 4.3.2)
         return None if server is None else (4, server == v4.server_identifier(guest))
     message = v6_message.parse(packet.payload)
-    if message is None or message.server_id is None:
+    if isinstance(message, Malformed) or message.server_id is None:
         return None
     return 6, message.server_id == v6.server_duid(guest)

@@ -1,4 +1,4 @@
-"""Network boot: 66, 67, 150, siaddr, sname, file, by architecture, and only for who boots."""
+"""Network boot: siaddr, sname and file for every client; 66, 67, 150 where asked; by client."""
 
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from guest.network import Boot
-from tests.dhcp.v4_wire import ANY, DISCOVER, FLAT, ask, prl, seen
+from tests.dhcp.v4_wire import ANY, DISCOVER, FLAT, REQUEST, ask, prl, seen
 
 BOOTS = replace(FLAT, boot=Boot(file="boot.img", server="10.0.0.69"))
 PXE = (60, b"PXEClient:Arch:00007:UNDI:003016")
@@ -31,26 +31,46 @@ def test_boot_file_is_the_one_for(arch, file):
     assert (reply.options[66], reply.options[150]) == (b"10.0.0.69", bytes([10, 0, 0, 69]))
 
 
-BOOTING = {
+CLIENTS = {
     "a PXE client": [prl(1), PXE],
     "a client that tells its architecture": [prl(1), (93, b"\0\x07")],
     "a client that asks for 67": [prl(67)],
     "a client that asks for 66": [prl(66)],
+    "U-Boot": [prl(1, 3, 6, 12, 17), (60, b"U-Boot.armv8")],
+    "a client without a list": [],
 }
 
 
-@pytest.mark.parametrize("options", BOOTING.values(), ids=BOOTING)
-def test_boot_fields_are_filled_for(options):
-    reply = seen(ask(DISCOVER, *options, guest=BOOTS))
+@pytest.mark.parametrize("options", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize("kind", [DISCOVER, REQUEST], ids=["OFFER", "ACK"])
+def test_boot_fields_are_filled_for(options, kind):
+    """They are header fields: U-Boot says "`serverip' not set" without siaddr."""
+    reply = seen(ask(kind, (50, FLAT.ipv4[0].ip.packed), *options, guest=BOOTS))
     assert (reply.siaddr, reply.file) == (IPv4Address("10.0.0.69"), b"boot.img")
 
 
-@pytest.mark.parametrize(
-    "options", [[prl(1, 3, 6)], []], ids=["one that does not ask", "one without a list"]
-)
-def test_boot_fields_stay_empty_for(options):
-    reply = seen(ask(DISCOVER, *options, guest=BOOTS))
-    assert (reply.siaddr, reply.file, reply.sname) == (ANY, b"", b"")
+IPXE = {
+    "by its user class": [(77, b"iPXE")],
+    "by its user class, counted": [(77, b"\x04iPXE")],
+    "by its encapsulated options": [(175, bytes.fromhex("b10501"))],
+    "of UEFI": [PXE, (93, b"\0\x07"), (77, b"iPXE"), (175, b"\x12\x01\x01")],
+}
+SCRIPT = "http://10.0.0.80/boot.ipxe"
+
+
+@pytest.mark.parametrize("options", IPXE.values(), ids=IPXE)
+def test_ipxe_gets_its_own_file_instead_of_the_one_that_loads_it(options):
+    guest = replace(FLAT, boot=replace(BY_ARCH, ipxe=SCRIPT))
+    reply = seen(ask(DISCOVER, prl(66, 67), *options, guest=guest))
+    assert (reply.file, reply.options[67]) == (SCRIPT.encode(), SCRIPT.encode())
+    firmware = seen(ask(DISCOVER, prl(66, 67), PXE, (93, b"\0\x07"), guest=guest))
+    assert (firmware.file, firmware.options[67]) == (b"x64.efi", b"x64.efi")
+
+
+@pytest.mark.parametrize("options", IPXE.values(), ids=IPXE)
+def test_ipxe_without_a_file_of_its_own_gets_the_general_one(options):
+    reply = seen(ask(DISCOVER, prl(67), *options, guest=BOOTS))
+    assert (reply.file, reply.options[67]) == (b"boot.img", b"boot.img")
 
 
 def test_boot_fields_stay_empty_when_nothing_is_configured():

@@ -270,6 +270,13 @@ class TestPack:
     def test_option_without_value_keeps_its_place(self):
         assert codec.pack([(53, b"\x01"), (80, b"")], 60, fields_free=True).options[1] == (80, b"")
 
+    @pytest.mark.parametrize("free", [True, False], ids=["overload", "options only"])
+    def test_option_without_value_that_fits_nowhere_is_named(self, free):
+        fields = (224, bytes(125)), (225, bytes(61))
+        full = [(53, b"\x01"), (61, bytes(20)), *(fields if free else ())]
+        packed = codec.pack([*full, (80, b"")], 3 + 22 + 1 + (3 if free else 0), fields_free=free)
+        assert packed.dropped == (80,)
+
     def test_what_fits_nowhere_is_named_and_leaves_no_trace(self):
         packed = codec.pack([(53, b"\x01"), (224, bytes(600))], 308, fields_free=True)
         assert packed == codec.Packed(((53, b"\x01"),), dropped=(224,))

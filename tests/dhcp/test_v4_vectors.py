@@ -125,13 +125,25 @@ def test_a_frame_cut_short_anywhere_is_silence(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_message_cut_short_anywhere_is_silence(name):
+def test_a_message_cut_short_before_its_type_is_silence(name):
     """The truncated twin that has honest lengths and checksums: only DHCP can tell."""
     frame, partial = vector(name)
     packet = parse(frame, partial_checksum=partial)
-    end = len(packet.payload.rstrip(b"\0"))  # option 255
-    for n in range(end):
-        assert v4.answer(replace(packet, payload=packet.payload[:n]), GUEST) is None
+    for n in range(243):  # the first option is 53
+        cut = v4.answer(replace(packet, payload=packet.payload[:n]), GUEST)
+        assert not cut.frame
+        assert cut.note
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_message_without_its_end_option_is_read_like_one_with_it(name):
+    frame, partial = vector(name)
+    packet = parse(frame, partial_checksum=partial)
+    end = len(packet.payload.rstrip(b"\0")) - 1  # option 255
+    assert packet.payload[end] == 255
+    for padding in (b"", bytes(60)):
+        cut = replace(packet, payload=packet.payload[:end] + padding)
+        assert v4.answer(cut, GUEST) == answer_vector(name)
 
 
 PARTIAL = [name for name in NAMES if vector(name)[1]]

@@ -46,3 +46,37 @@ def test_uefi_http_boot_is_told_that_its_server_knows_http():
 )
 def test_nobody_else_is_told_a_vendor_class(guest, options):
     assert not [line for line in informed(guest, *options) if line.startswith("16 ")]
+
+
+TFTP, HTTP_URL = "tftp://[fd77::69]/x64.efi", "http://[fd77::80]/x64.efi"
+SCRIPT = "http://[fd77::80]/boot.ipxe"
+BY_ARCH = Boot(url=URL, url_by_arch=((7, TFTP), (16, HTTP_URL)), ipxe=SCRIPT)
+PXE = vendor_class(b"PXEClient:Arch:00007:UNDI:003016")
+IPXE = option(15, b"\x00\x04iPXE")
+
+
+def arch(*numbers):
+    return option(61, b"".join(number.to_bytes(2, "big") for number in numbers))
+
+
+@pytest.mark.parametrize(
+    ("boot", "options", "url"),
+    [
+        pytest.param(BY_ARCH, (PXE, arch(7)), TFTP, id="PXEv6 of OVMF"),
+        pytest.param(BY_ARCH, (HTTP, arch(16)), HTTP_URL, id="HTTPv6 of OVMF"),
+        pytest.param(BY_ARCH, (arch(11, 16),), HTTP_URL, id="the first of a list"),
+        pytest.param(BY_ARCH, (arch(19), HTTP), URL, id="an architecture without its own"),
+        pytest.param(BY_ARCH, (), URL, id="no architecture"),
+        pytest.param(BY_ARCH, (IPXE, PXE, arch(7)), SCRIPT, id="iPXE"),
+        pytest.param(Boot(url=TFTP), (PXE,), TFTP, id="PXE, TFTP"),
+        pytest.param(Boot(url=URL), (PXE,), None, id="PXE, HTTP"),
+        pytest.param(Boot(url=TFTP), (HTTP,), None, id="HTTP, TFTP"),
+        pytest.param(Boot(url=URL), (IPXE, PXE), URL, id="iPXE without its own"),
+        pytest.param(
+            Boot(url=URL, ipxe="boot.ipxe"), (IPXE, PXE), URL, id="iPXE, its own is no URL"
+        ),
+    ],
+)
+def test_the_url_is_one_that_the_client_can_load(boot, options, url):
+    lines = informed(replace(GUEST, boot=boot), oro(59), *options)
+    assert lines == ([f"59 {url.encode().hex()}"] if url else [])

@@ -1,4 +1,4 @@
-"""No octets of the guest may raise, stall or grow anything; what is malformed gets nothing."""
+"""No octets of the guest may raise, stall or grow anything; what is refused is named."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.dhcp.v6_wire import (
     CLIENT_ID,
     GUEST,
     REBIND,
+    RELEASE,
     RENEW,
     REQUEST,
     SERVER_ID,
@@ -29,6 +30,7 @@ from tests.dhcp.v6_wire import (
     option,
     oro,
     packet,
+    refused,
     spoken,
     vector,
     vectors,
@@ -53,20 +55,50 @@ def ia(code, head, inner):
 
 
 @pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (option(1, b"\x00\x03"), "client identifier of 2 octets"),
+        (option(1, bytes(131)), "client identifier of 131 octets"),
+        (option(2, b""), "server identifier of 0 octets"),
+        (option(3, bytes(11)), "IA_NA of 11 octets"),
+        (option(4, bytes(3)), "IA_TA of 3 octets"),
+        (option(25, bytes(11)), "IA_PD of 11 octets"),
+        (ia(3, 12 * [0], b"\x00\x05\x00\x18" + bytes(23)), "IA_NA with an address that is cut off"),
+        (ia(3, 12 * [0], option(5, bytes(23))), "IA_NA with an address that is cut off"),
+        (ia(4, 4 * [0], option(5, bytes(15))), "IA_TA with an address that is cut off"),
+        (ia(4, 4 * [0], b"\x00\x05\x00\x19" + bytes(24)), "IA_TA with an address that is cut off"),
+    ],
+    ids=lambda broken: broken[:24].hex() if isinstance(broken, bytes) else "",
+)
+def test_an_identifier_or_association_of_a_wrong_length_refuses_the_message(broken, why):
+    """Before and behind honest options; the message is named, with the reason."""
+    assert refused(ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1), broken), f"DHCPv6 SOLICIT: {why}")
+    assert refused(ask(GUEST, SOLICIT, broken, CLIENT_ID, ia_na(1)), f"DHCPv6 SOLICIT: {why}")
+
+
+@pytest.mark.parametrize(
     "broken",
     [
-        b"\x00",
+        *(bytes(n) for n in (1, 2, 3)),
         b"\x00\x17\x00",
+        b"\xff",
         struct.pack("!HH", 23, 1),
         struct.pack("!HH", 3, 0xFFFF),
-        option(1, b"\x00\x03"),
-        option(1, bytes(131)),
-        option(2, b""),
-        option(3, bytes(11)),
-        option(4, bytes(3)),
-        option(25, bytes(11)),
-        option(6, b"\x00"),
-        option(6, b"\x00\x17\x00"),
+        struct.pack("!HH", 1, 12),
+        struct.pack("!HHH", 99, 16, 0xABCD),
+    ],
+    ids=lambda octets: octets.hex(),
+)
+def test_a_tail_that_is_no_option_ends_the_reading(broken):
+    """dnsmasq and Kea answer these; octets behind the last option change nothing."""
+    whole = ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1))
+    assert whole.frame
+    assert ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1), broken) == whole
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
         option(7, b""),
         option(8, b"\x00"),
         option(8, bytes(3)),
@@ -74,6 +106,7 @@ def ia(code, head, inner):
         option(12, bytes(15)),
         option(13, b"\x00"),
         option(14, b"\x00"),
+        option(15, b""),
         option(16, bytes(3)),
         option(17, bytes(3)),
         option(19, b""),
@@ -81,36 +114,60 @@ def ia(code, head, inner):
         option(39, b""),
         option(61, b"\x00"),
         option(62, b"\x01\x03"),
-        ia(3, 12 * [0], b"\x00"),
-        ia(3, 12 * [0], b"\x00\x05\x00\x18" + bytes(23)),
-        ia(3, 12 * [0], option(5, bytes(23))),
-        ia(3, 12 * [0], option(13, b"\x00")),
-        ia(3, 12 * [0], option(5, bytes(24) + b"\x00\x0d\x00")),
-        ia(3, 12 * [0], option(5, bytes(24) + option(13, b""))),
-        ia(4, 4 * [0], option(5, bytes(15))),
-        ia(4, 4 * [0], b"\x00\x05\x00\x19" + bytes(24)),
-        ia(25, 12 * [0], option(26, bytes(24))),
-        ia(25, 12 * [0], option(26, bytes(25) + b"\x00\x0d\x00\x05")),
     ],
-    ids=lambda octets: octets[:24].hex(),
+    ids=lambda octets: octets.hex(),
 )
-def test_wrong_length_drops_the_whole_message(broken):
-    """Outside, inside an IA and inside an address, before and behind honest options."""
-    assert ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1)) is not None
-    assert ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1), broken) is None
-    if len(broken) > 4:
-        assert ask(GUEST, SOLICIT, broken, CLIENT_ID, ia_na(1)) is None
+def test_another_option_of_a_wrong_length_is_passed_over(broken):
+    whole = ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1))
+    assert ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1), broken) == whole
+    assert ask(GUEST, SOLICIT, broken, CLIENT_ID, ia_na(1)) == whole
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        b"\x00",
+        bytes(3),
+        option(13, b"\x00"),
+        option(5, bytes(24) + b"\x00\x0d\x00"),
+        option(5, bytes(24) + option(13, b"")),
+        b"\x00\x0d\x00\x05",
+    ],
+    ids=lambda octets: octets.hex(),
+)
+def test_what_is_not_read_inside_an_association_may_hold_anything(inside):
+    whole = ask(GUEST, SOLICIT, CLIENT_ID, ia_na(0))
+    assert ask(GUEST, SOLICIT, CLIENT_ID, ia(3, 12 * [0], inside)) == whole
+    prefix = ask(GUEST, SOLICIT, CLIENT_ID, ia_pd(0))
+    assert ask(GUEST, SOLICIT, CLIENT_ID, ia(25, 12 * [0], inside)) == prefix
+
+
+@pytest.mark.parametrize("half", [b"\x00\x17\x00", b"\x00\x17\x18"], ids=["zero", "not zero"])
+def test_half_a_code_at_the_end_of_an_oro_is_passed_over(half):
+    whole = ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1), oro(23))
+    assert ask(GUEST, SOLICIT, CLIENT_ID, ia_na(1), option(6, half)) == whole
+
+
+def test_the_reported_solicit_is_answered():
+    """One zero octet behind the last option."""
+    wire = "016162630001000a0003000102420af401070003000c00000001000000000000000000"
+    exchange = v6.answer(packet(bytes.fromhex(wire)), GUEST)
+    assert (exchange.reply, exchange.note) == ("ADVERTISE", "fd77::42, lease infinite")
 
 
 @pytest.mark.parametrize("length", range(4))
 def test_message_shorter_than_its_header_is_nothing(length):
-    assert v6.answer(packet(b"\x01\xab\xcd\xef"[:length]), GUEST) is None
+    exchange = v6.answer(packet(b"\x01\xab\xcd\xef"[:length]), GUEST)
+    assert refused(exchange, f"DHCPv6 of {length} octets, shorter than its header")
 
 
 def test_contradictory_identifiers_drop_the_message():
     other = option(1, b"\x00\x03\x00\x01other")
-    assert ask(GUEST, SOLICIT, CLIENT_ID, other) is None
-    assert ask(GUEST, REQUEST, CLIENT_ID, SERVER_ID, option(2, b"\x00\x03other")) is None
+    two = "two different client identifiers"
+    assert refused(ask(GUEST, SOLICIT, CLIENT_ID, other), f"DHCPv6 SOLICIT: {two}")
+    servers = SERVER_ID, option(2, b"\x00\x03other")
+    two = "two different server identifiers"
+    assert refused(ask(GUEST, REQUEST, CLIENT_ID, *servers), f"DHCPv6 REQUEST: {two}")
 
 
 def test_repeated_identifiers_and_statuses_are_harmless():
@@ -156,6 +213,20 @@ def test_oversized_message_costs_little(kind, flood):
     start = time.process_time()
     sound(ask(GUEST, kind, CLIENT_ID, *server, flood))
     assert time.process_time() - start < 0.25
+
+
+@pytest.mark.parametrize("kind", [SOLICIT, RENEW, RELEASE], ids=["SOLICIT", "RENEW", "RELEASE"])
+def test_an_answer_that_does_not_fit_is_not_built(kind):
+    """70 associations: 30 ms of scapy for an answer that would be thrown away."""
+    server = [] if kind == SOLICIT else [SERVER_ID]
+    flood = *server, *(ia_na(i, "fd77::9") for i in range(60))
+    start = time.process_time()
+    exchange = ask(GUEST, kind, CLIENT_ID, *flood)
+    took = time.process_time() - start
+    assert (exchange.frame, exchange.note) == (b"", "the answer would not fit into the MTU")
+    start = time.process_time()
+    ask(GUEST, kind, CLIENT_ID, *server, ia_na(1))
+    assert took < 3 * (time.process_time() - start)
 
 
 @given(st.binary(max_size=400))

@@ -262,6 +262,12 @@ def vector(name: str) -> tuple[bytes, bool]:
     return bytes.fromhex("".join(lines)), "UDP checksum partial" in head
 
 
+def refused(exchange: Exchange | None, why: str) -> bool:
+    """Whether a message gets nothing and is named with what is wrong with it."""
+    assert exchange is not None
+    return exchange.request == "malformed" and silent(exchange, why)
+
+
 def silent(exchange: Exchange | None, why: str) -> bool:
     """Whether nothing is sent and the operator is told why."""
     assert exchange is not None

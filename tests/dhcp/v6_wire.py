@@ -110,6 +110,12 @@ def told(guest: GuestNetwork, kind: int, *options: bytes, **changes: object) -> 
     return [line for line in lines[1:] if not line.startswith(("1 ", "2 "))]
 
 
+def refused(exchange: Exchange | None, why: str = "DHCPv6") -> bool:
+    """Whether a message gets nothing and is named with what is wrong with it."""
+    assert exchange is not None
+    return exchange.request == "malformed" and not exchange.frame and why in exchange.note
+
+
 def spoken(exchange: Exchange) -> list[str]:
     """The DHCPv6 message in a reply frame, one line for the header and one per option."""
     reply = parse(exchange.frame)  # lengths, next headers and the full checksum
