@@ -5,7 +5,7 @@ common=(iproute2 iputils-ping busybox-static isc-dhcp-client cpio qemu-system-x8
 case ${1:-} in
   demo) set -- "${common[@]}" $([ "${GUEST:-vm}" = vm ] || echo systemd dbus) ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \
-    klibc-utils dnsmasq-base ndisc6 radvd ipxe tcpdump nftables ovn-central \
+    klibc-utils dnsmasq-base ndisc6 radvd ipxe u-boot-qemu tcpdump nftables ovn-central \
     ovn-host openvswitch-switch ethtool ;;
 esac
 missing=()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from ipaddress import IPv4Interface, IPv6Interface, IPv6Network
@@ -14,6 +14,8 @@ from guest.network import Address, Boot, Provider, Route
 
 PREFIX = "dsbridge.io/"
 DEFAULTS = "DSBRIDGE_DEFAULTS"
+_LEAST_IPV6_MTU = 1280
+Interface = IPv4Interface | IPv6Interface
 
 
 class OverrideError(ValueError):
@@ -22,13 +24,14 @@ class OverrideError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What differs from the pod. None everywhere means: as the pod has it."""
+    """What the guest is told instead of what the pod has. None: as the pod has it."""
 
     provider: Provider | None = None
     ipv4: Literal["dhcp", "off"] | None = None
     ipv6: Literal["dhcp", "slaac", "both", "off"] | None = None
-    addresses: tuple[IPv4Interface | IPv6Interface, ...] | None = None
-    """Instead of the pod's, whose connected subnets then count no more; its gateways stay."""
+    addresses: tuple[Interface, ...] | None = None
+    """Instead of the pod's addresses, whose connected subnets then count no more. The pod's
+    gateways stay."""
     gateways: tuple[Address, ...] | None = None
     """At most one per family, for the default route of that family."""
     dns: tuple[Address, ...] | None = None
@@ -54,7 +57,7 @@ class Override:
         return replace(defaults, **{name: v for name, v in given.items() if v is not None})
 
 
-# JSON key: field, what turns the value into it (ValueError says what is allowed).
+# JSON key: field of Override, function that makes the field of the JSON value or raises ValueError.
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "provider": ("provider", values.one_of("in-pod", "kube-ovn", "auto", "off")),
     "ipv4": ("ipv4", values.one_of("dhcp", "off")),
@@ -110,6 +113,20 @@ def of_network(annotations: Mapping[str, str], network: str, defaults: Override)
     if name not in annotations:
         return defaults
     return parse(annotations[name], f"annotation {name}").over(defaults)
+
+
+def check_mtu(change: Override, network: str, addresses: Iterable[Interface]) -> None:
+    """Refuse an MTU with which the guest's kernel turns IPv6 off. Raises OverrideError.
+
+    `addresses` are the guest's. The least MTU of an IPv6 link is 1280 (RFC 8200 section 5).
+    """
+    if change.mtu is None or change.mtu >= _LEAST_IPV6_MTU or change.ipv6 == "off":
+        return
+    if any(address.version == 6 for address in addresses):
+        raise OverrideError(
+            f"annotation {PREFIX}{network} or {DEFAULTS}: mtu: {change.mtu} is not allowed with "
+            f'IPv6; write {_LEAST_IPV6_MTU} or more, or "ipv6": "off"'
+        )
 
 
 def _unknown(key: str) -> str:

@@ -1,4 +1,8 @@
-"""The values an override allows. Every builder raises ValueError saying what is allowed."""
+"""The values that an annotation's keys may have.
+
+Each function takes the JSON value of one key and returns what `Override` holds; it raises
+ValueError with a text that says what is allowed.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,10 @@ T = TypeVar("T")
 _WITH_HOST = re.compile(r"https?://[^/?#@:]")
 _MOST = 256  # entries of a list; no message to a guest has room for more
 _LEASE = 'write seconds from 20 to 4294967294, or "infinite"'
-_BOOT = "write an object with file, server, url, parameters, byArch"
-_BOOT_KEYS = {"file", "server", "url", "parameters", "byArch"}
+_BOOT_KEYS = ("file", "server", "url", "parameters", "byArch", "urlByArch", "ipxe")
+_BOOT = f"write an object with {', '.join(_BOOT_KEYS)}"
+_UNRESTRICTED = "urn:ietf:params:capport:unrestricted"
+"""RFC 8910 section 2: this network has no captive portal."""
 
 
 class UnusableError(ValueError):
@@ -34,7 +40,7 @@ class UnusableError(ValueError):
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build a JSON object and refuse a key given twice: one of both would be lost in silence."""
+    """Build a JSON object and refuse a key given twice: one of its values would be lost."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -44,7 +50,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def short(value: object) -> str:
-    """Return a value as JSON, cut to what a log line bears."""
+    """Return a value as JSON, of at most 80 characters, for an error."""
     shown = scalar(json.dumps(value, ensure_ascii=False))
     return shown if len(shown) <= 80 else shown[:77] + "..."
 
@@ -152,8 +158,10 @@ def hostname(value: Any) -> str:  # noqa: ANN401  # JSON
 
 
 def uri(value: Any) -> str:  # noqa: ANN401  # JSON
-    """Allow an http(s) URI that fits into one DHCPv4 option."""
+    """Allow an http(s) URI that fits into one DHCPv4 option, and the URN of RFC 8910."""
     text = _text(value)
+    if text == _UNRESTRICTED:
+        return text
     if _WITH_HOST.match(text) and _printable(text) and len(text) <= 255:
         return text
     raise ValueError('write "https://..." with a host, of at most 255 ASCII characters')
@@ -173,11 +181,8 @@ def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
 
 def boot(value: Any) -> Boot:  # noqa: ANN401  # JSON
     """Allow network boot, for all architectures or by their number of RFC 4578 section 2.1."""
-    if not isinstance(value, dict) or not value.keys() <= _BOOT_KEYS:
+    if not isinstance(value, dict) or not value.keys() <= set(_BOOT_KEYS):
         raise ValueError(_BOOT)
-    by_arch = value.get("byArch", {})
-    if not isinstance(by_arch, dict):
-        raise ValueError('byArch: write an object such as {"7": "x.efi"}')  # noqa: TRY004  # one error for what is not allowed
     return Boot(
         file=_boot_text(value, "file"),
         server=_boot_text(value, "server"),
@@ -185,8 +190,17 @@ def boot(value: Any) -> Boot:  # noqa: ANN401  # JSON
         parameters=_list(
             value.get("parameters", []), "parameters: write a list of strings", _ascii
         ),
-        by_arch=tuple((_architecture(key), _boot_text(by_arch, key)) for key in by_arch),
+        by_arch=_by_arch(value, "byArch", "x.efi"),
+        url_by_arch=_by_arch(value, "urlByArch", "tftp://[fd00::9]/x.efi"),
+        ipxe=_boot_text(value, "ipxe"),
     )
+
+
+def _by_arch(value: dict[str, Any], key: str, example: str) -> tuple[tuple[int, str], ...]:
+    given = value.get(key, {})
+    if not isinstance(given, dict):
+        raise ValueError(f'{key}: write an object such as {{"7": "{example}"}}')  # noqa: TRY004  # one error for what is not allowed
+    return tuple((_architecture(arch, key), _boot_text(given, arch)) for arch in given)
 
 
 def _boot_text(value: dict[str, Any], key: str) -> str:
@@ -196,10 +210,10 @@ def _boot_text(value: dict[str, Any], key: str) -> str:
         raise ValueError(f"{key}: {error}") from None
 
 
-def _architecture(key: str) -> int:
-    if not (key.isascii() and key.isdigit() and len(key) <= 5 and int(key) <= 65535):
-        raise ValueError("byArch: write client architectures from 0 to 65535")
-    return int(key)
+def _architecture(number: str, key: str) -> int:
+    if not (number.isascii() and number.isdigit() and len(number) <= 5 and int(number) <= 65535):
+        raise ValueError(f"{key}: write client architectures from 0 to 65535")
+    return int(number)
 
 
 def _list(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]:  # noqa: ANN401  # JSON
@@ -234,9 +248,9 @@ def _printable(text: str) -> bool:
 
 
 def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
-    """Say whether a host can have it: the likeliest mistake is to give the subnet."""
+    """Say whether a host can have this address: the likeliest mistake is to give the subnet."""
     if isinstance(one, IPv6Interface) and one.is_link_local:
-        return False  # the guest makes that one itself
+        return False  # the guest makes its link-local address itself
     network = one.network
     if network.prefixlen == 0 or one.ip in OURS:
         return False

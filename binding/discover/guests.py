@@ -103,6 +103,7 @@ def _guest(
             "VM"
         )
     own = addressing.addresses(nic.link, change)
+    annotation.check_mtu(change, nic.network, own)
     routes = addressing.routes(nic.link, own, change)
     ipv6 = tuple(address for address in own if isinstance(address, IPv6Interface))
     impossible.check(nic.network, change, own, routes)

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.discover.annotation import Override, OverrideError, of_network, parse, parse_defaults
+from binding.discover.annotation import (
+    Override,
+    OverrideError,
+    check_mtu,
+    of_network,
+    parse,
+    parse_defaults,
+)
 from guest.network import Boot, Route
+from tests import samples
 
 SOURCE = "annotation dsbridge.io/blue"
 
@@ -67,6 +75,8 @@ def only(key: str, value: object) -> Override:
                 "url": "tftp://[fd00::9]/x.efi",
                 "parameters": ["console=ttyS0"],
                 "byArch": {"7": "x.efi", "11": "arm.efi"},
+                "urlByArch": {"16": "http://[fd00::9]/x.efi"},
+                "ipxe": "http://192.0.2.9/boot.ipxe",
             },
             Override(
                 boot=Boot(
@@ -75,6 +85,8 @@ def only(key: str, value: object) -> Override:
                     url="tftp://[fd00::9]/x.efi",
                     parameters=("console=ttyS0",),
                     by_arch=((7, "x.efi"), (11, "arm.efi")),
+                    url_by_arch=((16, "http://[fd00::9]/x.efi"),),
+                    ipxe="http://192.0.2.9/boot.ipxe",
                 )
             ),
         ),
@@ -83,6 +95,11 @@ def only(key: str, value: object) -> Override:
             "captivePortal",
             "https://p.example/api",
             Override(captive_portal="https://p.example/api"),
+        ),
+        (
+            "captivePortal",
+            "urn:ietf:params:capport:unrestricted",
+            Override(captive_portal="urn:ietf:params:capport:unrestricted"),
         ),
         ("ipv6Only", 1800, Override(ipv6_only=1800)),
     ],
@@ -134,11 +151,15 @@ def test_every_key_has_its_value(key, value, wanted):
         ("boot", {"file": "x\n"}, "file: write at most 255 printable ASCII characters"),
         ("boot", {"byArch": {"70000": "x"}}, "byArch: write client architectures from 0"),
         ("boot", {"byArch": ["x"]}, "byArch: write an object such as"),
+        ("boot", {"urlByArch": "x"}, "urlByArch: write an object such as"),
+        ("boot", {"urlByArch": {"x64": "x"}}, "urlByArch: write client architectures from 0"),
+        ("boot", {"ipxe": 7}, "ipxe: write a string"),
         ("boot", {"parameters": "x"}, "parameters: write a list of strings"),
         ("pref64", "64:ff9b::/95", "write an IPv6 prefix of length 32, 40"),
         ("pref64", "10.0.0.0/8", "write an IPv6 prefix of length 32, 40"),
         ("captivePortal", "ftp://x", 'write "https://..."'),
         ("captivePortal", "https://" + "x" * 250, "of at most 255 ASCII"),
+        ("captivePortal", "urn:ietf:params:capport", 'write "https://..."'),
         ("ipv6Only", -1, "write an integer from 0 to 4294967295"),
     ],
 )
@@ -176,6 +197,38 @@ def test_every_depth_of_nesting_is_refused():
     for depth in range(800, 1100, 3):
         with pytest.raises(OverrideError):
             parse('{"mtu": ' + "[" * depth + "]" * depth + "}", SOURCE)
+
+
+IPV4, IPV6 = ip_interface("10.0.0.5/24"), ip_interface("fd00::5/64")
+
+
+def test_an_mtu_too_small_for_ipv6_is_refused_where_the_guest_has_ipv6():
+    with pytest.raises(OverrideError) as caught:
+        check_mtu(only("mtu", 1279), "blue", (IPV4, IPV6))
+    assert str(caught.value) == (
+        f"{SOURCE} or DSBRIDGE_DEFAULTS: mtu: 1279 is not allowed with IPv6; "
+        'write 1280 or more, or "ipv6": "off"'
+    )
+
+
+@pytest.mark.parametrize(
+    "text, addresses",
+    [
+        ('{"mtu": 1280}', (IPV4, IPV6)),
+        ('{"mtu": 1279}', (IPV4,)),
+        ('{"mtu": 1279, "ipv6": "off"}', (IPV4, IPV6)),
+        ('{"mtu": 1279}', ()),
+        ("{}", (IPV6,)),
+    ],
+)
+def test_an_mtu_is_allowed_where_it_harms_nothing(text, addresses):
+    check_mtu(parse(text, SOURCE), "blue", addresses)
+
+
+def test_an_mtu_too_small_for_ipv6_stops_the_start_of_the_vm():
+    vmi = samples.vmi("01-single-binding", {"dsbridge.io/default": '{"mtu": 1279}'})
+    with pytest.raises(OverrideError, match="mtu: 1279 is not allowed with IPv6"):
+        samples.told(vmi)
 
 
 def test_empty_defaults_change_nothing():

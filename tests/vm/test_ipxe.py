@@ -19,7 +19,8 @@ from tests.samples import OWN_DOMAIN, vmi_json
 pytestmark = [pytest.mark.netns, pytest.mark.vm]
 KERNEL = Path("/usr/lib/ipxe/ipxe.lkrn")
 URL = "http://[2001:db8:2::10]/boot.ipxe"
-BOOT = {"dsbridge.io/default": {"boot": {"file": "boot.kpxe", "url": URL}}}
+# file is what firmware loads iPXE from; iPXE itself must not load it again.
+BOOT = {"dsbridge.io/default": {"boot": {"file": "ipxe.kpxe", "ipxe": "menu.ipxe", "url": URL}}}
 # Lines that fit the 80 columns of its console.
 SCRIPT = """#!ipxe
 ifopen net0
@@ -63,7 +64,7 @@ def test_ipxe_is_configured_by_both_families_and_told_what_to_boot() -> None:
                 for line in console.read_text(errors="replace").splitlines()
                 if line.startswith(("@ip", "@url"))
             )
-    assert told["ipv4"] == "10.244.1.5 255.255.255.0 10.244.1.1 10.96.0.10 boot.kpxe"
+    assert told["ipv4"] == "10.244.1.5 255.255.255.0 10.244.1.1 10.96.0.10 menu.ipxe"
     router = "fe80::858:aff:fef4:101"
     assert told["ipv6"] == f"fd00:10:244:1::5 {router} fd00:10:96::a"
     assert told["url"] == URL
