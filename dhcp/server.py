@@ -1,4 +1,4 @@
-"""Both DHCP servers of one guest: the one that a packet is for answers it."""
+"""Both DHCP servers of one guest: hands a packet to the server whose port it is for."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Key = tuple[str, str, int, int, v4_key.Meaning | v6_key.Meaning]
 """MAC and IP addresses of source and destination, and what the request means."""
 
 _IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
-"""Messages of DHCPv4 too; a log and a counter must tell them apart."""
+"""Message names of DHCPv4 and DHCPv6, which logs and counters must tell apart."""
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
-    """Return the exchange that a packet makes, or None if it is no request of DHCP."""
+    """Return the exchange that a packet to port 67 or 547 makes; None for any other packet."""
     if packet.dport == v4.SERVER_PORT:
         return v4.answer(packet, guest)
     exchange = v6.answer(packet, guest)

@@ -13,7 +13,7 @@ from dhcp.v4_request import Request
 from guest.network import INFINITE, Address, GuestNetwork
 
 ON_LINK = IPv4Address(0)
-# For a client that sends no parameter request list; the user's own options come on top.
+# What a client without a parameter request list gets, besides the VMI's private options.
 USUAL = frozenset({3, 6, 12, 15, 26, 28, 42, 119, 121})
 _PRIVATE = frozenset(range(224, 255))
 
@@ -28,7 +28,7 @@ class BootFields:
 
     @property
     def used(self) -> bool:
-        """Whether sname and file are taken, so that options must not overload them."""
+        """Whether sname and file are filled, so that no options may be put into them."""
         return bool(self.sname or self.file)
 
 
@@ -64,7 +64,7 @@ def v6only_wait(guest: GuestNetwork) -> bytes:
 def parameters(
     guest: GuestNetwork, address: IPv4Interface, request: Request
 ) -> list[tuple[int, bytes]]:
-    """Return what the guest asks for and we know, the most needed first.
+    """Return the options that the guest asks for and that are known, the most needed first.
 
     That order is the order on the wire, and from its end options are dropped when
     the client takes less than they need.
@@ -75,10 +75,10 @@ def parameters(
         for code, value in sorted(guest.private)
         if code in _PRIVATE and (asked is None or code in asked)
     }
-    wanted = (USUAL if asked is None else asked) - private.keys()  # the user's own 249 wins
+    wanted = (USUAL if asked is None else asked) - private.keys()  # a private 249 wins
     made = ((code, make(guest, address, request)) for code, make in _WORTH if code in wanted)
     options = [(code, value) for code, value in (*made, *private.items()) if value]
-    if {121, 249} <= wanted:  # a copy gives way to everything else
+    if {121, 249} <= wanted:  # 249 repeats 121, so every other option goes before it
         options.sort(key=lambda option: option[0] == 249)
     return options
 
@@ -179,7 +179,7 @@ def _mtu(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
 
 
 def _broadcast(_: GuestNetwork, address: IPv4Interface, __: Request) -> bytes:
-    # /31 and /32 have none (RFC 3021).
+    # /31 and /32 have no broadcast address (RFC 3021).
     return address.network.broadcast_address.packed if address.network.prefixlen < 31 else b""
 
 
@@ -193,7 +193,7 @@ def _tftp_address(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
 
 
 def _http_class(guest: GuestNetwork, _: IPv4Interface, request: Request) -> bytes:
-    # UEFI HTTP boot takes an offer only if that calls itself one (UEFI 2.10 section 24.7.2).
+    # UEFI HTTP boot takes only an OFFER whose vendor class is HTTPClient (UEFI 2.10, 24.7.2).
     http = request.vendor_class.startswith(b"HTTPClient")
     return b"HTTPClient" if http and _boot_file(guest, request).startswith(b"http") else b""
 
@@ -222,8 +222,8 @@ def _packed(addresses: Iterable[Address]) -> bytes:
 
 
 _Make = Callable[[GuestNetwork, IPv4Interface, Request], bytes]
-# Reaching anything, names, size of packets, booting, and only then comfort. 3 is before 121
-# so that it survives where a long 121 is dropped.
+# First what the guest needs to reach anything, then to boot, then names, then comfort. 3 is before
+# 121, so that the guest keeps a default route where a long 121 is dropped.
 _WORTH: tuple[tuple[int, _Make], ...] = (
     (3, _router),
     (6, lambda guest, _, __: _packed(guest.dns)),

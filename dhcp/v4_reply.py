@@ -1,4 +1,4 @@
-"""A DHCPv4 reply as one Ethernet frame for the tap, within what the client takes."""
+"""A DHCPv4 reply as one Ethernet frame for the tap, no longer than the client takes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ NOBODY = IPv4Address(0)
 EVERYBODY = IPv4Address("255.255.255.255")
 _HEADERS = 20 + 8  # bytes of IPv4 and UDP, which option 57 counts (RFC 2131 section 2)
 _FIXED = 240  # bytes of BOOTP before the first option
-_SHORTEST = 300  # bytes of BOOTP that old clients want to see (RFC 1542 section 2.1)
+_SHORTEST = 300  # bytes of BOOTP; old clients drop a shorter reply (RFC 1542 section 2.1)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What differs from one reply to another."""
+    """The fields in which one reply differs from another."""
 
     kind: int
     """The message type, option 53."""
@@ -37,13 +37,13 @@ class Reply:
     yiaddr: IPv4Address = NOBODY
     boot: BootFields = NOT_BOOTING
     options: tuple[tuple[int, bytes], ...] = ()
-    """After 53 and 54, the most needed first."""
+    """Those after 53 and 54, the most needed first."""
     shorter: ShorterValues = none_shorter
-    """What to send of those that find no room."""
+    """Gives shorter values of the options that find no room."""
 
 
 def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes, tuple[str, ...]]:
-    """Return the frame, and what the client's size left no room for."""
+    """Return the frame, and in words each option that the client's size leaves no room for."""
     options = [(53, bytes([reply.kind])), (54, reply.server.packed), *reply.options]
     room, fields_free = _room(request, guest), not reply.boot.used
     packed = pack(options, room, fields_free=fields_free, shorter=reply.shorter)
@@ -72,6 +72,6 @@ def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes,
 
 
 def _room(request: Request, guest: GuestNetwork) -> int:
-    """Bytes for options after the cookie: what the client takes and the tap carries."""
+    """Return the bytes for options after the cookie, by the client's size and the tap's MTU."""
     datagram = min(request.size, max(guest.mtu, _HEADERS + _SHORTEST))
     return datagram - _HEADERS - _FIXED

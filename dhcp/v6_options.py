@@ -101,7 +101,7 @@ def _boot_parameters(wish: _Wish) -> bytes:
 
 
 def _http_class(wish: _Wish) -> bytes:
-    # UEFI HTTP boot takes a URL only from a server that calls itself one (UEFI 2.10, 24.7.3).
+    # UEFI HTTP boot takes a URL only beside vendor class HTTPClient (UEFI 2.10, 24.7.3).
     enterprise, data = wish.message.vendor_class[:4], wish.message.vendor_class[6:]
     if not data.startswith(_HTTP) or not _url(wish):
         return b""

@@ -1,4 +1,4 @@
-"""A JSON value that knows its path, so that an error can name the very field."""
+"""A JSON value together with its path, so that an error can name the field."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import NoReturn
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A JSON value and its path. Absent and null are the same, as in Go."""
+    """A JSON value and its path. An absent field and null are the same, as in Go."""
 
     value: object
     path: str
     raises: type[ValueError]
 
     def __getitem__(self, key: str) -> Node:
-        """Return a member of an object; an absent one is a node, too."""
+        """Return a member of an object; of an absent member a node whose value is None."""
         path = f"{self.path}.{key}" if self.path else key
         return Node(self._object().get(key), path, self.raises)
 
@@ -49,14 +49,14 @@ class Node:
         return scalar(self.value)
 
     def matching(self, pattern: re.Pattern[str], remedy: str, *, need: bool = False) -> str:
-        """Return a string of that pattern, or an empty one unless it is needed."""
+        """Return a string that matches the pattern, or an empty string unless `need` is set."""
         text = self.text()
         if (text or need) and not pattern.fullmatch(text):
             raise self.error(f"is not valid; {remedy}")
         return text
 
     def number(self, low: int, high: int) -> int | None:
-        """Return an integer of that range, None when absent."""
+        """Return an integer from `low` to `high`, None when absent."""
         if self.value is None:
             return None
         # bool is an int in Python, not in JSON.
@@ -92,7 +92,7 @@ class Node:
 
 
 def scalar(text: str) -> str:
-    """Replace lone surrogates, which JSON can carry and UTF-8 cannot."""
+    """Replace lone surrogates, which JSON text can hold and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
 
 

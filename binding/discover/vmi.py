@@ -1,4 +1,4 @@
-"""The part of a VirtualMachineInstance that a network binding needs, checked while it is read."""
+"""The part of a VirtualMachineInstance that dsbridge needs, checked while it is read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from binding.discover.json_node import Node
 from binding.discover.vmi_interface import Interface, interfaces, mac
 from guest.network import Address
 
-# Caps what KubeVirt calls the maximum of tap device queues.
 MAX_QUEUES = 256
+"""KubeVirt gives no tap more queues."""
 
 _QUANTITY = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))?(m?)")
 
@@ -30,7 +30,7 @@ class Network:
     name: str
     kind: Literal["pod", "multus", "other"]
     default: bool = False
-    """A multus network in the place of the pod network."""
+    """A multus network that takes the pod network's place."""
 
     @property
     def secondary(self) -> bool:
@@ -40,7 +40,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class InterfaceStatus:
-    """One entry of status.interfaces; partly the guest agent's word."""
+    """One entry of status.interfaces; the guest's agent reports part of it, and may lie."""
 
     mac: str = ""
     pod_link: str = ""
@@ -68,13 +68,9 @@ class Vmi:
     """useVirtioTransitional."""
     sev: bool = False
     """AMD SEV, SEV-SNP or s390x secure execution: virtio needs the IOMMU."""
-    phase: str = ""
     migration_target: bool = False
     runtime_user: int = 107
     """uid of QEMU, thus owner of the tap."""
-    cloud_init: bool = False
-    network_data: bool = False
-    """The user wrote networkData, in whatever form."""
 
     def network(self, name: str) -> Network | None:
         """Return the network of that name."""
@@ -92,7 +88,7 @@ class Vmi:
 
 
 def decode(text: bytes) -> Vmi:
-    """Read a VMI as virt-launcher sends it. Raises VmiError only."""
+    """Read a VMI as virt-launcher sends it. Raises no error but VmiError."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -123,7 +119,6 @@ def decode(text: bytes) -> Vmi:
         sev=security["sev"].present
         or security["snp"].present
         or (security.present and architecture == "s390x"),
-        phase=status["phase"].text(),
         migration_target=migration.present
         and not (
             migration["endTimestamp"].present
@@ -131,7 +126,6 @@ def decode(text: bytes) -> Vmi:
             or migration["failed"].flag()
         ),
         runtime_user=_runtime_user(status["runtimeUser"]),
-        **_cloud_init(spec["volumes"]),
     )
 
 
@@ -149,7 +143,7 @@ def _status(node: Node) -> tuple[str, InterfaceStatus]:
     for item in node["ipAddresses"].list():
         try:
             addresses.append(ip_address(item.text()))
-        except ValueError:  # the guest agent may say anything
+        except ValueError:  # the guest's agent may report anything
             continue
     return node["name"].text(), InterfaceStatus(
         mac=mac(node["mac"].text()) or "",
@@ -174,7 +168,7 @@ def _vcpus(domain: Node) -> int:
 
 
 def _ceil(quantity: str) -> int:
-    """Round a CPU quantity such as 2, 1.5 or 500m up; 1 for what no CPU count looks like."""
+    """Round a CPU quantity such as 2, 1.5 or 500m up; 1 for any other text."""
     found = _QUANTITY.fullmatch(quantity)
     if not found:
         return 1
@@ -187,13 +181,3 @@ def _ceil(quantity: str) -> int:
 def _runtime_user(node: Node) -> int:
     number = node.number(0, 2**31 - 1)
     return 107 if number is None else number
-
-
-def _cloud_init(volumes: Node) -> dict[str, bool]:
-    keys = ("networkData", "networkDataBase64", "networkDataSecretRef")
-    for volume in volumes.list():
-        for source in (volume["cloudInitNoCloud"], volume["cloudInitConfigDrive"]):
-            if source.present:
-                given = any(source[key].value for key in keys)
-                return {"cloud_init": True, "network_data": given}
-    return {"cloud_init": False, "network_data": False}

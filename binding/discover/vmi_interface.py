@@ -1,4 +1,4 @@
-"""The interfaces of a VMI as their user asked for them."""
+"""The interfaces in a VMI's spec: what its user asked for."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Interface:
     """Name of the binding plugin; empty for KubeVirt's own bindings."""
     core_bridge: bool = False
     mac: str = ""
-    """Lower-case with colons; empty when the VMI leaves it to the pod."""
+    """Lower-case with colons; empty where the guest has the MAC of the pod's link."""
     model: str = ""
     boot_order: int | None = None
     pci_address: str = ""
@@ -70,7 +70,7 @@ def _interface(node: Node) -> Interface:
         model=node["model"].matching(_NAME, "write a model such as virtio or e1000e"),
         boot_order=node["bootOrder"].number(1, 2**31 - 1),
         pci_address=node["pciAddress"].matching(_PCI, "write it as 0000:05:00.0"),
-        # KubeVirt takes 0 for "not set".
+        # KubeVirt reads acpiIndex 0 as "not set".
         acpi_index=node["acpiIndex"].number(0, 2**31 - 1) or None,
         state=_state(node["state"]),
         dhcp=_dhcp(node["dhcpOptions"]),

@@ -90,7 +90,8 @@ def test_an_example_is_understood_by_the_sidecar(vm):
         assert interface.core_bridge or interface.binding == "dsbridge"
         annotation.of_network(instance.annotations, interface.name, annotation.Override())
     if "dsbridge.io/cloud-init" in metadata.get("labels", {}):
-        assert instance.cloud_init, "virt-launcher would panic"
+        sources = {source for volume in template["spec"]["volumes"] for source in volume}
+        assert sources & {"cloudInitNoCloud", "cloudInitConfigDrive"}, "virt-launcher would panic"
 
 
 @pytest.mark.parametrize("vm", VMS)

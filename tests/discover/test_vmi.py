@@ -42,8 +42,7 @@ def test_all_fields_of_an_interface_are_read():
     assert (nic.mac, nic.model, nic.boot_order) == ("02:11:22:33:44:66", "virtio", 1)
     assert (nic.pci_address, nic.acpi_index, nic.state) == ("0000:05:00.0", 101, "down")
     assert (vmi.vcpus, vmi.queues(nic), vmi.transitional) == (2, 2, True)
-    assert (vmi.hostname, vmi.phase, vmi.cloud_init) == ("vmi-all", "Scheduled", True)
-    assert vmi.network_data
+    assert vmi.hostname == "vmi-all"
     assert vmi.status("default").pod_link == "eth0"
 
 
@@ -162,26 +161,6 @@ def test_any_launch_security_on_s390x_is_secure_execution():
 def test_qemu_of_a_root_vmi_owns_its_tap_as_root():
     assert changed("status/runtimeUser", 0).runtime_user == 0
     assert changed("status/runtimeUser", None).runtime_user == 107
-
-
-@pytest.mark.parametrize("source", ["cloudInitNoCloud", "cloudInitConfigDrive"])
-@pytest.mark.parametrize(
-    "key, given",
-    [
-        ("userData", False),
-        ("networkData", True),
-        ("networkDataBase64", True),
-        ("networkDataSecretRef", True),
-    ],
-)
-def test_network_data_of_the_user_is_seen_in_every_form(source, key, given):
-    vmi = changed("spec/volumes", [{"name": "disk"}, {"name": "c", source: {key: "x"}}])
-    assert (vmi.cloud_init, vmi.network_data) == (True, given)
-
-
-def test_a_vmi_without_cloud_init_has_none():
-    vmi = samples.vmi("02-single-binding-no-cloudinit")
-    assert (vmi.cloud_init, vmi.network_data) == (False, False)
 
 
 def test_without_a_host_name_the_guest_has_the_first_label_of_the_vmi():
