@@ -35,38 +35,44 @@ def decode(options: bytes, file: bytes, sname: bytes) -> dict[int, bytes]:
     may lack its end option. An option that runs over the end of its field ends the reading
     of that field; one of fixed length then counts as empty, which tells it from an absent one.
     """
-    parts: dict[int, list[bytes]] = {}
-    _read_field(options, parts)
-    overload = _value(OVERLOAD, parts.get(OVERLOAD, [b"\0"]))
+    found: dict[int, bytes] = {}
+    repeated: dict[int, list[bytes]] = {}
+    _read_field(options, found, repeated)
+    overload = found.get(OVERLOAD, b"")
+    if OVERLOAD in repeated:
+        overload = _of_parts(OVERLOAD, repeated[OVERLOAD])
     if len(overload) == 1:
         if overload[0] & 1:
-            _read_field(file, parts)
+            _read_field(file, found, repeated)
         if overload[0] & 2:
-            _read_field(sname, parts)
-    return {code: _value(code, found) for code, found in parts.items()}
+            _read_field(sname, found, repeated)
+    for code, parts in repeated.items():
+        found[code] = _of_parts(code, parts)
+    return found
 
 
-def _read_field(octets: bytes, parts: dict[int, list[bytes]]) -> None:
+def _read_field(octets: bytes, found: dict[int, bytes], repeated: dict[int, list[bytes]]) -> None:
     at, size = 0, len(octets)
     while at < size:
         code = octets[at]
-        at += 1
+        if code == PAD:
+            at += 1
+            continue
         if code == END:
             return
-        if code == PAD:
-            continue
-        end = at + 1 + octets[at] if at < size else size + 1
-        if end > size:
-            if LENGTHS.get(code):
-                parts.setdefault(code, []).append(b"")
+        begin = at + 2
+        at = begin + octets[begin - 1] if begin <= size else size + 1
+        if at > size and not LENGTHS.get(code):
             return
-        parts.setdefault(code, []).append(octets[at + 1 : end])
-        at = end
+        value = octets[begin:at] if at <= size else b""
+        if code in found:
+            repeated.setdefault(code, [found[code]]).append(value)
+        else:
+            found[code] = value
 
 
-def _value(code: int, parts: list[bytes]) -> bytes:
-    if len(parts) == 1:
-        return parts[0]
+def _of_parts(code: int, parts: list[bytes]) -> bytes:
+    """Return the value of an option that came more than once."""
     if code in _WHOLE:
         return next(filter(None, parts), b"")
     whole = [part for part in parts if len(part) == LENGTHS.get(code)]
