@@ -20,6 +20,7 @@ from dhcp.v6_message import (
     RAPID_COMMIT,
     SERVER_ID,
     VENDOR_CLASS,
+    RefusedError,
     checked,
 )
 from dhcp.v6_options import KNOWN
@@ -42,8 +43,9 @@ def meaning(payload: bytes) -> Meaning | None:
     """Return what an answer can depend on; None where only the reader can say what is wrong."""
     if len(payload) < 4 or payload[0] not in NAMES:
         return None
-    options = checked(payload[4:])
-    if options is None:
+    try:
+        options = checked(payload[4:])
+    except RefusedError:
         return None
     said: list[tuple[int, bytes]] = []
     asked: frozenset[int] = frozenset()
