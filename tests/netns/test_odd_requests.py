@@ -9,7 +9,7 @@ import pytest
 
 from tests.bed.clients import client
 from tests.bed.guests import started
-from tests.bed.together import together
+from tests.bed.in_parallel import in_parallel
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
@@ -35,7 +35,7 @@ def test_a_client_that_sends_an_option_twice_gets_its_lease(tmp_path: Path) -> N
             until(lambda: f"ACK to REQUEST: {OURS}" in vm.sidecar.log, "the ACK")
             assert "malformed" not in vm.sidecar.status()["guests"][0]["counters"]
 
-    together(story, TWICE)
+    in_parallel(story, TWICE)
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed.guests import vmi
 from tests.bed.launcher import collect
 from tests.bed.netns import end
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import OWN_DOMAIN, vmi_json
 
 pytestmark = [pytest.mark.netns, pytest.mark.vm]
 FIRMWARE = Path("/usr/lib/u-boot/qemu-x86/u-boot.rom")
-NO_NIC = Path(__file__).parents[1] / "domains/01-single-binding.sidecar-only.prephase2.xml"
 BOOT = {"dsbridge.io/default": {"boot": {"file": "boot.img", "server": "10.244.1.1"}}}
 
 
@@ -44,7 +43,7 @@ def booted(made: Pod) -> Iterator[subprocess.Popen[bytes]]:
 def test_u_boot_knows_its_server_and_its_file() -> None:
     """It asks for neither option 66 nor 67, and said "`serverip' not set"."""
     with pod("flat") as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
-        hook.define(NO_NIC.read_text(), vmi(BOOT))
+        hook.define(OWN_DOMAIN, vmi_json(BOOT))
         with booted(made) as process:
             console = made.workdir / "console"
 
