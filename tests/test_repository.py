@@ -67,7 +67,10 @@ def printed(code):
         ("binding.hooks.define_domain", {"scapy", "pyroute2", "dhcp", "ra"}),
         ("binding.serve.__main__", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
         ("binding.plumb.__main__", {"grpc", "scapy", "lxml", "argparse"}),
-        ("binding.plumb.wire", {"grpc", "scapy", "lxml", "_ssl", "unittest", "multiprocessing"}),
+        (
+            "binding.plumb.__main__, binding.plumb.wire",
+            {"grpc", "scapy", "lxml", "_ssl", "unittest", "multiprocessing"},
+        ),
         ("binding.operator.commands", {"grpc", "scapy", "lxml", "pyroute2", "asyncio"}),
     ],
 )

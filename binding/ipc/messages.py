@@ -218,8 +218,10 @@ class Wired:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """plumb: the guard stands at these links. Beside it, a socket that hears of its changes."""
+    """plumb: the guard stands at these links. Beside it, a socket that is told of its changes."""
 
+    sender: int
+    """By which the kernel's notices of plumb's own change name their sender."""
     links: tuple[str, ...]
 
 

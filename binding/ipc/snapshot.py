@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface
 
+from binding.packet import link_names
 from guest.network import Address, Route
 
 
@@ -50,13 +51,46 @@ def merged(fresh: Snapshot, saved: Snapshot | None) -> Snapshot:
     """Return the pod as the CNI made it, when part of it has been rewired since `saved`.
 
     A link with the same name and index in both is still the CNI's and is taken from `fresh`. A
-    name that another link has now (KubeVirt's placeholder), or none, is taken from `saved`.
+    name that another link has now (the placeholder), or none, is taken from `saved`, with what
+    the CNI has changed since: addresses of the placeholder; addresses, routes and MTU of the link
+    that has the saved one's index, whatever its name is now.
     """
     if saved is None or saved.netns != fresh.netns:
         return fresh
-    links = {link.name: link for link in fresh.links}
+    before = {link.name for link in saved.links}
+    # What wiring has made since is not the CNI's.
+    links = {
+        link.name: link
+        for link in fresh.links
+        if link.name in before or not link_names.is_of_wiring(link.name)
+    }
+    by_index = {link.index: link for link in fresh.links}
     for link in saved.links:
         now = links.get(link.name)
         if now is None or now.index != link.index:
-            links[link.name] = link
+            links[link.name] = _changed(link, now, by_index.get(link.index))
     return Snapshot(fresh.netns, tuple(links.values()), fresh.nameservers, fresh.search)
+
+
+def _changed(saved: Link, placeholder: Link | None, nic: Link | None) -> Link:
+    """Return a rewired link with what the CNI has changed at what has its name and its index."""
+    addresses = saved.addresses
+    for version in (4, 6):
+        kept = [one for one in addresses if one.version == version]
+        now = (
+            [one for one in placeholder.addresses if one.version == version] if placeholder else []
+        )
+        if now:  # a placeholder without any address of a family says nothing of it
+            ips = {one.ip for one in kept}
+            there = {one.ip for one in now}
+            kept = [one for one in kept if one.ip in there] + [o for o in now if o.ip not in ips]
+        addresses = (*(one for one in addresses if one.version != version), *kept)
+    if nic is None:
+        return replace(saved, addresses=addresses)
+    known = {one.ip for one in addresses}
+    return replace(
+        saved,
+        mtu=nic.mtu,
+        addresses=(*addresses, *(one for one in nic.addresses if one.ip not in known)),
+        routes=(*saved.routes, *(one for one in nic.routes if one not in saved.routes)),
+    )

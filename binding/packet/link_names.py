@@ -21,6 +21,11 @@ class LinkNames:
     nic: str
 
 
+def is_of_wiring(name: str) -> bool:
+    """Say whether a link has a name that wiring and guard give to what they make."""
+    return name.startswith(("k6t-", "tap", "dsb-listen")) or name.endswith("-nic")
+
+
 def hashed(network: str) -> str:
     """Return the pod link of a secondary network: `pod` and 11 hex digits."""
     from hashlib import sha256  # noqa: PLC0415  # the sidecar only reads names

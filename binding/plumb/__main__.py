@@ -112,19 +112,22 @@ def _guard(asked: str) -> int:
 
     table = codec.decode(Table, asked)
     try:
-        _set_guard(table)
+        with nfnetlink.changes() as changes:  # before the guard is set: no change is missed
+            own = _set_guard(table)
+            _say(codec.encode(Guarded(own, tuple(one.link for one in table.filters))), changes)
     except nfnetlink.RefusedError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
-        return _fail(
-            "set the guard", f"{error.strerror or error}: does this kernel have nf_tables?"
-        )
-    _say(codec.encode(Guarded(tuple(one.link for one in table.filters))), _changes())
+        reason = f"{error.strerror or error}: does this kernel have nf_tables?"
+        return _fail("set the guard", reason, _privilege(error))
     return 0
 
 
-def _set_guard(table: Table) -> None:
-    """Set it with listening bridges where the kernel can feed them: it may lack fwd and dup."""
+def _set_guard(table: Table) -> int:
+    """Set it with listening bridges where the kernel can feed them: it may lack fwd and dup.
+
+    Returns the number by which the kernel's notices of this change name their sender.
+    """
     from binding.packet import links  # noqa: PLC0415  # not needed for a snapshot
     from binding.plumb import guard_table, listening_bridge, nfnetlink  # noqa: PLC0415  # not needed for a snapshot
 
@@ -133,30 +136,15 @@ def _set_guard(table: Table) -> None:
     with suppress(OSError):
         made = listening_bridge.make(heard)
     try:
-        guard_table.replace(table)
+        own = guard_table.replace(table)
     except nfnetlink.RefusedError:
         if not made:
             raise
         listening_bridge.remove(made)
-        guard_table.replace(table)
-    else:
-        with suppress(OSError):  # then our packet sockets listen at the links themselves
-            listening_bridge.bring_up(heard)
-
-
-def _changes() -> socket.socket | None:
-    """Return a socket that hears of changes to nf_tables, where stdout can carry it."""
-    if not stat.S_ISSOCK(os.fstat(_STDOUT).st_mode):
-        return None
-    netfilter, nft_group = 12, 7  # NETLINK_NETFILTER, NFNLGRP_NFTABLES
-    try:
-        listener = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, netfilter
-        )
-        listener.bind((0, 1 << (nft_group - 1)))
-    except OSError:
-        return None
-    return listener
+        return guard_table.replace(table)
+    with suppress(OSError):  # then our packet sockets listen at the links themselves
+        listening_bridge.bring_up(heard)
+    return own
 
 
 class _Stop:
@@ -176,9 +164,9 @@ class _Stop:
 
 
 def _say(answer: str, beside: socket.socket | None = None) -> None:
-    """Print one answer, with a descriptor beside its first byte."""
+    """Print one answer, with a descriptor beside its first byte where stdout can carry it."""
     data = f"{answer}\n".encode()
-    if beside is not None:
+    if beside is not None and stat.S_ISSOCK(os.fstat(_STDOUT).st_mode):
         with socket.socket(fileno=os.dup(_STDOUT)) as stdout:
             sent = socket.send_fds(stdout, [data], [beside.fileno()])
         data = data[sent:]

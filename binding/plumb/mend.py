@@ -37,22 +37,26 @@ def _steps(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:
     names = wiring.names
     yield from _name(ipr, wiring, nic)
     bridge, port = wire.bridge_steps(ipr, wiring)
-    if names.bridge not in _links(ipr):
-        yield from bridge
-    if names.tap not in _links(ipr):
-        yield from port
-    if names.pod not in _links(ipr):
-        yield from wire.placeholder_steps(ipr, wiring)
+    for name, steps in (
+        (names.bridge, bridge),
+        (names.tap, port),
+        (names.pod, wire.placeholder_steps(ipr, wiring)),
+    ):
+        if name not in _links(ipr):
+            yield from steps
     for name in (names.tap, names.nic):
         links = _links(ipr)
         if name in links and links[name].get("master") != links[names.bridge]["index"]:
             yield wire.attach_step(ipr, name, names.bridge)
-    links = _links(ipr)
-    if names.tap in links and links[names.tap].get("mtu") != wiring.mtu:
-        yield Step(
-            f"set the MTU of {names.tap}",
-            partial(wire.set_link, ipr, names.tap, mtu=wiring.mtu),
-        )
+    yield from _settings(ipr, wiring)
+
+
+def _settings(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
+    names, links = wiring.names, _links(ipr)
+    for name in (names.tap, names.bridge):
+        if name in links and links[name].get("mtu") != wiring.mtu:
+            change = partial(wire.set_link, ipr, name, mtu=wiring.mtu)
+            yield Step(f"set the MTU of {name}", change)
     if names.nic in links:
         change = partial(ipr.brport, "set", index=links[names.nic]["index"], learning=0)
         yield Step(f"turn off learning on {names.nic}", change)

@@ -6,10 +6,11 @@ import logging
 import socket
 from collections.abc import Callable
 
-from binding.ipc.codec import encode
+from binding.ipc.codec import decode, encode
+from binding.ipc.messages import Guarded
 from binding.ipc.status import Guard
 from binding.ipc.wiring import Mend, Wiring
-from binding.packet import links
+from binding.packet import links, table_changes
 from binding.packet.guard import Filter, Table
 from binding.process import capabilities
 from binding.sidecar.loop import Loop
@@ -26,7 +27,7 @@ class PodGuard:
         self._table = table
         self._on_change = on_change
         self._set: _Set | None = None
-        self._listens_for_changes: socket.socket | None = None
+        self._changes: socket.socket | None = None
         self.state: Guard = "off"
         self.is_for_good = False
         """Whether the guard is off for a reason that time does not mend."""
@@ -42,7 +43,9 @@ class PodGuard:
         if filters:
             actions["guard"] = encode(Table(self._table, filters))
         try:
-            self._take(await plumb(self._loop, actions), filters)
+            done = await plumb(self._loop, actions)
+            if filters:
+                self._take(done, filters)
         except PlumbError as error:
             if error.action == "wire":
                 raise
@@ -75,25 +78,20 @@ class PodGuard:
     def _take(self, done: Done, filters: tuple[Filter, ...]) -> None:
         self._set = _as_set(filters)
         self.state = "on" if _is_needed(filters) else "not needed"
+        own = decode(Guarded, done.lines[-1]).sender
         for descriptor in done.descriptors:
-            self._listens_for_changes = listener = socket.socket(fileno=descriptor)
-            self._loop.watch(listener, self._heard)
+            self._changes = changes = socket.socket(fileno=descriptor)
+            self._loop.watch(changes, lambda: self._heard(own))
 
     def _off(self, error: PlumbError | OSError) -> str:
         self._set, self.state = None, "off"
         self.is_for_good = isinstance(error, PlumbError) and bool(error.privilege)
         return str(error)
 
-    def _heard(self) -> None:
-        """Read what the kernel says of changes to its nf_tables, and heed those to our table."""
-        assert self._listens_for_changes is not None
-        try:
-            is_ours = self._table.encode() in self._listens_for_changes.recv(1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:  # ENOBUFS: more has changed than the socket holds
-            is_ours = True
-        if is_ours:
+    def _heard(self, own: int) -> None:
+        """Read what the kernel tells of its nf_tables; heed what others did to our table."""
+        assert self._changes is not None
+        if table_changes.changed(self._changes, self._table, own):
             _log.warning("the guard's table %s was changed by somebody else", self._table)
             self._set = None
             self._forget()
@@ -101,10 +99,10 @@ class PodGuard:
 
     def _forget(self) -> None:
         self._set = None
-        if self._listens_for_changes is not None:
-            self._loop.unwatch(self._listens_for_changes)
-            self._listens_for_changes.close()
-            self._listens_for_changes = None
+        if self._changes is not None:
+            self._loop.unwatch(self._changes)
+            self._changes.close()
+            self._changes = None
 
 
 _Set = tuple[tuple[Filter, int | None, int | None], ...]

@@ -18,7 +18,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SOON = 0.5
 """Seconds from the first news of a change to the next reading: addresses change in bursts."""
 _LONGEST_REST = 60.0
-"""Seconds between readings where one after the other has shown nothing new."""
+"""Seconds between readings in a pod that changes all the time."""
 
 
 class PodReader:
@@ -30,6 +30,7 @@ class PodReader:
         self._on_change = on_change
         self._timer: Timer | None = None
         self._rest = _SOON
+        self._latest = -_LONGEST_REST
         self.snapshot = ""
         """binding.ipc.snapshot.Snapshot as JSON; empty until the pod has been read."""
 
@@ -62,12 +63,13 @@ class PodReader:
     def read_soon(self) -> None:
         """Read the pod again: an address or a route has changed."""
         if self._timer is None and self.snapshot:
+            is_quiet = self._loop.now() > self._latest + _LONGEST_REST
+            self._rest = _SOON if is_quiet else min(2 * self._rest, _LONGEST_REST)
             self._timer = self._loop.after(self._rest, lambda: self._loop.spawn(self._again()))
 
     async def _again(self) -> None:
-        before = self.snapshot
+        self._timer = None  # what changes from here on is read again
+        before, self._latest = self.snapshot, self._loop.now()
         snapshot = await self.read()
-        self._timer = None
-        self._rest = _SOON if snapshot != before else min(2 * self._rest, _LONGEST_REST)
         if snapshot != before:
             self._on_change(snapshot)

@@ -7,11 +7,11 @@ one lock.
 from __future__ import annotations
 
 import logging
-import math
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
 from binding.packet import guard, link_table, links
+from binding.packet.link_names import LinkNames
 from binding.process import capabilities
 from binding.sidecar import desired as desired_state
 from binding.sidecar import state_file
@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 _POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
 _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
-_SETTLES = 0.5
-"""Seconds after a hook call or a mend in which changes are still those that it made."""
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -44,7 +42,6 @@ class Reconciler:
         self._lock = Lock()
         self._look_at: Timer | None = None
         self._pause = _SOON
-        self._busy_until = 0.0
         self._saved = 0
         self._nics: dict[str, int] = {}
         self.desired = Desired()
@@ -61,11 +58,6 @@ class Reconciler:
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
         return tuple(one for one in self.desired.guests if guard.is_heard(one))
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether links change because of a hook call or a mend, not because of others."""
-        return self._loop.now() < self._busy_until
 
     def last_call(self) -> tuple[str, str] | None:
         """Return VMI and domain of the last call, from the file: they are too large to keep."""
@@ -86,11 +78,7 @@ class Reconciler:
     async def define(self, request: Define) -> str:
         """Make this true. Returns an empty text, or why it cannot be: then nothing has changed."""
         async with self._lock:
-            self._busy_until = math.inf
-            try:
-                return await self._define(request)
-            finally:
-                self._busy_until = self._loop.now() + _SETTLES
+            return await self._define(request)
 
     async def _define(self, request: Define) -> str:
         former, wanted = (
@@ -140,11 +128,7 @@ class Reconciler:
         wirings, table = self.desired.wirings, link_table.read()
         if to_mend(wirings, table, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
-            self._busy_until = math.inf
-            try:
-                await self.guard.mend(wirings, self._nics)
-            finally:
-                self._busy_until = self._loop.now() + _SETTLES
+            await self.guard.mend(wirings, self._nics)
             table = link_table.read()
         placeholders = {one.names.tap: one.names.pod for one in wirings}
         for guest in self.desired.guests:
@@ -174,7 +158,8 @@ class Reconciler:
         """Return why the guard is off, or an empty string: without it all else works."""
         filters = self._filters(wanted.guests)
         table = link_table.read()
-        is_wired = wanted.wirings == self.desired.wirings and all(
+        # A wired pod whose CNI changed addresses or MTU is mended, not wired anew under the guest.
+        is_wired = _links(wanted) == _links(self.desired) and all(
             one.names.tap in table for one in wanted.wirings
         )
         if not wanted.wirings or is_wired:
@@ -220,6 +205,10 @@ class Reconciler:
         self.pages.take(report)
         if self.pages.served(self.desired.guests) != before:
             self.look_soon()
+
+
+def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:
+    return [(one.names, one.mac, one.queues, one.owner) for one in desired.wirings]
 
 
 class _RefusedError(Exception):

@@ -127,7 +127,7 @@ class _Sidecar:
             if news.links:
                 self._ending.look()
                 self._reconciler.look_soon()
-            if (news.links or news.addresses) and not self._reconciler.is_at_work:
+            if news.links or news.addresses:
                 self._pod.read_soon()
 
         self._loop.watch(netlink, changed)

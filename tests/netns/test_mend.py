@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from contextlib import contextmanager
 
@@ -42,7 +43,8 @@ def tables(vm):
 
 def rules(vm):
     listed = vm.pod.netns.run("nft", "list", "ruleset")
-    return [line.strip() for line in listed.splitlines() if "drop" in line]
+    counted = re.compile(r"counter packets \d+ bytes \d+")
+    return [counted.sub("", line.strip()) for line in listed.splitlines() if "drop" in line]
 
 
 def bridge_of(vm, link):
