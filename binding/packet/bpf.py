@@ -7,7 +7,7 @@ said in `guard`, how each is known in `messages`; here both become instructions.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -25,7 +25,7 @@ from guest.ethernet import (
     VLAN_ID,
     mac_bytes,
 )
-from guest.network import Address
+from guest.network import Address, Family
 
 Instruction = tuple[int, int, int, int]
 
@@ -74,9 +74,13 @@ def _rules(kinds: Iterable[messages.Kind], who: Parties) -> tuple[Rule, ...]:
     return tuple(Rule.of(form) for form in forms(kinds, who))
 
 
-def guest_rules(who: Parties) -> tuple[Rule, ...]:
-    """At the tap: what the guest asks of servers, and of us by our addresses."""
-    return _rules(HEARD_AT_TAP, who)
+def guest_rules(who: Parties, silent: Collection[Family] = ()) -> tuple[Rule, ...]:
+    """At the tap: what the guest asks of servers, and of us by our addresses.
+
+    DHCP of the families in `silent` is not heard: whatever it asks, there is no answer.
+    """
+    unheard = {f"dhcp{family}-to-server" for family in silent}
+    return _rules((kind for kind in HEARD_AT_TAP if kind not in unheard), who)
 
 
 GUEST_RULES = guest_rules(Parties())

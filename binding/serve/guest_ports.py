@@ -79,7 +79,10 @@ class GuestPorts:
         return True
 
     def listen(self, now: float, *, at_rest: bool) -> None:
-        """Hear on the pod NIC all that is of interest, or at rest what cannot wait."""
+        """Hear all that is of interest, or at rest what starts `serve` or cannot wait."""
+        silent = self.responder.silent if at_rest else frozenset()
+        who = guard.parties(self.responder.guest)
+        self.tap.restrict(bpf.program(bpf.guest_rules(who, silent)))
         if at_rest:
             self.tap.settle()  # a guest that arrived was first heard at the tap itself
         if self.nic is None:

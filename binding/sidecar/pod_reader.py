@@ -17,6 +17,7 @@ _LONGEST_TRY = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SOON = 0.5
 """Seconds from the first news of a change to the next reading: addresses change in bursts."""
+_AFTER_WIRING = 10.0
 _LONGEST_REST = 60.0
 """Seconds between readings in a pod that changes all the time."""
 
@@ -60,12 +61,17 @@ class PodReader:
             self.snapshot = snapshot
             return snapshot
 
-    def read_soon(self) -> None:
-        """Read the pod again: an address or a route has changed."""
-        if self._timer is None and self.snapshot:
-            is_quiet = self._loop.now() > self._latest + _LONGEST_REST
-            self._rest = _SOON if is_quiet else min(2 * self._rest, _LONGEST_REST)
-            self._timer = self._loop.after(self._rest, lambda: self._loop.spawn(self._again()))
+    def read_soon(self, *, is_wiring: bool) -> None:
+        """Read the pod again: a link, an address or a route has changed.
+
+        While the pod is being wired everything changes, and the CPU is for the guest's boot.
+        """
+        if self._timer is not None or not self.snapshot:
+            return
+        is_quiet = self._loop.now() > self._latest + _LONGEST_REST
+        self._rest = _SOON if is_quiet else min(2 * self._rest, _LONGEST_REST)
+        rest = max(self._rest, _AFTER_WIRING) if is_wiring else self._rest
+        self._timer = self._loop.after(rest, lambda: self._loop.spawn(self._again()))
 
     async def _again(self) -> None:
         self._timer = None  # what changes from here on is read again

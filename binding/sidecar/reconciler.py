@@ -7,6 +7,7 @@ one lock.
 from __future__ import annotations
 
 import logging
+import math
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
@@ -20,7 +21,7 @@ from binding.sidecar.faults import faults, to_mend
 from binding.sidecar.loop import Lock, Loop, Timer
 from binding.sidecar.plumb_child import PlumbError
 from binding.sidecar.pod_guard import PodGuard
-from binding.sidecar.serve_child import ServeChild, ServeError
+from binding.sidecar.serve_child import LateError, ServeChild, ServeError
 from binding.sidecar.status import StatusPages
 from guest.network import GuestNetwork
 
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 _POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
 _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
+_SETTLES = 1.0
+"""Seconds after a hook call in which changes of links may still be those that it made."""
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -42,6 +45,7 @@ class Reconciler:
         self._lock = Lock()
         self._look_at: Timer | None = None
         self._pause = _SOON
+        self._wiring_until = 0.0
         self._saved = 0
         self._nics: dict[str, int] = {}
         self.desired = Desired()
@@ -58,6 +62,11 @@ class Reconciler:
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
         return tuple(one for one in self.desired.guests if guard.is_heard(one))
+
+    @property
+    def is_wiring(self) -> bool:
+        """Whether links change because a VM starts: KubeVirt's phase 1, and ours."""
+        return not self.desired.guests or self._loop.now() < self._wiring_until
 
     def last_call(self) -> tuple[str, str] | None:
         """Return VMI and domain of the last call, from the file: they are too large to keep."""
@@ -78,7 +87,11 @@ class Reconciler:
     async def define(self, request: Define) -> str:
         """Make this true. Returns an empty text, or why it cannot be: then nothing has changed."""
         async with self._lock:
-            return await self._define(request)
+            self._wiring_until = math.inf
+            try:
+                return await self._define(request)
+            finally:
+                self._wiring_until = self._loop.now() + _SETTLES
 
     async def _define(self, request: Define) -> str:
         former, wanted = (
@@ -94,6 +107,9 @@ class Reconciler:
         self._open(wanted, unguarded)
         try:
             await self.serve.serve(self.served)
+        except LateError as error:
+            self.look_soon()
+            return f"{error}; KubeVirt calls again"
         except ServeError as error:
             self._open(former, "")
             self.look_soon()

@@ -30,7 +30,8 @@ _ANSWERS_WITHIN = 2.0
 _ASKED_EVERY = 3.0
 _LOOKS_EVERY = 0.5
 """Seconds between two looks whether frames wait in the packet sockets of a running `serve`."""
-_SERVING_WITHIN = 12.0
+_SERVING_WITHIN = 15.0
+"""Seconds; virt-handler gives the whole of SyncVMI 20, and calls again."""
 _LONG_LIVED = 10.0
 _SLOWEST_START = 5.0
 _SOONEST_START = 0.3
@@ -44,6 +45,10 @@ class ServeError(Exception):
         super().__init__(f"packet socket on {link or 'the taps'}: {reason}")
         self.privilege = privilege
         """The capability that is missing, if that is the reason."""
+
+
+class LateError(ServeError):
+    """The packet sockets are not open yet; `serve` goes on with it."""
 
 
 class ServeChild:
@@ -88,7 +93,7 @@ class ServeChild:
     async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
         """Serve exactly these guests; done when their packet sockets are open.
 
-        Raises ServeError, and goes on serving the former guests.
+        Raises ServeError, and goes on serving the former guests, or LateError, and goes on trying.
         """
         self._is_called = True
         if not guests:
@@ -112,11 +117,12 @@ class ServeChild:
             self._start()
         try:
             await within(self._loop, _SERVING_WITHIN, serving)
-        except (ServeError, TimeoutError) as error:
+        except TimeoutError:
+            text = f"not open within {_SERVING_WITHIN:.0f} s: the node is overloaded"
+            raise LateError("", text) from None
+        except ServeError:
             self._change(former)
             self.child.end()
-            if isinstance(error, TimeoutError):
-                raise ServeError("", f"no answer within {_SERVING_WITHIN:.0f} s") from error
             raise
         finally:
             self._serving = None

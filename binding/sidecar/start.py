@@ -128,7 +128,7 @@ class _Sidecar:
                 self._ending.look()
                 self._reconciler.look_soon()
             if news.links or news.addresses:
-                self._pod.read_soon()
+                self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
 
         self._loop.watch(netlink, changed)
 

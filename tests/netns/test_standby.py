@@ -179,3 +179,20 @@ def test_a_new_guest_network_ends_the_rest():
         ).replace(", }", "}")
         begun.hook.on_define_domain(begun.domain, changed)
         assert processes(begun.sidecar)["serve"]["pid"]
+
+
+def test_dhcp_that_is_never_answered_wakes_nobody():
+    """A dual-stack client on an IPv6-only pod asks DHCPv4 for ever, each time in other words."""
+    off = {"dsbridge.io/default": {"ipv4": "off"}}
+    with started("flat", "managed", off, DSBRIDGE_HOOKS_LINGER="1") as begun:
+        begun.guest.ip("link set eth0 up")
+        until(
+            lambda: begun.sidecar.status()["guests"][0]["counters"].get("RS"), "the guest is here"
+        )
+        until(lambda: is_alone(begun.sidecar), "rest", 30)
+        sidecar = begun.sidecar.process.pid
+        before = wakeups([sidecar])
+        words = "busybox udhcpc -f -n -q -t 4 -T 1 -x hostname:a -i eth0 -s /bin/true 2>&1"
+        assert "obtained" not in begun.guest.run("sh", "-c", words, check=False)
+        assert family(sidecar) == [sidecar]
+        assert (wakeups([sidecar]) - before).total() <= 2
