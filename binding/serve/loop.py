@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import selectors
 import socket
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 
 from binding.ipc import channel, messages
-from binding.packet import bpf, guard, links
+from binding.packet import bpf, guard
 from binding.packet.port import Port, Received
 from binding.process import capabilities
 from binding.serve.guest_ports import GuestPorts
+from binding.serve.open_ports import OpenPorts, PortError
 from binding.serve.predecessor import Predecessor
 from binding.serve.warm_up import warm_up
 from guest.exchange import Exchange
@@ -35,7 +34,7 @@ class ServeLoop:
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, None)
-        self._ports: dict[str, Port] = {}
+        self._ports = OpenPorts()
         self._guests: dict[str, GuestPorts] = {}
         self._unreported: float | None = None
         """When something happened that the sidecar does not know yet."""
@@ -94,10 +93,8 @@ class ServeLoop:
             self._guests = {
                 one.network: self._guest(one, handed, command) for one in command.guests
             }
-        except OSError as error:
-            privilege = "NET_RAW" if isinstance(error, PermissionError) else ""
-            text = error.strerror or str(error)
-            failed = messages.Failed(command.number, str(error.filename or ""), text, privilege)
+        except PortError as error:
+            failed = messages.Failed(command.number, error.link, str(error), error.privilege)
             channel.send(self._control, failed)
             return
         finally:
@@ -107,8 +104,8 @@ class ServeLoop:
         capabilities.drop()
         self._heard = time.monotonic()
         self._unreported = self._unreported or self._heard
-        serving = messages.Serving(command.number, tuple(self._ports))
-        channel.send(self._control, serving, [p.socket.fileno() for p in self._ports.values()])
+        serving = messages.Serving(command.number, tuple(port.link for port in self._ports))
+        channel.send(self._control, serving, [port.socket.fileno() for port in self._ports])
         self._take_heard(command.heard)
         if not command.handovers:  # else the guest has been answered before
             self._to_warm_up = [one.responder.guest for one in self._guests.values()]
@@ -138,40 +135,18 @@ class ServeLoop:
         is_quiet = guest.migration_target and not (was_told_else or responder.here)
         asked = bpf.program(bpf.guest_rules(guard.parties(guest)))
         rules = bpf.EVERYTHING if is_quiet else asked
-        tap = self._port(guest.tap, rules, handed, guest.tap if is_quiet else None)
+        tap = self._ports.at(guest.tap, rules, handed, guest.tap if is_quiet else None)
         nic = None
         if guest.nic:
-            # The sidecar names a NIC that is gone; the guest is answered all the same.
-            with suppress(FileNotFoundError):
-                nic = self._port(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
+            try:
+                nic = self._ports.at(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
+            except PortError as error:
+                if not error.is_gone:  # the sidecar names a NIC that is gone
+                    raise
         found = GuestPorts(responder, tap, nic, is_quiet, events)
         if was_told_else:
             found.tell(now)
         return found
-
-    def _port(
-        self,
-        link: str,
-        rules: tuple[bpf.Instruction, ...],
-        handed: dict[str, int],
-        place: str | None = None,
-    ) -> Port:
-        """Return the port of a link, listening at `place`, or where that is cheapest."""
-        port = self._ports.pop(link, None)
-        if port is None and link in handed:
-            port = Port(link, socket.socket(fileno=handed.pop(link)))
-        try:
-            if port is None:
-                port = Port.open(link, rules, place or links.place(link))
-            else:
-                port.restrict(rules)
-                if place or not port.is_bound:
-                    port.listen(place or links.place(link))
-        except OSError as error:
-            kind = FileNotFoundError if error.errno == errno.ENODEV else type(error)
-            raise kind(error.errno, error.strerror, link) from error
-        self._ports[link] = port
-        return port
 
     def _watch(self, guests: dict[str, GuestPorts]) -> None:
         """Read at the ports of these guests only; close no port but those of no guest."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 
 from binding.ipc import channel
 from binding.ipc.messages import Alive, Ask, Message
 from binding.process.spawn import Process, ending
-from binding.sidecar.loop import Loop, Timer
+from binding.sidecar.loop import Future, Loop, Timer, within
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Child:
         self._next_look: Timer | None = None
         self._began = 0.0
         self._slowness = 1.0
+        self._alive = Future[None]()
         self.phase = Phase.ABSENT
         self.restarts = 0
         """Ends that were not of the program's own will."""
@@ -136,6 +138,15 @@ class Child:
             self._asked_at = self._loop.now()
             self._look_in(self._answers_within)
 
+    async def refresh(self, seconds: float) -> None:
+        """Have a running child say what it has not yet, as far as it does so in time."""
+        if self.phase is not Phase.RUNNING:
+            return
+        self._alive = alive = Future[None]()
+        self.ask()
+        with suppress(TimeoutError):
+            await within(self._loop, seconds, alive)
+
     def kill(self) -> None:
         """End the process, which does not do what it should."""
         if self._process is not None:
@@ -164,7 +175,9 @@ class Child:
         message, descriptors = received
         if isinstance(message, Alive):
             self._asked_at, self._slowness = None, 1.0
-        self._on_message(message, descriptors)
+            self._alive.set(None)
+        else:
+            self._on_message(message, descriptors)
 
     def _look_in(self, seconds: float) -> None:
         if self._next_look is not None:

@@ -93,8 +93,6 @@ class HooksChild:
                 self._on_ended()
             case messages.Lost():
                 self._on_lost()
-            case messages.Alive():
-                pass
             case _:
                 _log.error("hooks sends %s, which is not for us", type(message).__name__)
 

@@ -8,18 +8,16 @@ came in between, and without any privilege.
 from __future__ import annotations
 
 import logging
-import select
-import socket
 from collections.abc import Callable
 
 from binding.ipc import messages
 from binding.ipc.handover import Handover
 from binding.packet import links
-from binding.packet.port import Port
 from binding.process import memory
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.known import Known
 from binding.sidecar.loop import Future, Loop, Timer, within
+from binding.sidecar.packet_sockets import PacketSockets
 from binding.sidecar.standby import Standby
 from guest.network import GuestNetwork
 
@@ -69,12 +67,11 @@ class ServeChild:
         self.known = Known()
         self._guests: tuple[GuestNetwork, ...] = ()
         self._places: tuple[tuple[int | None, int | None], ...] = ()
-        self._ports: dict[str, Port] = {}
+        self._sockets = PacketSockets()
         self._standby: Standby | None = None
         self._next_start: Timer | None = None
         self._serving: Future[None] | None = None
         self._number = 0
-        self._alive = Future[None]()
         self._early_ends = 0
         self._next_look: Timer | None = None
         self._is_called = False
@@ -109,7 +106,7 @@ class ServeChild:
         self._change(guests)
         there = {name for name, (index, _) in zip(names, places, strict=True) if index is not None}
         self._serving = serving = Future[None]()
-        if self._ports and not there <= self._ports.keys():
+        if self._sockets.ports and not there <= self._sockets.ports.keys():
             self.child.end()  # it has given up the privilege to open more sockets
         elif self.child.phase is Phase.RUNNING:
             self._tell()
@@ -128,17 +125,6 @@ class ServeChild:
             self._serving = None
         self._places = places
 
-    async def refresh(self, seconds: float) -> None:
-        """Have a running `serve` report what it has not yet, as far as it does so in time."""
-        if self.child.phase is not Phase.RUNNING:
-            return
-        self._alive = alive = Future[None]()
-        self.child.ask()
-        try:
-            await within(self._loop, seconds, alive)
-        except TimeoutError:
-            return
-
     def close(self) -> None:
         """End `serve` for good."""
         self._is_closing = True
@@ -149,7 +135,7 @@ class ServeChild:
         self.child.end()
         self._end_standby()
         self.known.forget_all()
-        self._keep({})
+        self._sockets.keep({})
 
     def _change(self, guests: tuple[GuestNetwork, ...]) -> None:
         former, self._guests = self._guests, guests
@@ -177,30 +163,26 @@ class ServeChild:
             case messages.Ready():
                 self.child.is_running()
             case messages.Serving(number, sockets):
-                self._keep(dict(zip(sockets, descriptors, strict=True)))
+                self._sockets.keep(dict(zip(sockets, descriptors, strict=True)))
                 self.child.is_running()
                 self._look()
                 if self._serving is not None and number == self._number:
                     self._serving.set(None)
             case messages.Failed(number, link, error, privilege):
-                self._failed(number, ServeError(link, error, privilege))
+                failure = ServeError(link, error, privilege)
+                if self._serving is not None and number == self._number:
+                    self._serving.fail(failure)
+                else:
+                    _log.error("the restarted serve cannot open its packet sockets: %s", failure)
+                    self.child.kill()
             case messages.Resting(handovers):
                 self.known.take_over(handovers)
                 self.child.change(Change.LEAVES)
             case messages.Report():
                 self.known.note(message, self._guests)
                 self._on_report(message)
-            case messages.Alive():
-                self._alive.set(None)
             case _:
                 _log.error("serve sends %s, which is not for us", type(message).__name__)
-
-    def _failed(self, number: int, failure: ServeError) -> None:
-        if self._serving is not None and number == self._number:
-            self._serving.fail(failure)
-        else:
-            _log.error("the restarted serve cannot open its packet sockets: %s", failure)
-            self.child.kill()
 
     def _tell(self) -> None:
         """Tell `serve` its guests; where nobody waits for it, without those whose tap is gone."""
@@ -209,7 +191,7 @@ class ServeChild:
             guests = tuple(one for one in guests if links.index(one.tap) is not None)
         heard = self._end_standby()
         wanted = {link for guest in guests for link in (guest.tap, guest.nic) if link}
-        known = [port for link, port in self._ports.items() if link in wanted]
+        known = self._sockets.of(wanted)
         handovers, changed = self.known.for_serve({guest.network for guest in guests})
         self._number += 1
         message = messages.Serve(
@@ -227,19 +209,11 @@ class ServeChild:
         """Ask a `serve` that leaves frames waiting in its packet sockets for a sign of life."""
         if self._next_look is not None:
             self._next_look.cancel()
-        if self.child.phase is not Phase.RUNNING or not self._ports:
+        if self.child.phase is not Phase.RUNNING:
             return
-        waiting = select.poll()
-        for port in self._ports.values():
-            waiting.register(port.socket, select.POLLIN)
-        if waiting.poll(0):
+        if self._sockets.have_frames:
             self.child.ask()
         self._next_look = self._loop.after(_LOOKS_EVERY, self._look)
-
-    def _keep(self, sockets: dict[str, int]) -> None:
-        for port in self._ports.values():
-            port.socket.close()
-        self._ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
 
     def _ended(self, phase: Phase, how: str) -> None:
         if self._is_closing or not self._guests:
@@ -260,8 +234,8 @@ class ServeChild:
         self._next_start = self._loop.after(pause, self._start)
 
     def _stand_by(self, handovers: tuple[Handover, ...], heard: tuple[messages.Heard, ...]) -> None:
-        if self._ports:
-            self._standby = Standby(self._loop, handovers, self._ports, self._wanted, heard)
+        if self._sockets.ports:
+            self._standby = Standby(self._loop, handovers, self._sockets.ports, self._wanted, heard)
 
     def _wanted(self) -> None:
         """Start `serve`: the stand-in does not know an answer, or its plan is at the end."""

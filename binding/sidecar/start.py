@@ -78,7 +78,7 @@ class _Sidecar:
         self._status = StatusSocket(
             self._loop,
             _listen(f"{short}/status.sock"),
-            lambda: self._reconciler.serve.refresh(_REFRESH_WITHIN),
+            lambda: self._reconciler.serve.child.refresh(_REFRESH_WITHIN),
             lambda: encode(self._status_object()),
         )
 

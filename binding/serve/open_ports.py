@@ -1,0 +1,59 @@
+"""The packet sockets of this process: handed over by the sidecar, or opened with NET_RAW."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+
+from binding.packet import bpf, links
+from binding.packet.port import Port
+
+
+class PortError(Exception):
+    """A packet socket at a link that cannot be opened, or bound."""
+
+    def __init__(self, link: str, error: OSError) -> None:
+        super().__init__(error.strerror or str(error))
+        self.link = link
+        self.is_gone = error.errno == errno.ENODEV
+        self.privilege = "NET_RAW" if isinstance(error, PermissionError) else ""
+        """The capability that is missing, if that is the reason."""
+
+
+class OpenPorts:
+    """One for each link."""
+
+    def __init__(self) -> None:
+        self._ports: dict[str, Port] = {}
+
+    def __iter__(self) -> Iterator[Port]:
+        """Yield them in the order in which they were opened."""
+        return iter(self._ports.values())
+
+    def at(
+        self,
+        link: str,
+        rules: tuple[bpf.Instruction, ...],
+        handed: dict[str, int],
+        place: str | None = None,
+    ) -> Port:
+        """Return the port of a link with this filter, listening at `place` or where that is cheap.
+
+        `handed` are descriptors of the sidecar by link; one that is used is taken out. Raises
+        PortError.
+        """
+        port = self._ports.pop(link, None)
+        if port is None and link in handed:
+            port = Port(link, socket.socket(fileno=handed.pop(link)))
+        try:
+            if port is None:
+                port = Port.open(link, rules, place or links.place(link))
+            else:
+                port.restrict(rules)
+                if place or not port.is_bound:
+                    port.listen(place or links.place(link))
+        except OSError as error:
+            raise PortError(link, error) from error
+        self._ports[link] = port
+        return port

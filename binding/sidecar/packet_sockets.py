@@ -1,0 +1,34 @@
+"""The packet sockets that `serve` has opened, kept so that the next `serve` needs no privilege."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Collection
+
+from binding.packet.port import Port
+
+
+class PacketSockets:
+    """By link."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, Port] = {}
+
+    def keep(self, sockets: dict[str, int]) -> None:
+        """Keep these descriptors, and close what was kept before."""
+        for port in self.ports.values():
+            port.socket.close()
+        self.ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
+
+    def of(self, links: Collection[str]) -> list[Port]:
+        """Return those of these links."""
+        return [port for link, port in self.ports.items() if link in links]
+
+    @property
+    def have_frames(self) -> bool:
+        """Whether a frame waits to be read."""
+        waiting = select.poll()
+        for port in self.ports.values():
+            waiting.register(port.socket, select.POLLIN)
+        return bool(self.ports) and bool(waiting.poll(0))
