@@ -14,7 +14,7 @@ from tests.bed.cable import cable
 from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.guests import started
-from tests.bed.launcher import collect
+from tests.bed.launcher import collect, phase2
 from tests.bed.packet_sockets import listening, listening_bridge
 from tests.bed.pod import pod
 from tests.bed.pod_state import as_before, state
@@ -249,3 +249,37 @@ def test_it_ends_when_the_vm_does_with_status_0(how):
         assert side.exit_status() == 0
         assert not Path(f"/proc/{serve}").exists()
         assert not [path for path in side.hooks_dir.iterdir() if path.suffix == ".sock"]
+
+
+CONTRADICTIONS = {
+    "the pod's NIC as target": ("dev='tap0'", "dev='eth0-nic'", "is the pod's NIC"),
+    "a bridge as target": ("dev='tap0'", "dev='k6t-eth0'", "k6t-eth0"),
+    "lo as target": ("dev='tap0'", "dev='lo'", "lo"),
+    "a target that is not there": ("dev='tap0'", "dev='tap7'", "there is no link tap7"),
+    "a group MAC": ("{mac}", "01:00:5e:00:00:01", "01:00:5e:00:00:01"),
+    "no MAC": ("{mac}", "00:00:00:00:00:00", "00:00:00:00:00:00"),
+    "an MTU of 1": ("size='1450'", "size='1'", "MTU 1"),
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_a_domain_that_contradicts_the_pod_is_refused_at_once_and_what_was_served_goes_on(name):
+    was, becomes, named = CONTRADICTIONS[name]
+    with running() as (made, side, hook):
+        handler.managed_tap(made.netns)
+        domain = phase2(MANAGED, mac=made.layout.mac, mtu=made.layout.mtu).replace('"', "'")
+        assert hook.define(domain, VMI)
+        served, serve = side.status()["guests"], serve_of(side)["pid"]
+        wrong = domain.replace(was.format(mac=made.layout.mac), becomes)
+        assert wrong != domain
+        code, text = refusal(hook.on_define_domain, wrong, VMI)
+        assert code in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION)
+        assert named in text
+        (now,) = side.status()["guests"]
+        assert (now["tap"], now["mac"], now["mtu"]) == tuple(
+            served[0][key] for key in ("tap", "mac", "mtu")
+        )
+        assert serve_of(side)["pid"] == serve
+        with cable(made.netns, mac=made.layout.mac) as guest:
+            guest.ip("link set eth0 up")
+            assert leased(guest)
