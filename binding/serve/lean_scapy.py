@@ -23,7 +23,13 @@ def _without_vendors_and_cache() -> Iterator[None]:
         table = ModuleType(f"scapy.libs.{name}")
         table.__dict__["DATA"] = empty
         sys.modules[table.__name__] = table
-    yield
+    # Where wireshark is installed scapy reads its table instead, 16 MiB, wherever it lies.
+    exists = os.path.exists
+    os.path.exists = lambda path: not str(path).endswith("wireshark/manuf") and exists(path)
+    try:
+        yield
+    finally:
+        os.path.exists = exists
 
 
 with _without_vendors_and_cache():

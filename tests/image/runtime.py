@@ -91,8 +91,8 @@ def unpacked() -> Iterator[Root]:
     try:
         config = json.loads(_buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
         root = Root(Path(_buildah("mount", container)), config)
-        for file in (root.path / "app").rglob("*"):
-            if file.is_file():
+        for file in root.path.rglob("*"):
+            if file.is_file() and not file.is_symlink():
                 file.read_bytes()  # into the node's cache, not into the container's account
         yield root
     finally:
