@@ -14,12 +14,13 @@ Json = Any
 def admitted(policy: Json, pod: Json) -> Json:
     """Return the pod, made by virt-controller, as the policy leaves it."""
     for rule in policy["spec"]["rules"]:
+        context = {one["name"]: one["variable"]["value"] for one in rule.get("context", ())}
         (match,) = rule["match"]["all"]
         if not _selected(match["resources"]["selector"], pod["metadata"]["labels"]):
             continue
         for each in rule["mutate"]["foreach"]:
             for element in jmespath.search(each["list"], {"request": {"object": pod}}):
-                scope = {"element": element}
+                scope = {"element": element, **context}
                 if all(_holds(one, scope) for one in each["preconditions"]["all"]):
                     pod = _merged(pod, _substituted(each["patchStrategicMerge"], scope))
     return pod
@@ -33,7 +34,7 @@ def _selected(selector: Json, labels: Json) -> bool:
 
 def _holds(condition: Json, scope: Json) -> bool:
     value = _substituted(condition["key"], scope)
-    wanted = condition["value"]
+    wanted = _substituted(condition["value"], scope)
     return value in wanted if condition["operator"] == "AnyIn" else bool(value == wanted)
 
 

@@ -14,13 +14,21 @@ import pytest
 import yaml
 
 from binding.discover import annotation, vmi
-from tests.deploy import kyverno
+from binding.version import VERSION
+from tests.deploy import kustomize, kyverno
 from tests.deploy.policy import DEPLOY, admitted, documents
 from tests.deploy.test_policy import KUBEVIRT, POD, POLICY
 
 KUBERNETES = "1.37"
+START = 3.5
+"""Seconds from the container's start to its socket on a busy node, seen in a cluster."""
 SCHEMAS = yaml.safe_load(Path(__file__).with_name("schemas.yaml").read_text())
-FILES = sorted(path for path in DEPLOY.rglob("*.yaml"))
+FILES = sorted(
+    path
+    for path in DEPLOY.rglob("*.yaml")
+    if not {"chart", "everywhere"} & set(path.relative_to(DEPLOY).parts)
+    and path.name != "kustomization.yaml"
+)
 OBJECTS = [
     pytest.param(one, id=f"{path.relative_to(DEPLOY)}: {one['kind']}")
     for path in FILES
@@ -53,14 +61,12 @@ def test_a_schema_refuses_what_it_does_not_know():
             check(wrong)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in FILES if path.name == "kustomization.yaml"], ids=str
-)
-def test_a_kustomization_names_files_that_exist(path):
-    (one,) = documents(path)
-    for name in [*one["resources"], *(patch["path"] for patch in one.get("patches", ()))]:
-        target = path.parent / name
-        assert target.is_file() or (target / "kustomization.yaml").is_file(), name
+@pytest.mark.parametrize("name", kustomize.DIRECTORIES)
+def test_what_kustomize_makes_fits_its_schemas(name):
+    for one in kustomize.built(name):
+        if one["apiVersion"].endswith("v1beta1"):  # gone from the newest schemas
+            one = one | {"apiVersion": "admissionregistration.k8s.io/v1"}  # noqa: PLW2901
+        check(one)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +81,25 @@ def test_a_registration_leaves_other_bindings_alone(name):
     for plugin in set(after) - set(before):
         jsonschema.validate(after[plugin], SCHEMAS["InterfaceBindingPlugin"])
         assert plugin in ("dsbridge", "dsbridge-own"), "the policy knows no other"
+
+
+@pytest.mark.parametrize("earlier", ["registration.yaml", "structured-plugin/registration.yaml"])
+@pytest.mark.parametrize(
+    ("name", "plugin", "expected"),
+    [
+        ("registration.yaml", "dsbridge", {"sidecarImage", "domainAttachmentType", "migration"}),
+        ("registration-own.yaml", "dsbridge-own", {"sidecarImage", "migration"}),
+        ("structured-plugin/registration.yaml", "dsbridge", {"domainAttachmentType", "migration"}),
+    ],
+)
+def test_a_registration_leaves_nothing_of_an_earlier_one(earlier, name, plugin, expected):
+    """Two sidecars of ours on one tap, as after sidecarImage and a Plugin, would both answer."""
+    (before,) = documents(DEPLOY / earlier)
+    binding = before["spec"]["configuration"]["network"]["binding"]
+    binding[plugin] = dict(binding["dsbridge"])
+    (patch,) = documents(DEPLOY / name)
+    after = merged(merged({}, before), patch)["spec"]["configuration"]["network"]["binding"]
+    assert set(after[plugin]) == expected
 
 
 @pytest.mark.parametrize("vm", VMS)
@@ -119,6 +144,8 @@ def test_the_structured_plugins_sidecar_joins_the_pod_once():
     *before, added = made["spec"]["initContainers"]
     assert before == pod["spec"]["initContainers"]
     assert added["restartPolicy"] == "Always"
+    assert added["image"] == f"REGISTRY/dsbridge:{VERSION}"
+    assert added["startupProbe"]["initialDelaySeconds"] > START, "each failure is a warning event"
     (plugin,) = documents(DEPLOY / "structured-plugin/plugin.yaml")
     (mount,) = added["volumeMounts"]
     (hook,) = plugin["spec"]["domainHooks"]

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.policy import DEPLOY, admitted, documents, patched
+from tests.deploy import kustomize, kyverno
+from tests.deploy.policy import DEPLOY, admitted, documents
 
 KUBEVIRT = "system:serviceaccount:kubevirt:kubevirt-controller"
 (POD,) = documents(Path(__file__).with_name("virt_launcher_pod.yaml"))
 (POLICY,) = documents(DEPLOY / "policy/policy.yaml")
-(BY_IMAGE_PATCH,) = documents(DEPLOY / "policy-by-image/ours.yaml")
-BY_IMAGE = patched(POLICY, BY_IMAGE_PATCH)
+BY_IMAGE = kustomize.of_kind(kustomize.built("policy-by-image"), "MutatingAdmissionPolicy")
+(KYVERNO_BY_IMAGE,) = kustomize.built("kyverno-by-image")
 SOCKETS = {
     "name": "hook-sidecar-sockets",
     "mountPath": "/var/run/kubevirt-hooks",
@@ -127,10 +128,17 @@ def test_what_is_not_ours_stays_as_it_is(change):
 
 @pytest.mark.parametrize(
     "user",
-    ["alice", "system:serviceaccount:default:kubevirt-controller-2", "x:kubevirt-controller"],
+    [
+        "alice",
+        "system:serviceaccount:default:kubevirt-controller-2",
+        "x:kubevirt-controller",
+        # Anybody who may make service accounts in a namespace of their own.
+        "system:serviceaccount:vms:kubevirt-controller",
+    ],
 )
-def test_a_pod_that_kubevirt_did_not_make_gets_nothing(user):
-    assert admitted(POLICY, POD, user) == POD
+@pytest.mark.parametrize("policy", [POLICY, BY_IMAGE], ids=["by name", "by image"])
+def test_a_pod_that_kubevirt_did_not_make_gets_nothing(user, policy):
+    assert admitted(policy, POD, user) == POD
 
 
 @pytest.mark.parametrize(
@@ -252,9 +260,25 @@ def test_code_of_the_vms_owner_in_our_image_gets_nothing(change):
     assert made[-1]["securityContext"] == GRANTED
 
 
-def test_by_image_looks_for_what_it_then_grants():
-    condition, chosen = (
-        one["value"] for one in BY_IMAGE_PATCH if one["path"].endswith("/1/expression")
-    )
-    prefix = "object.spec.containers."
-    assert condition.removeprefix(prefix + "exists") == chosen.removeprefix(prefix + "filter")
+@pytest.mark.parametrize("change", FOREIGN)
+def test_kyverno_by_image_is_as_careful(change):
+    alone = pod(env=None, **change)
+    assert kyverno.admitted(KYVERNO_BY_IMAGE, alone) == alone
+
+
+@pytest.mark.parametrize("mounts", [None, [SOCKETS, NETWORK_INFO]])
+def test_kyverno_by_image_grants_what_the_policy_grants(mounts):
+    one = pod(env=[], command=[], args=[], volumeMounts=mounts)
+    assert kyverno.admitted(KYVERNO_BY_IMAGE, one) == admitted(BY_IMAGE, one, KUBEVIRT)
+
+
+def test_both_policies_side_by_side_are_each_of_them():
+    """A VM of a registration beside one of takeover; neither takes anything from the other."""
+    own = pod(env=named("dsbridge-own"))
+    takeover = pod(env=None)
+    for one in (own, takeover, pod()):
+        both = admitted(BY_IMAGE, admitted(POLICY, one, KUBEVIRT), KUBEVIRT)
+        assert both == admitted(POLICY, admitted(BY_IMAGE, one, KUBEVIRT), KUBEVIRT)
+    made = admitted(BY_IMAGE, admitted(POLICY, own, KUBEVIRT), KUBEVIRT)["spec"]["containers"][OURS]
+    assert made["resources"]["limits"]["devices.kubevirt.io/tun"] == "1"
+    assert ours(takeover, BY_IMAGE)["securityContext"] == GRANTED

@@ -30,10 +30,8 @@ def test_every_job_of_the_matrix_is_a_make_target():
 
 def test_the_image_is_built_with_the_version_of_the_code():
     version = re.findall(r'VERSION = "(.+)"', (ROOT / "binding/version.py").read_text())
-    assert (
-        re.findall(r"^ARG VERSION=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-        == version
-    )
+    given = re.findall(r"^ARG VERSION=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(given) == set(version)
     manifests = "\n".join(path.read_text() for path in (ROOT / "deploy").rglob("*.yaml"))
     assert set(re.findall(r"REGISTRY/dsbridge:([\w.]+)", manifests)) == set(version)
     uv = re.findall(r"UV_VERSION := (.+)", (ROOT / "Makefile").read_text())
