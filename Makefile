@@ -10,7 +10,7 @@ PROTO_OUT := .
 # Its client logs that a sidecar asks one who says nothing to call again.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test soak demo image test-image proto bench clean
+.PHONY: help setup lint unit test soak demo image test-image test-fresh test-chart chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,10 +44,24 @@ soak: setup  ## ten minutes of what `make test` shows in seconds: the virtual ro
 
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo
+	[ "$${GUEST:-vm}" != vm ] || $(PY) -m tests.bed.image
 	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.demo
 
 image:  ## build the container image without a registry or a daemon, print its size
 	.ci/image
+
+test-fresh:  ## the two commands on Debian 12, 13, Ubuntu 22.04, 24.04 as they come; needs root; ARGS="[RELEASE...] [-- COMMAND]"
+	.ci/fresh $(ARGS)
+
+test-chart: setup  ## the Helm chart, by Helm's own engine beside kustomize's
+	$(UV) sync --quiet --frozen --group dev --group chart
+	$(RUN) pytest tests/deploy $(ARGS)
+
+chart: setup  ## write what the Helm chart is filled from: kustomize's output
+	$(RUN) .ci/chart
+
+release: setup  ## VERSION=x.y.z: check that changelog, version, tag, chart and image agree
+	$(RUN) .ci/release "$(VERSION)"
 
 test-image: setup image  ## run the image as KubeVirt would: runc, uid 107, 64 MB, 0.2 CPU; minutes
 	tests/packages.sh iproute2 busybox-static isc-dhcp-client libcap2-bin runc golang-github-containers-common

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Debian packages that a task needs beyond Python: tests/packages.sh test|demo|PACKAGE...
 set -euo pipefail
-common=(iproute2 iputils-ping busybox-static isc-dhcp-client cpio qemu-system-x86)
+common=(iproute2 iputils-ping busybox-static isc-dhcp-client cpio qemu-system-x86 zstd)
+# Of a user's namespaces: user 107 of QEMU has to be mapped there, too.
+[ "$(id -u)" = 0 ] || common+=(uidmap)
 case ${1:-} in
   demo) set -- "${common[@]}" $([ "${GUEST:-vm}" = vm ] || echo systemd dbus) ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \

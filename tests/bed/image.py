@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import lzma
 import os
 import re
 import shutil
@@ -117,8 +118,8 @@ def _build(unpacked: Path, initrd: Path) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(library, place)
         for index, module in enumerate(_MODULES):
-            for found in unpacked.glob(f"**/{module}.ko"):
-                shutil.copy(found, root / "modules" / f"{index}-{module}.ko")
+            for found in unpacked.glob(f"**/{module}.ko*"):
+                (root / "modules" / f"{index}-{module}.ko").write_bytes(_plain(found))
         shutil.copytree(_GUEST, root, dirs_exist_ok=True)
         names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
         packed = Path(text) / "initrd"
@@ -130,6 +131,15 @@ def _build(unpacked: Path, initrd: Path) -> None:
         packed.rename(initrd)
 
 
+def _plain(module: Path) -> bytes:
+    """Return a module as the kernel takes it: Debian 13 compresses them by xz, Ubuntu by zstd."""
+    if module.suffix == ".xz":
+        return lzma.decompress(module.read_bytes())
+    if module.suffix == ".zst":
+        return subprocess.check_output([_program("zstd"), "-dcq", module])
+    return module.read_bytes()
+
+
 def _program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if found is None:
@@ -139,3 +149,7 @@ def _program(name: str) -> str:
 
 def _libraries(program: str) -> list[str]:
     return re.findall(r"(/\S+) \(0x", subprocess.check_output(["ldd", program], text=True))
+
+
+if __name__ == "__main__":  # what is fetched, before a namespace without network is entered
+    image()

@@ -128,7 +128,9 @@ def domains(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def finite(seconds: str | int) -> int | None:
-    """Return the seconds of a lease; None for infinity, also as iproute2's or 2^32-1."""
+    """Return the seconds of a lease; None for infinity, also as networkd's word or 2^32-1."""
+    if seconds == "infinity":  # since systemd 255
+        return None
     return None if int(seconds) >= INFINITE else int(seconds)
 
 
