@@ -60,8 +60,8 @@ test-chart: setup  ## the Helm chart, by Helm's own engine beside kustomize's
 chart: setup  ## write what the Helm chart is filled from: kustomize's output
 	$(RUN) .ci/chart
 
-release: setup  ## VERSION=x.y.z: check that changelog, version, tag, chart and image agree
-	$(RUN) .ci/release "$(VERSION)"
+release: setup $(if $(WRITE),,image)  ## VERSION=x.y.z: check that changelog, version, tag, chart and image agree; WRITE=1 sets it
+	$(PY) .ci/release.py "$(VERSION)" $(if $(WRITE),--write)
 
 test-image: setup image  ## run the image as KubeVirt would: runc, uid 107, 64 MB, 0.2 CPU; minutes
 	tests/packages.sh iproute2 busybox-static isc-dhcp-client libcap2-bin runc golang-github-containers-common

@@ -43,7 +43,7 @@ UNPACKED, COMPRESSED = 100_000_000, 40_000_000
 ROOT = Path(__file__).parents[2]
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 PROGRAMS = (
-    *("binding.__main__", "binding.sidecar.start", "binding.hooks.define_domain"),
+    *("binding.__main__", "binding.sidecar.start", "binding.hooks.__main__"),
     *("binding.operator.commands", "binding.operator.capture"),
     *("binding.plumb.snapshot", "binding.plumb.wire", "binding.serve.__main__"),
 )
@@ -118,7 +118,7 @@ def left_by_the_cni(made: Pod) -> set[tuple[str, ...]]:
 
 def asks_info_again(hook: Hook) -> str:
     with hook.dial() as channel:
-        return info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=1).name
+        return info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=5).name
 
 
 def lease_of(one: Running, tmp_path: Path) -> Lease:
@@ -269,7 +269,7 @@ def test_every_module_that_runs_has_bytecode(root):
     for entry in PROGRAMS:
         code = (
             f"import {entry}\n"
-            "paths = [getattr(m, '__cached__', None) for m in sys.modules.values()]\n"
+            "paths = [getattr(m, '__cached__', None) for m in list(sys.modules.values())]\n"
             "print(*(path for path in paths if path and not os.path.exists(path)))\n"
         )
         assert root.run("/app/.venv/bin/python", "-B", "-c", IN_APP + code).split() == []
