@@ -8,7 +8,7 @@ ARG SNAPSHOT=20261127T000000Z
 ARG MIRROR=http://snapshot.debian.org/archive
 # Also what the base brought is set to the snapshot's versions, back if need be. A base that has
 # python3 is one of .ci/image, made of the snapshot.
-RUN set -eu; if ! [ -x /usr/bin/python3 ]; then \
+RUN set -eu; export DEBIAN_FRONTEND=noninteractive; if ! [ -x /usr/bin/python3 ]; then \
       rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*; \
       . /etc/os-release; \
       case $MIRROR in *snapshot*) at=/$SNAPSHOT ;; *) at= ;; esac; \
