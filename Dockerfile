@@ -37,6 +37,8 @@ ARG SOURCE_DATE_EPOCH=0
 # The entry point must be the very file that carries the capabilities: a shell or a wrapper
 # in front loses them under no_new_privs. Permitted only (=p): with =ep it could not even be
 # executed where the pod grants none.
+# What bytecode says of a string depends on what the process has loaded: none of Debian's own
+# bytecode, which differs from machine to machine.
 # netbase's tables are not in the image: without them here, too, scapy loads its own.
 RUN set -eu; rm -f /etc/ethertypes /etc/protocols /etc/services; export PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0; \
     cp --remove-destination /usr/bin/python3 .venv/bin/python; \
@@ -45,7 +47,7 @@ RUN set -eu; rm -f /etc/ethertypes /etc/protocols /etc/services; export PYTHONDO
     chmod 755 .venv/bin/dsbridge; \
     .venv/bin/python /build/image_root.py /image; \
     .venv/bin/python /build/sbom.py /image ${VERSION}; \
-    .venv/bin/python /build/bytecode.py /image; \
+    PYTHONPYCACHEPREFIX=/none .venv/bin/python /build/bytecode.py /image; \
     setcap cap_net_admin,cap_net_raw=p /image/app/.venv/bin/python; \
     find /image -depth -exec touch --no-dereference --date=@${SOURCE_DATE_EPOCH} {} +
 
