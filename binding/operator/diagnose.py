@@ -7,8 +7,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+from binding.process import capabilities
+
 Status = dict[str, Any]
-_POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+_POLICY = capabilities.remedy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,14 @@ class _Word(ctypes.Structure):
     )
 
 
+def remedy() -> str:
+    """Return what grants this container its capabilities: the policy by name or that by image."""
+    if os.environ.get("NETWORK_BINDING_PLUGIN_NAME"):
+        return "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+    # Takeover, and KubeVirt before 1.9.
+    return "apply deploy/policy-by-image (docs/install.md, 'Privileges') and restart the VM"
+
+
 def permitted() -> frozenset[str]:
     """Return what this process could raise. OSError if the kernel will not say."""
     low, high = _get()

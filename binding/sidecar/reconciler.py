@@ -27,7 +27,7 @@ from guest.network import GuestNetwork
 
 _log = logging.getLogger(__name__)
 
-_POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+_POLICY = capabilities.remedy()
 _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
 _SETTLES = 1.0

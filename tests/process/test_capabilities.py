@@ -71,3 +71,19 @@ def test_no_new_privs_needs_no_privilege():
 def test_a_misspelt_capability_is_an_error():
     with pytest.raises(ValueError, match="no such capability: CAP_NET_ADMIN"):
         capabilities.hold({"CAP_NET_ADMIN"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "directory"),
+    [
+        pytest.param({"NETWORK_BINDING_PLUGIN_NAME": "dsbridge"}, "deploy/policy", id="named"),
+        pytest.param({"NETWORK_BINDING_PLUGIN_NAME": ""}, "deploy/policy-by-image", id="takeover"),
+        pytest.param({}, "deploy/policy-by-image", id="before KubeVirt 1.9"),
+    ],
+)
+def test_the_remedy_is_the_policy_that_knows_this_container(environ, directory, monkeypatch):
+    monkeypatch.delenv("NETWORK_BINDING_PLUGIN_NAME", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert f"apply {directory} " in capabilities.remedy()
+    assert (Path(__file__).parents[2] / directory / "kustomization.yaml").exists()
