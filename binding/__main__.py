@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from binding.process import lazy, logs, no_openssl  # noqa: F401  # imported for what they keep out
+from binding.process import logs
+from binding.sidecar import lean  # noqa: F401  # before what imports dataclasses
 
 _HOOKS_DIR = "/var/run/kubevirt-hooks"
 _WITH_VALUE = ("--hooks-dir", "--plugin-dir", "--log-level")

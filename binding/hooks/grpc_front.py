@@ -62,11 +62,16 @@ class GrpcFront:
         self._listener.settimeout(0)
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
+    async def is_alone(self, asked: asyncio.Event) -> None:
+        """Return as soon as nobody is connected, once that is asked for."""
+        await asked.wait()
+        await self.idle(0.0)
+
     async def idle(self, seconds: float) -> None:
         """Return once nobody has been connected for so long."""
         while (left := self._latest + seconds - time.monotonic()) > 0 or self._connections:
             if self._connections:
-                self._latest, left = time.monotonic(), seconds
+                self._latest, left = time.monotonic(), max(seconds, 0.1)
             await asyncio.sleep(left)
 
     async def close(self) -> None:

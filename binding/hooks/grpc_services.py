@@ -21,6 +21,7 @@ import grpc
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc.messages import Collected, Ended
+from binding.process import memory
 
 if TYPE_CHECKING:
     from binding.hooks.define_domain import DefineDomain
@@ -58,6 +59,7 @@ class Services(grpc.GenericRpcHandler):
                 registry = _Registry()
                 _register(self._sidecar, registry, structured=self._structured)
                 self._handlers = registry.handlers
+                memory.give_back()  # imports leave much of it behind
             return self._handlers
 
 

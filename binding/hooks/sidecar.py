@@ -28,6 +28,7 @@ class Sidecar:
         self._said: messages.Pod | None = None
         self._number = 0
         self._waiting: dict[int, asyncio.Future[str]] = {}
+        self.asked_to_leave = asyncio.Event()
         self.on_discover: Callable[[messages.Discover], Awaitable[None]] | None = None
 
     async def run(self) -> None:
@@ -50,6 +51,8 @@ class Sidecar:
                     if self._pod is not None:
                         self._pod.set_result(None)
                         self._pod = None
+                case messages.Leave():
+                    self.asked_to_leave.set()
                 case messages.Defined(number, refusal) if number in self._waiting:
                     self._waiting.pop(number).set_result(refusal)
                 case messages.Discover() as asked if self.on_discover is not None:

@@ -191,6 +191,11 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """The sidecar: leave as soon as nobody is connected; the memory is needed for a moment."""
+
+
+@dataclass(frozen=True, slots=True)
 class Leaving:
     """hooks: nobody has called for long; I leave, start me again at the next connection."""
 
@@ -237,5 +242,5 @@ class Undone:
 
 Message = (
     Ask | Alive | Ready | Serve | Serving | Failed | Resting | Report
-    | Pod | Define | Defined | Discover | Undiscovered | Collected | Leaving | Ended | Lost
+    | Pod | Define | Defined | Discover | Undiscovered | Collected | Leave | Leaving | Ended | Lost
 )  # fmt: skip

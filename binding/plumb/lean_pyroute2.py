@@ -14,6 +14,12 @@ from contextlib import contextmanager
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 
+from binding.process import no_openssl  # noqa: F401  # imported for what it keeps out
+from binding.process.lazy import when_used
+
+# What asyncio and pyroute2 import and plumb never uses: 0.7 MiB.
+when_used("asyncio.sslproto", "bz2", "ctypes.util", "locale", "lzma", "shutil", "tempfile")
+
 
 class _Absent(ModuleType):
     """A module whose every attribute is the module itself, which can be called and does nothing."""
@@ -33,6 +39,8 @@ def stand_ins(package: str, *unused: str) -> Iterator[None]:
 
     Modules that are imported already stay as they are; afterwards sys.modules has none of ours.
     """
+    import asyncio  # noqa: F401, PLC0415  # completely, before pyroute2 imports it among stand-ins
+
     spec = find_spec(package)
     assert spec is not None
     made = {name: _Absent(name) for name in unused} | {package: module_from_spec(spec)}

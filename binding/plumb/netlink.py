@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio  # noqa: F401  # completely, before pyroute2 imports it among stand-ins
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from binding.plumb.lean_pyroute2 import stand_ins
-from binding.process import no_openssl  # noqa: F401  # imported for what it keeps out
 
 # Child processes, probes of TLS servers, mocks of sockets.
 with stand_ins("pyroute2", "multiprocessing", "ssl", "unittest"):

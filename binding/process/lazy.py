@@ -1,7 +1,6 @@
-"""Modules that a library imports and we never use: they are executed when somebody does.
+"""Modules that libraries import and our programs never use: they are executed when somebody does.
 
-Import this before dataclasses, whose only need for `inspect` (1.2 MiB of every VM) is the docstring
-of a class that has none. importlib's LazyLoader does not help: the next `import` executes it.
+importlib's LazyLoader does not help: Python 3.11 executes the module at the next `import`.
 """
 
 from __future__ import annotations
@@ -23,5 +22,7 @@ class _WhenUsed(ModuleType):
         return getattr(module, name)
 
 
-for _name in ("inspect",):
-    sys.modules.setdefault(_name, _WhenUsed(_name))
+def when_used(*names: str) -> None:
+    """Let these modules be executed at their first use; call it before whoever imports them."""
+    for name in names:
+        sys.modules.setdefault(name, _WhenUsed(name))

@@ -1,9 +1,13 @@
-"""Gives back to the kernel what this process no longer uses."""
+"""Gives memory back to the kernel, and asks how much the container may have."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_TIGHT = 80_000_000
+"""Bytes in which all programs have room at once."""
 
 
 def give_back() -> None:
@@ -12,3 +16,15 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl not
     if trim is not None:
         trim(0)
+
+
+def is_tight() -> bool:
+    """Say whether the container's limit is near KubeVirt's 64,000,000 bytes of a sidecar."""
+    for path in _LIMITS:
+        try:
+            with open(path) as file:
+                text = file.read().strip()
+        except OSError:
+            continue
+        return text.isdecimal() and int(text) < _TIGHT
+    return False

@@ -40,7 +40,7 @@ class Process:
         self.pid = os.posix_spawn(
             sys.executable,
             [sys.executable, *_warnings(), "-m", module, *words],
-            os.environ | {"PYTHONPATH": os.pathsep.join(_path())},
+            os.environ | {"PYTHONPATH": os.pathsep.join(_path()), "MALLOC_ARENA_MAX": "1"},
             file_actions=actions,
         )
         self._status: int | None = None

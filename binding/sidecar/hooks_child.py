@@ -17,6 +17,7 @@ _READY_WITHIN = 30.0
 _ANSWERS_WITHIN = 10.0
 _ASKED_EVERY = 10.0
 _SLOWEST_START = 5.0
+_LEAVES_WITHIN = 3.0
 
 
 class HooksChild:
@@ -75,6 +76,13 @@ class HooksChild:
         else:
             self.start()
 
+    async def make_room(self) -> None:
+        """Let `hooks` leave if nobody is connected: it and `plumb` need not be there at once."""
+        until = self._loop.now() + _LEAVES_WITHIN
+        self.child.send(messages.Leave())
+        while self.child.is_there and self._loop.now() < until:
+            await self._loop.sleep(0.05)
+
     def _take(self, message: messages.Message, _: list[int]) -> None:
         match message:
             case messages.Ready():
@@ -86,7 +94,7 @@ class HooksChild:
             case messages.Undiscovered(reason):
                 _log.warning("the pod has changed, but its guests stay as they are: %s", reason)
             case messages.Collected():
-                self._reconciler.serve.prepare()
+                self._reconciler.collected()
             case messages.Leaving():
                 self.child.change(Change.LEAVES)
             case messages.Ended():

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
-from binding.process import capabilities
+from binding.process import capabilities, memory
 from binding.sidecar import desired as desired_state
 from binding.sidecar import state_file
 from binding.sidecar.desired import Desired
@@ -46,6 +47,7 @@ class Reconciler:
         self._look_at: Timer | None = None
         self._pause = _SOON
         self._wiring_until = 0.0
+        self._is_collected = False
         self._saved = 0
         self._nics: dict[str, int] = {}
         self.desired = Desired()
@@ -62,6 +64,21 @@ class Reconciler:
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
         return tuple(one for one in self.desired.guests if guard.is_heard(one))
+
+    def collected(self) -> None:
+        """Prepare a `serve` for OnDefineDomain, which comes within seconds.
+
+        Where memory is tight, only once KubeVirt has wired the pod: else `plumb` will, and there
+        is no room for all programs at once.
+        """
+        self._is_collected = True
+        if not memory.is_tight():
+            self.serve.prepare()
+
+    def links_changed(self) -> None:
+        """Take note of links that KubeVirt makes before it calls OnDefineDomain."""
+        if self._is_collected and not self.desired.guests and _is_wired(link_table.read()):
+            self.serve.prepare()
 
     @property
     def is_wiring(self) -> bool:
@@ -221,6 +238,10 @@ class Reconciler:
         self.pages.take(report)
         if self.pages.served(self.desired.guests) != before:
             self.look_soon()
+
+
+def _is_wired(table: Mapping[str, object]) -> bool:
+    return any(name.startswith(("k6t-", "tap")) for name in table)
 
 
 def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:

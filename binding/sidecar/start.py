@@ -64,7 +64,12 @@ class _Sidecar:
         self._socket = os.path.join(directory, f"{name}.sock")
         self._loop = Loop()
         self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
-        self._pod = PodReader(self._loop, f"{state}/snapshot.json", self._pod_changed)
+        self._pod = PodReader(
+            self._loop,
+            f"{state}/snapshot.json",
+            lambda: self._hooks.make_room(),  # noqa: PLW0108  # which is made below
+            self._pod_changed,
+        )
         self._ending = Ending(self._loop, self._taps)
         self._hooks = HooksChild(
             self._loop,
@@ -125,6 +130,7 @@ class _Sidecar:
         def changed() -> None:
             news = link_table.news(netlink)
             if news.links:
+                self._reconciler.links_changed()
                 self._ending.look()
                 self._reconciler.look_soon()
             if news.links or news.addresses:
