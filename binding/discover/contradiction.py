@@ -32,7 +32,8 @@ def refuse(guests: tuple[GuestNetwork, ...], snapshot: Snapshot) -> None:
 
 def _faults(guest: GuestNetwork, snapshot: Snapshot) -> Iterator[str]:
     known = snapshot.link(guest.tap)
-    if guest.tap == "lo" or (known is not None and known.kind == "bridge"):
+    is_bridge = guest.tap == guest.bridge or (known is not None and known.kind == "bridge")
+    if guest.tap == "lo" or is_bridge:
         yield f"the domain's <target dev={guest.tap!r}> is no tap; name the tap of this interface"
     if guest.tap == guest.nic:
         yield f"the domain's <target dev={guest.tap!r}> is the pod's NIC; name the tap of it"

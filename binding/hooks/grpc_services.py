@@ -20,7 +20,7 @@ import grpc
 
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
-from binding.ipc.messages import Collected, Ended
+from binding.ipc.messages import Collected, Discover, Ended
 from binding.process import memory
 
 if TYPE_CHECKING:
@@ -43,10 +43,18 @@ class Services(grpc.GenericRpcHandler):
         self._structured = structured
         self._loading = threading.Lock()
         self._handlers: list[grpc.GenericRpcHandler] | None = None
+        self._define: DefineDomain | None = None
+        sidecar.on_discover = self._discover
 
     def load_soon(self) -> None:
         """Import the rest beside the event loop, which goes on greeting callers."""
         threading.Thread(target=self._load, name="imports", daemon=True).start()
+
+    async def _discover(self, asked: Discover) -> None:
+        """Find the guests anew: the pod has changed."""
+        await asyncio.to_thread(self._load)
+        assert self._define is not None
+        await self._define.again(asked)
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Return the handler of a method, None for one that no service has."""
@@ -57,7 +65,7 @@ class Services(grpc.GenericRpcHandler):
         with self._loading:
             if self._handlers is None:
                 registry = _Registry()
-                _register(self._sidecar, registry, structured=self._structured)
+                self._define = _register(self._sidecar, registry, structured=self._structured)
                 self._handlers = registry.handlers
                 memory.give_back()  # imports leave much of it behind
             return self._handlers
@@ -76,7 +84,7 @@ class _Registry:
         """Ignore them: the generic handlers have these methods, too."""
 
 
-def _register(sidecar: Sidecar, registry: Any, *, structured: bool) -> None:  # noqa: ANN401  # in place of a server
+def _register(sidecar: Sidecar, registry: Any, *, structured: bool) -> DefineDomain:  # noqa: ANN401  # in place of a server
     from binding.hooks.define_domain import DefineDomain, Settings  # noqa: PLC0415  # imports XML
     from proto import (  # noqa: PLC0415  # imports protobuf
         info_pb2,
@@ -88,7 +96,6 @@ def _register(sidecar: Sidecar, registry: Any, *, structured: bool) -> None:  # 
     plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
     settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
     define = DefineDomain(sidecar, settings)
-    sidecar.on_discover = define.again
     points = ["OnDefineDomain", "Shutdown"]
     # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
     points += ["PreCloudInitIso"] if os.environ.get("DSBRIDGE_CLOUD_INIT") == "1" else []
@@ -105,6 +112,7 @@ def _register(sidecar: Sidecar, registry: Any, *, structured: bool) -> None:  # 
         services.add_CallbacksServicer_to_server(callbacks, registry)
     hooks = _DomainHooks(plugins_v1alpha1_pb2, define)
     plugins_v1alpha1_pb2_grpc.add_DomainHookServiceServicer_to_server(hooks, registry)  # type: ignore[arg-type]  # see _Info
+    return define
 
 
 class _Info:

@@ -138,6 +138,12 @@ class Child:
             self._asked_at = self._loop.now()
             self._look_in(self._answers_within)
 
+    async def gone(self, seconds: float) -> None:
+        """Wait for the end of a child that leaves, at most so long."""
+        until = self._loop.now() + seconds
+        while self.is_there and self._loop.now() < until:
+            await self._loop.sleep(0.02)
+
     async def refresh(self, seconds: float) -> None:
         """Have a running child say what it has not yet, as far as it does so in time."""
         if self.phase is not Phase.RUNNING:

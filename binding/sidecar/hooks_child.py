@@ -78,10 +78,8 @@ class HooksChild:
 
     async def make_room(self) -> None:
         """Let `hooks` leave if nobody is connected: it and `plumb` need not be there at once."""
-        until = self._loop.now() + _LEAVES_WITHIN
         self.child.send(messages.Leave())
-        while self.child.is_there and self._loop.now() < until:
-            await self._loop.sleep(0.05)
+        await self.child.gone(_LEAVES_WITHIN)
 
     def _take(self, message: messages.Message, _: list[int]) -> None:
         match message:

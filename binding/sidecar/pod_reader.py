@@ -17,7 +17,7 @@ _LONGEST_TRY = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SOON = 0.5
 """Seconds from the first news of a change to the next reading: addresses change in bursts."""
-_AFTER_WIRING = 10.0
+_AFTER_WIRING = 4.0
 _LONGEST_REST = 60.0
 """Seconds between readings in a pod that changes all the time."""
 

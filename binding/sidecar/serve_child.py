@@ -28,6 +28,7 @@ _ANSWERS_WITHIN = 2.0
 _ASKED_EVERY = 3.0
 _LOOKS_EVERY = 0.5
 """Seconds between two looks whether frames wait in the packet sockets of a running `serve`."""
+_LEAVES_WITHIN = 2.0
 _SERVING_WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20, and calls again."""
 _LONG_LIVED = 10.0
@@ -95,6 +96,7 @@ class ServeChild:
         self._is_called = True
         if not guests:
             self._serve_nobody()
+            await self.child.gone(_LEAVES_WITHIN)
             return
         names = tuple(link for guest in guests for link in (guest.tap, guest.nic) if link)
         # Where a link or its listening bridge was made anew, the packet socket has to be bound

@@ -26,7 +26,8 @@ from binding.version import VERSION
 
 _log = logging.getLogger(__name__)
 
-_BACKLOG = 64
+_BACKLOG = 512
+"""Connections that wait while hooks starts; a connect beyond fails at once."""
 _PAUSE = 5.0
 _REFRESH_WITHIN = 1.0
 _GRACE = 2.0

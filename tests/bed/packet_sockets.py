@@ -39,10 +39,10 @@ def carried(sender: socket.socket, receiver: socket.socket, frames: dict[str, by
     for start in range(0, max(1, len(names)), _BATCH):
         batch = names[start : start + _BATCH]
         for number, name in enumerate(batch):
-            sender.send(numbered(frames[name], number))
+            sender.send(numbered(frames[name], start + number))
         mark = marker()
         sender.send(mark)
-        heard |= {batch[number] for number in until_marker(receiver, mark)}
+        heard |= {names[number] for number in until_marker(receiver, mark)}
     return heard
 
 

@@ -45,7 +45,7 @@ def plug(space: Netns, link: str) -> None:
 
 def install(space: Netns, table: Table = TABLE) -> None:
     done = plumb(space, "guard", stdin=codec.encode(table))
-    assert json.loads(done.stdout) == {"links": [one.link for one in table.filters]}
+    assert json.loads(done.stdout)["links"] == [one.link for one in table.filters]
 
 
 def observed(space: Netns, table: Table = TABLE) -> Observed:

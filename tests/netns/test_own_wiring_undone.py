@@ -130,7 +130,10 @@ def test_a_foreign_link_in_our_place_is_left_alone_and_named():
         inside.ip("link add tap0 type veth peer name other")
         before = state(inside)
         failure = wire(inside)
-        assert "a link tap0 is there already and not ours (veth)" in failure["error"]
+        assert (
+            "link tap0 already exists and dsbridge did not create it (kind: veth)"
+            in failure["error"]
+        )
         assert as_before(inside, before)
 
 
@@ -215,7 +218,7 @@ def test_a_tap_in_use_is_never_taken_away():
         with cable(inside, mac=FLAT.mac):
             before = indexes(inside)
             failure = wire(inside, wiring(FLAT, queues=2))
-            assert "tap0 is in use" in failure["error"]
+            assert "tap0 is open in QEMU" in failure["error"]
             assert indexes(inside) == before
 
 
