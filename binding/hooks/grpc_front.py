@@ -106,9 +106,13 @@ class GrpcFront:
         inner = socket.socket(socket.AF_UNIX)
         inner.settimeout(0)
         try:
+            # A silent caller shall not cost what gRPC keeps of a connection.
+            first = await loop.sock_recv(connection.client, _CHUNK)
+            connection.has_spoken = True
             await loop.sock_connect(inner, self._inner)
+            await loop.sock_sendall(inner, first)
             both = {
-                asyncio.ensure_future(_copy(connection.client, inner, connection)),
+                asyncio.ensure_future(_copy(connection.client, inner)),
                 asyncio.ensure_future(_copy(inner, connection.client)),
             }
             # HTTP/2 knows no half-closed connection: the end of one direction is that of both.
@@ -142,12 +146,8 @@ class _Counter(grpc.aio.ServerInterceptor):
         return await continuation(details)
 
 
-async def _copy(
-    source: socket.socket, to: socket.socket, speaker: _Connection | None = None
-) -> None:
+async def _copy(source: socket.socket, to: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     with suppress(OSError):  # the end, too
         while data := await loop.sock_recv(source, _CHUNK):
-            if speaker is not None:
-                speaker.has_spoken = True
             await loop.sock_sendall(to, data)

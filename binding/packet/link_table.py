@@ -22,6 +22,7 @@ _RTEXT_FILTER_SKIP_STATS = 1 << 3
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 _GROUP_LINK, _GROUP_IPV4_ADDRESS, _GROUP_IPV4_ROUTE = 0x1, 0x10, 0x40
 _GROUP_IPV6_ADDRESS, _GROUP_IPV6_ROUTE = 0x100, 0x400
+_AF_BRIDGE = b"\x07"
 _BY_REDIRECT, _BY_KERNEL, _BY_RA = 1, 2, 9
 _MESSAGE = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
@@ -150,9 +151,11 @@ def news(netlink: socket.socket) -> News:
             continue
         for kind, _, payload in _messages(data):
             if kind in (_RTM_NEWLINK, _RTM_DELLINK):
-                links = True
+                # Of a bridge port as such (AF_BRIDGE): its states, which nothing here depends on.
+                links = links or payload[:1] != _AF_BRIDGE
             elif kind in (_RTM_NEWADDR, _RTM_DELADDR):
                 addresses = True
             elif kind in (_RTM_NEWROUTE, _RTM_DELROUTE) and len(payload) >= 6:  # struct rtmsg
                 by = payload[5]
-                addresses = addresses or by not in (_BY_REDIRECT, _BY_KERNEL, _BY_RA)
+                addresses = addresses or by not in (_AF_BRIDGE = b"\x07"
+_BY_REDIRECT, _BY_KERNEL, _BY_RA)

@@ -64,6 +64,7 @@ class _Sidecar:
         name = _file_name(container, self._plugin or "dsbridge")
         self._socket = os.path.join(directory, f"{name}.sock")
         self._loop = Loop()
+        self._links: frozenset[tuple[str, int, int]] = frozenset()
         self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
         self._pod = PodReader(
             self._loop,
@@ -130,13 +131,17 @@ class _Sidecar:
 
         def changed() -> None:
             news = link_table.news(netlink)
+            is_other = False
             if news.links:
                 self._reconciler.links_changed()
                 self._ending.look()
                 self._reconciler.look_soon()
-            if news.links or news.addresses:
+                before, self._links = self._links, _links()
+                is_other = self._links != before  # not only its carrier
+            if is_other or news.addresses:
                 self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
 
+        self._links = _links()
         self._loop.watch(netlink, changed)
 
     def _taps(self) -> tuple[str, ...]:
@@ -176,6 +181,13 @@ class _Sidecar:
                 ),
             ),
         )
+
+
+def _links() -> frozenset[tuple[str, int, int]]:
+    """Return what a snapshot has of each link."""
+    with suppress(OSError):
+        return frozenset((one.name, one.index, one.mtu) for one in link_table.read().values())
+    return frozenset()
 
 
 def _remove(path: str) -> None:

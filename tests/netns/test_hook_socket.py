@@ -12,7 +12,7 @@ import pytest
 from proto import info_pb2, info_pb2_grpc
 from tests.bed.launcher import INFO, collect
 from tests.bed.pod import pod
-from tests.bed.processes import family, memory
+from tests.bed.processes import memory
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import crowd, until
 
@@ -148,7 +148,7 @@ def test_many_callers_at_once_are_all_answered(side):
 
 def test_thousands_of_silent_callers_cost_neither_an_answer_nor_memory(side):
     assert dialled(side) == "dsbridge"
-    used = {pid: memory([pid]) for pid in family(side.process.pid)}
+    used = {pid: memory([pid]) for pid in (side.process.pid, hooks(side))}
     with ExitStack() as stack:
         for _ in range(3_000):
             raw = stack.enter_context(socket.socket(socket.AF_UNIX))
