@@ -157,5 +157,4 @@ def news(netlink: socket.socket) -> News:
                 addresses = True
             elif kind in (_RTM_NEWROUTE, _RTM_DELROUTE) and len(payload) >= 6:  # struct rtmsg
                 by = payload[5]
-                addresses = addresses or by not in (_AF_BRIDGE = b"\x07"
-_BY_REDIRECT, _BY_KERNEL, _BY_RA)
+                addresses = addresses or by not in (_BY_REDIRECT, _BY_KERNEL, _BY_RA)
