@@ -105,6 +105,8 @@ class _Sidecar:
             _remove(self._socket)
             children = self._reconciler.serve.child, self._hooks.child
             self._loop.run_while(lambda: any(one.is_there for one in children), _GRACE)
+            for child in children:
+                child.kill()
             _log.info("stopped answering")
 
     async def _start(self) -> None:
