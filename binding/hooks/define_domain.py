@@ -60,10 +60,13 @@ class DefineDomain:
                 contradiction.refuse(found.guests, snapshot)
                 edited = domain_xml.edit(xml, instance, found.guests)
             except _INVALID as error:
+                self._sidecar.say(messages.Refused(str(error)))
                 raise InvalidInput(str(error)) from error
             except guests.MissingLink as error:
+                self._sidecar.say(messages.Refused(str(error)))
                 raise FailedPrecondition(str(error)) from error
-            await self._sidecar.define(found, vmi_json, xml)
+            named = messages.Instance(instance.namespace, instance.name, instance.uid)
+            await self._sidecar.define(found, vmi_json, xml, named)
             return edited
 
     async def again(self, asked: messages.Discover) -> None:

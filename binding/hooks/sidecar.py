@@ -82,7 +82,9 @@ class Sidecar:
             self._snapshot = decode(Snapshot, self._said.snapshot)
         return self._snapshot, self._said.wired
 
-    async def define(self, found: Discovery, vmi: bytes, domain: bytes) -> None:
+    async def define(
+        self, found: Discovery, vmi: bytes, domain: bytes, instance: messages.Instance
+    ) -> None:
         """Have the guests wired, guarded and served. Raises FailedPrecondition."""
         self._number += 1
         self._waiting[self._number] = done = asyncio.get_running_loop().create_future()
@@ -93,6 +95,7 @@ class Sidecar:
             warnings=found.warnings,
             vmi=vmi.decode(),
             domain=domain.decode(),
+            instance=instance,
         )
         if not self.say(request):
             raise FailedPrecondition("the sidecar does not read; KubeVirt will try again")

@@ -127,6 +127,10 @@ class GuestReport:
     events: tuple[Event, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     """Requests that the stand-in can answer, should this `serve` die."""
+    silences: dict[str, int] = field(default_factory=dict)
+    """Requests without an answer, by `REQUEST: reason`: increments."""
+    gateways: dict[str, str] = field(default_factory=dict)
+    """Gateways and router whose MAC is known, with that MAC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,15 @@ class Report:
 
 
 # --- between the sidecar and hooks -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The VMI that virt-launcher runs."""
+
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,14 @@ class Define:
     warnings: tuple[str, ...]
     vmi: str
     domain: str
+    instance: Instance = field(default_factory=Instance)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """hooks: a call was refused before the sidecar was asked for anything."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,5 +263,6 @@ class Undone:
 
 Message = (
     Ask | Alive | Ready | Serve | Serving | Failed | Resting | Report
-    | Pod | Define | Defined | Discover | Undiscovered | Collected | Leave | Leaving | Ended | Lost
+    | Pod | Define | Refused | Defined | Discover | Undiscovered | Collected | Leave | Leaving
+    | Ended | Lost
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """The status object: what the sidecar tells an operator, and `status`, `diagnose` and metrics read.
 
-docs/reference.md documents every field.
+docs/reference.md documents every field. Times are ISO 8601, UTC, with microseconds.
 """
 
 from __future__ import annotations
@@ -8,9 +8,47 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from binding.ipc.messages import Router
+from binding.ipc.messages import Instance, Router
+from guest.network import GuestNetwork
 
 Guard = Literal["on", "off", "not needed"]
+Severity = Literal["ok", "warning", "harm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at, judged."""
+
+    severity: Severity
+    text: str
+    anchor: str = ""
+    """Of the paragraph in docs/troubleshooting.md; empty where nothing is wrong."""
+    remedy: str = ""
+    evidence: str = ""
+    """What was seen."""
+    time: str = ""
+    """When that was."""
+    network: str = ""
+    """Empty for what concerns the whole pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text, and since when it holds or when it was said."""
+
+    text: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A warning that stands."""
+
+    kind: str
+    """`tap`, `nic`, `bridge`, `placeholder`: of links; `guard`, `MAC`, `v4 answer` …: found out
+    by name; `call`: of the last hook call; `event`: it has happened."""
+    text: str
+    time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +59,18 @@ class LastExchange:
     """Empty for silence."""
     note: str
     time: str
-    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of one kind of request."""
+
+    count: int = 0
+    """Exchanges that were told to the sidecar; a flood's are counted in `counters` alone."""
+    answer: LastExchange | None = None
+    """The latest that was answered."""
+    silence: LastExchange | None = None
+    """The latest that was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +104,18 @@ class GuestStatus:
     arrived: bool
     """The guest came by migration and has been heard here."""
     warnings: tuple[str, ...]
+    warned: tuple[Warned, ...] = ()
+    """The same warnings, with their kind and time."""
+    asked: dict[str, Asked] = field(default_factory=dict)
+    """By kind of request, such as DISCOVER, `DHCPv6 REQUEST`, RS."""
+    silences: dict[str, int] = field(default_factory=dict)
+    """How often a request got no answer, by `REQUEST: reason`."""
+    gateways: dict[str, str] = field(default_factory=dict)
+    """Gateways and router whose MAC is known, with that MAC."""
+    last_heard: str = ""
+    """When the guest last asked anything."""
+    told: GuestNetwork | None = None
+    """All that this guest may be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +130,9 @@ class ProcessStatus:
     """serve: all is quiet, the stand-in answers."""
     last_end: str = ""
     """How the latest end came that was not of the program's own will."""
+    last_end_at: str = ""
+    memory: int = 0
+    """Anonymous bytes; 0 where there is no process or the kernel does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +146,15 @@ class Status:
     """Of no network in particular."""
     guests: tuple[GuestStatus, ...] = ()
     processes: tuple[ProcessStatus, ...] = field(default_factory=tuple)
+    vmi: Instance = field(default_factory=Instance)
+    """The VMI of the last hook call; empty before."""
+    started: str = ""
+    now: str = ""
+    table: str = ""
+    """Name of the guard's nf_tables table."""
+    last_call: Said | None = None
+    """The last OnDefineDomain, and what came of it: `done` or why it was refused."""
+    last_plumb_error: Said | None = None
+    """Why `plumb` could last not do what it was asked for."""
+    wired: tuple[str, ...] = ()
+    """Taps that dsbridge made."""

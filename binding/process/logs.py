@@ -7,8 +7,12 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName", "at"}
+_VMI = "DSBRIDGE_VMI"
+_about: dict[str, str] = {}
+"""Of the VMI, in every line."""
 
 
 class _Line(logging.Formatter):
@@ -18,8 +22,10 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
             "msg": record.getMessage(),
             "pos": f"{record.filename}:{record.lineno}",
-            "timestamp": timestamp(record.created),
+            # `at`: when that happened which the record tells of.
+            "timestamp": timestamp(getattr(record, "at", record.created)),
         }
+        line |= _about
         line |= {key: value for key, value in vars(record).items() if key not in _OWN}
         if record.exc_info:
             line["reason"] = self.formatException(record.exc_info)
@@ -35,6 +41,14 @@ def timestamp(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{micros:06}Z"
 
 
+def name_vmi(namespace: str, name: str, uid: str) -> None:
+    """Name the VMI in every line from now on, by KubeVirt's keys, and in those of our children."""
+    about = {"kind": "VirtualMachineInstance", "namespace": namespace, "name": name, "uid": uid}
+    _about.clear()
+    _about.update({key: value for key, value in about.items() if value})
+    os.environ[_VMI] = json.dumps(_about)
+
+
 def to_stderr(level: str = "") -> None:
     """Send every logger's records to stderr in KubeVirt's form, from `level` up.
 
@@ -42,6 +56,8 @@ def to_stderr(level: str = "") -> None:
     """
     level = level or os.environ.get("DSBRIDGE_LOG", "").lower()
     level = level if level in LEVELS else "info"
+    with suppress(ValueError, TypeError):  # somebody else's environment
+        _about.update(json.loads(os.environ.get(_VMI, "{}")))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

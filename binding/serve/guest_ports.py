@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -20,6 +21,8 @@ _ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
 """Ports of requests; ICMPv6 has none."""
 _FULL_SOCKET = 8
 """Batches."""
+_MOST_REASONS = 16
+_DIGITS = frozenset("0123456789")
 _MOST_EVENTS = 20
 """Between two reports: a flooding guest fills its counters, not the node's disk."""
 
@@ -35,6 +38,8 @@ class GuestPorts:
     """Arriving by migration: the filter still passes everything, to see the first frame."""
     events: list[tuple[Exchange, float]] = field(default_factory=list)
     """What came of each frame, and when (monotonic seconds)."""
+    silences: Counter[str] = field(default_factory=Counter)
+    """Requests without an answer, by `REQUEST: reason`."""
 
     def receive(
         self, port: Port, received: Received, now: float, *, answered: bool = False
@@ -116,6 +121,8 @@ class GuestPorts:
                 for one, at in self.events
             ),
             repeats=responder.repeats,
+            silences=dict(self.silences),
+            gateways={str(address): mac for address, mac in responder.gateways},
         )
 
     def reported(self) -> None:
@@ -123,6 +130,7 @@ class GuestPorts:
         self.responder.counters.clear()
         self.responder.findings.clear()
         self.events.clear()
+        self.silences.clear()
 
     def _put(self, output: Output) -> None:
         for frame in output.tap:
@@ -131,5 +139,15 @@ class GuestPorts:
         for frame in output.nic:
             if self.nic is not None:
                 self.nic.send(frame)
+        for one in output.exchanges:
+            if one.request and not one.reply:
+                self.silences[self._reason(one)] += 1
         room = max(_MOST_EVENTS - len(self.events), 0)
         self.events += [(one, time.monotonic()) for one in output.exchanges[:room]]
+
+    def _reason(self, silence: Exchange) -> str:
+        """Return why there was no answer, without the addresses in the note: a metric's label."""
+        words = (word for word in silence.note.partition(",")[0].split() if not set(word) & _DIGITS)
+        reason = f"{silence.request}: {' '.join(words) or 'no reason given'}"
+        known = reason in self.silences or len(self.silences) < _MOST_REASONS
+        return reason if known else f"{silence.request}: other reasons"

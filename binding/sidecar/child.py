@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -87,7 +88,10 @@ class Child:
         self.restarts = 0
         """Ends that were not of the program's own will."""
         self.last_end = ""
-        """How the latest of them came, and when."""
+        """How the latest of them came."""
+        self.last_end_at = 0.0
+        """When, in seconds since the epoch."""
+        self._why = ""
 
     @property
     def pid(self) -> int | None:
@@ -119,7 +123,7 @@ class Child:
                 ours.close()
                 raise
         self._control = ours
-        self._began, self._asked_at = self._loop.now(), None
+        self._began, self._asked_at, self._why = self._loop.now(), None, ""
         self.change(Change.STARTED)
         self._loop.watch(ours, self._readable)
         self._look_in(self._ready_within * self._slowness)
@@ -195,12 +199,14 @@ class Child:
         if self.phase is Phase.STARTING:
             # The next one gets twice the time: on an overloaded node all are slow.
             self._slowness = min(2 * self._slowness, 8.0)
-            _log.error("%s is not ready after %.0f s and is killed", self._module, self.age)
+            self._why = f"it was not ready after {self.age:.0f} s"
+            _log.error("%s is killed: %s", self._module, self._why)
             self.kill()
         elif self.phase is Phase.RUNNING:
             if self._asked_at is not None:
                 silent = self._loop.now() - self._asked_at
-                _log.error("%s has not answered for %.1f s and is killed", self._module, silent)
+                self._why = f"it had not answered for {silent:.1f} s"
+                _log.error("%s is killed: %s", self._module, self._why)
                 self.kill()
                 return
             self.ask()
@@ -235,5 +241,6 @@ class Child:
         how = ending(status)
         if phase is not Phase.LEAVING:
             self.restarts += 1
-            self.last_end = how
+            how = f"{how}: {self._why}" if self._why else how
+            self.last_end, self.last_end_at = how, time.time()
         self._on_end(phase, how)

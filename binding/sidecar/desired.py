@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from binding.ipc.codec import decode
+from binding.ipc.messages import Instance
 from binding.ipc.wiring import Wiring
 from binding.sidecar import state_file
 from guest.network import GuestNetwork
@@ -20,6 +21,7 @@ class Desired:
     guests: tuple[GuestNetwork, ...] = ()
     wirings: tuple[Wiring, ...] = ()
     warnings: tuple[str, ...] = ()
+    instance: Instance = field(default_factory=Instance)
 
 
 @dataclass(frozen=True, slots=True)

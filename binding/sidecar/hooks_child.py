@@ -89,6 +89,8 @@ class HooksChild:
                 self._send_discover()
             case messages.Define():
                 self._loop.spawn(self._define(message))
+            case messages.Refused(reason):
+                self._reconciler.pages.called(reason)
             case messages.Undiscovered(reason):
                 _log.warning("the pod has changed, but its guests stay as they are: %s", reason)
             case messages.Collected():

@@ -14,7 +14,7 @@ from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
-from binding.process import capabilities, memory
+from binding.process import capabilities, logs, memory
 from binding.sidecar import desired as desired_state
 from binding.sidecar import state_file
 from binding.sidecar.desired import Desired
@@ -97,6 +97,7 @@ class Reconciler:
             return
         self.desired, self._nics = saved.desired, dict(saved.nics)
         self.serve.known.decided = dict(saved.decided)
+        self._name_vmi(self.desired)
         self.pages.open(self.desired.guests, self.desired.warnings)
         _log.info("going on with the %d guests of a former sidecar", len(self.desired.guests))
         self.look_soon()
@@ -106,15 +107,18 @@ class Reconciler:
         async with self._lock:
             self._wiring_until = math.inf
             try:
-                return await self._define(request)
+                refusal = await self._define(request)
             finally:
                 self._wiring_until = self._loop.now() + _SETTLES
+            self.pages.called(refusal)
+            return refusal
 
     async def _define(self, request: Define) -> str:
         former, wanted = (
             self.desired,
-            Desired(request.guests, request.wirings, request.warnings),
+            Desired(request.guests, request.wirings, request.warnings, request.instance),
         )
+        self._name_vmi(wanted)
         try:
             self._check_privileges(wanted)
             unguarded = await self._wire(wanted)
@@ -136,6 +140,11 @@ class Reconciler:
         self.look_soon()
         return ""
 
+    @staticmethod
+    def _name_vmi(wanted: Desired) -> None:
+        vmi = wanted.instance
+        logs.name_vmi(vmi.namespace, vmi.name, vmi.uid)
+
     def look_soon(self) -> None:
         """Compare the pod with the desired state in a moment."""
         self._look_in(_SOON)
@@ -151,6 +160,7 @@ class Reconciler:
                 is_true = await self._make_true()
             except (PlumbError, ServeError, OSError) as error:
                 _log.warning("cannot mend the pod yet: %s", error)
+                self.pages.failed(str(error))
                 is_true = False
         self._pause = _SOON if is_true else min(2 * self._pause, _LONGEST_PAUSE)
         if not is_true:

@@ -15,12 +15,15 @@ from contextlib import suppress
 from binding.ipc.codec import encode
 from binding.ipc.status import ProcessStatus, Status
 from binding.packet import guard, link_table
-from binding.process import capabilities
+from binding.process import capabilities, memory
+from binding.process.logs import timestamp
+from binding.sidecar.child import Child
 from binding.sidecar.ending import Ending
 from binding.sidecar.hooks_child import HooksChild
 from binding.sidecar.loop import Loop
 from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
+from binding.sidecar.status_page import now
 from binding.sidecar.status_socket import StatusSocket
 from binding.version import VERSION
 
@@ -63,6 +66,7 @@ class _Sidecar:
         container = "" if structured else os.environ.get("CONTAINER_NAME", "")
         name = _file_name(container, self._plugin or "dsbridge")
         self._socket = os.path.join(directory, f"{name}.sock")
+        self._started = now()
         self._loop = Loop()
         self._links: frozenset[tuple[str, int, int]] = frozenset()
         self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
@@ -161,27 +165,27 @@ class _Sidecar:
         self._loop.after(0.1, self._loop.stop)
 
     def _status_object(self) -> Status:
-        serve, hooks = self._reconciler.serve, self._hooks.child
+        reconciler = self._reconciler
+        serve, hooks = reconciler.serve, self._hooks.child
+        pages = reconciler.pages
         return Status(
             version=VERSION,
             plugin=self._plugin or "dsbridge",
-            guard=self._reconciler.guard.state,
-            warnings=self._reconciler.pages.warnings,
-            guests=tuple(self._reconciler.pages.guests()),
+            guard=reconciler.guard.state,
+            warnings=pages.warnings,
+            guests=tuple(pages.guests()),
             processes=(
-                ProcessStatus("sidecar", os.getpid()),
-                ProcessStatus(
-                    "hooks", hooks.pid, hooks.phase.value, hooks.restarts, last_end=hooks.last_end
-                ),
-                ProcessStatus(
-                    "serve",
-                    serve.child.pid,
-                    serve.child.phase.value,
-                    serve.child.restarts,
-                    serve.is_resting,
-                    serve.child.last_end,
-                ),
+                ProcessStatus("sidecar", os.getpid(), memory=memory.anonymous(os.getpid())),
+                _process("hooks", hooks),
+                _process("serve", serve.child, is_resting=serve.is_resting),
             ),
+            vmi=reconciler.desired.instance,
+            started=self._started,
+            now=now(),
+            table=guard.table_name(self._plugin),
+            last_call=pages.last_call,
+            last_plumb_error=pages.last_plumb_error,
+            wired=reconciler.wired,
         )
 
 
@@ -190,6 +194,19 @@ def _links() -> frozenset[tuple[str, int, int]]:
     with suppress(OSError):
         return frozenset((one.name, one.index, one.mtu) for one in link_table.read().values())
     return frozenset()
+
+
+def _process(name: str, child: Child, *, is_resting: bool = False) -> ProcessStatus:
+    return ProcessStatus(
+        name,
+        child.pid,
+        child.phase.value,
+        child.restarts,
+        is_resting,
+        child.last_end,
+        timestamp(child.last_end_at) if child.last_end_at else "",
+        memory.anonymous(child.pid) if child.pid else 0,
+    )
 
 
 def _remove(path: str) -> None:

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 
-from binding.ipc.messages import Event, Report, Router
-from binding.ipc.status import GuestStatus, LastExchange, Modes
+from binding.ipc.messages import Event, Report
+from binding.ipc.status import GuestStatus, Said, Warned
 from binding.process.logs import timestamp
+from binding.sidecar.log_budget import LogBudget
+from binding.sidecar.status_page import BOTH, Page, now, serves
 from guest.network import Family, GuestNetwork
 
 _log = logging.getLogger(__name__)
 _MOST_WARNINGS = 20
-_BOTH: tuple[Family, ...] = (4, 6)
-
-
-@dataclass(slots=True)
-class _Page:
-    """What is told of one guest."""
-
-    guest: GuestNetwork
-    found: list[str] = field(default_factory=list)
-    """Warnings of the last hook call; the next one takes back what is no longer so."""
-    before: tuple[str, ...] = ()
-    """Those of the call before it: they have been logged."""
-    warnings: list[str] = field(default_factory=list)
-    """What has happened, for good."""
-    counters: Counter[str] = field(default_factory=Counter)
-    last: dict[str, LastExchange] = field(default_factory=dict)
-    router: Router | None = None
-    serves: tuple[int, ...] | None = None
-    """The families that we serve; None while `auto` is finding out."""
-    findings: dict[str, str] = field(default_factory=dict)
-    """What OVN leaves out now, by kind."""
-    faults: dict[str, str] = field(default_factory=dict)
-    """What is not as it should be in the pod now, by kind."""
+_WHO = {"in-pod": "dsbridge", "kube-ovn": "OVN"}
 
 
 class StatusPages:
     """One page for each guest; adds up what successive `serve` report."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, _Page] = {}
+        self._pages: dict[str, Page] = {}
         self.warnings: tuple[str, ...] = ()
         """Of a VMI without a guest of ours, such as that there is none."""
+        self.last_call: Said | None = None
+        self.last_plumb_error: Said | None = None
+
+    def called(self, refusal: str) -> None:
+        """Take note of an OnDefineDomain and of why it was refused; an empty text: it was not."""
+        self.last_call = Said(refusal or "done", now())
+
+    def failed(self, error: str) -> None:
+        """Take note of what `plumb` could not do."""
+        self.last_plumb_error = Said(error, now())
 
     def open(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
         """Open a page for each guest; equal guests keep theirs. Log what is new."""
@@ -53,9 +42,9 @@ class StatusPages:
         for guest in guests:
             page = self._pages.get(guest.network)
             if page is None or page.guest != guest:
-                page = _Page(guest)
+                page = Page(guest, LogBudget(time.monotonic()))
                 _log.info("%s", _summary(guest), extra=_about(guest))
-            page.before, page.found = tuple(page.found), []
+            page.before, page.found = tuple(page.found), {}
             pages[guest.network] = page
         self._pages = pages
         for warning in warnings:
@@ -72,8 +61,7 @@ class StatusPages:
             page = self._pages.get(one.network)
             if page is None:
                 continue
-            page.counters.update(one.counters)
-            page.router = one.router
+            page.add(one)
             self._divide(page, one.serves)
             for kind, text in one.findings.items():
                 self._change(page, page.findings, kind, text)
@@ -85,104 +73,78 @@ class StatusPages:
         page = self._pages.get(network)
         if page is not None:
             for kind in {*page.faults, *faults}:
-                if page.faults.get(kind, "") != faults.get(kind, ""):
-                    self._change(page, page.faults, kind, faults.get(kind, ""))
+                self._change(page, page.faults, kind, faults.get(kind, ""))
 
     def find(self, network: str, kind: str, text: str) -> None:
         """Make this the finding of a kind about a network; an empty text takes it back."""
         page = self._pages.get(network)
-        if page is not None and page.findings.get(kind, "") != text:
+        if page is not None:
             self._change(page, page.findings, kind, text)
 
     def guests(self) -> Iterable[GuestStatus]:
         """Yield the status of each guest."""
-        for page in self._pages.values():
-            guest = page.guest
-            yield GuestStatus(
-                network=guest.network,
-                shape=guest.shape,
-                provider=guest.provider,
-                serves=_serves(page.serves),
-                modes=Modes(guest.ipv4_mode, guest.ipv6_mode),
-                tap=guest.tap,
-                nic=guest.nic,
-                bridge=guest.bridge,
-                mac=guest.mac,
-                mtu=guest.mtu,
-                ipv4=tuple(map(str, guest.ipv4)),
-                ipv6=tuple(map(str, guest.ipv6)),
-                router=page.router,
-                counters=dict(sorted(page.counters.items())),
-                last=dict(page.last),
-                arrived=guest.migration_target and bool(page.counters),
-                warnings=(
-                    *page.faults.values(), *page.findings.values(), *page.found, *page.warnings
-                ),
-            )  # fmt: skip
+        return (page.status() for page in self._pages.values())
 
     def served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:
         """Return by network the families that we serve of these guests, as far as is known."""
         return {
-            name: frozenset(family for family in _BOTH if family in page.serves)
+            name: frozenset(family for family in BOTH if family in page.serves)
             for name, page in self._pages.items()
             if page.serves is not None and page.guest in guests
         }
 
-    def _divide(self, page: _Page, serves: tuple[int, ...] | None) -> None:
-        if serves == page.serves:
+    def _divide(self, page: Page, ours: tuple[int, ...] | None) -> None:
+        if ours == page.serves:
             return
-        page.serves = serves
-        if page.guest.provider == "auto" and serves is not None:
+        page.serves = ours
+        if page.guest.provider == "auto" and ours is not None:
             who = ", ".join(
                 f"{family.replace('ip', 'IP')} is served by {_WHO[by]}"
-                for family, by in _serves(serves).items()
+                for family, by in serves(ours).items()
             )
             _log.info("provider auto: %s", who, extra=_about(page.guest))
 
     @staticmethod
-    def _change(page: _Page, texts: dict[str, str], kind: str, text: str) -> None:
-        before = texts.pop(kind, "")
+    def _change(page: Page, standing: dict[str, Warned], kind: str, text: str) -> None:
+        before = standing.get(kind)
+        if (before.text if before else "") == text:
+            return
+        standing.pop(kind, None)
         if text:
-            texts[kind] = text
+            standing[kind] = Warned(kind, text, now())
             _log.warning("%s", text, extra=_about(page.guest))
         elif before:
-            _log.info("resolved: %s", before, extra=_about(page.guest))
+            _log.info("resolved: %s", before.text, extra=_about(page.guest))
 
-    def _event(self, page: _Page, event: Event) -> None:
+    def _event(self, page: Page, event: Event) -> None:
         text = ": ".join(filter(None, (_words(event), event.note)))
         if event.warning:
-            self._warn(page, text)
+            self._warn(page, text, event.at)
         else:
-            level = logging.INFO if event.reply else logging.DEBUG
-            _log.log(level, "%s", text, extra=_about(page.guest))
+            kind = f"{event.request} {event.reply or event.note.partition(',')[0]}"
+            left_out = page.budget.take(kind, time.monotonic())
+            if left_out is not None:
+                more = f" ({left_out} more like it left out)" if left_out else ""
+                _log.info("%s%s", text, more, extra=_about(page.guest, event.at))
         if event.request or event.reply:
-            when = timestamp(event.at)
-            page.last[event.request or event.reply] = LastExchange(event.reply, event.note, when)
+            page.exchanged(event)
 
     @staticmethod
-    def _find(page: _Page, text: str) -> None:
+    def _find(page: Page, text: str) -> None:
         if text in page.found:
             return
-        page.found.append(text)
+        page.found[text] = now()
         if text not in page.before:
             _log.warning("%s", text, extra=_about(page.guest))
 
     @staticmethod
-    def _warn(page: _Page, text: str) -> None:
+    def _warn(page: Page, text: str, at: float) -> None:
         if text in page.warnings:
             return
-        _log.warning("%s", text, extra=_about(page.guest))
+        extra = _about(page.guest, at)
+        _log.warning("%s", text, extra=extra)
         if len(page.warnings) < _MOST_WARNINGS:
-            page.warnings.append(text)
-
-
-_WHO = {"in-pod": "dsbridge", "kube-ovn": "OVN"}
-
-
-def _serves(ours: tuple[int, ...] | None) -> dict[str, str]:
-    if ours is None:
-        return {}
-    return {f"ipv{family}": "in-pod" if family in ours else "kube-ovn" for family in _BOTH}
+            page.warnings[text] = timestamp(at)
 
 
 def _words(event: Event) -> str:
@@ -191,8 +153,10 @@ def _words(event: Event) -> str:
     return f"silence to {event.request}" if event.request else event.reply
 
 
-def _about(guest: GuestNetwork) -> dict[str, str]:
-    return {"network": guest.network, "mac": guest.mac, "tap": guest.tap}
+def _about(guest: GuestNetwork, at: float | None = None) -> dict[str, object]:
+    """Return the keys of a line about a guest; `at` is when that happened (epoch seconds)."""
+    when = {} if at is None else {"at": at}
+    return {"network": guest.network, "mac": guest.mac, "tap": guest.tap, **when}
 
 
 def _summary(guest: GuestNetwork) -> str:

@@ -1,0 +1,112 @@
+"""What is told of one guest: warnings with their time, exchanges, counters."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+from binding.ipc.messages import Event, GuestReport, Router
+from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Warned
+from binding.process.logs import timestamp
+from binding.sidecar.log_budget import LogBudget
+from guest.network import Family, GuestNetwork
+
+BOTH: tuple[Family, ...] = (4, 6)
+_MOST_KINDS = 40
+"""Kinds of requests and reasons for silence that are remembered; there are about twenty."""
+
+
+@dataclass(slots=True)
+class Page:
+    """Of one guest, as long as it stays the same guest."""
+
+    guest: GuestNetwork
+    budget: LogBudget
+    found: dict[str, str] = field(default_factory=dict)
+    """Warnings of the last hook call, and when they were new; the next call takes others back."""
+    before: tuple[str, ...] = ()
+    """Those of the call before it: they have been logged."""
+    warnings: dict[str, str] = field(default_factory=dict)
+    """What has happened, for good, and when first."""
+    counters: Counter[str] = field(default_factory=Counter)
+    silences: Counter[str] = field(default_factory=Counter)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    last: dict[str, LastExchange] = field(default_factory=dict)
+    last_heard: float = 0.0
+    router: Router | None = None
+    gateways: dict[str, str] = field(default_factory=dict)
+    serves: tuple[int, ...] | None = None
+    """The families that we serve; None while `auto` is finding out."""
+    findings: dict[str, Warned] = field(default_factory=dict)
+    """What was found out and may be taken back, by kind."""
+    faults: dict[str, Warned] = field(default_factory=dict)
+    """What is not as it should be with links now, by kind."""
+
+    def add(self, report: GuestReport) -> None:
+        """Add the numbers of one report."""
+        self.counters.update(report.counters)
+        for reason, count in report.silences.items():
+            known = reason in self.silences or len(self.silences) < _MOST_KINDS
+            self.silences[reason if known else "other"] += count
+        self.router, self.gateways = report.router, report.gateways
+
+    def exchanged(self, event: Event) -> None:
+        """Remember an exchange as the latest of its kind."""
+        kind, when = event.request or event.reply, timestamp(event.at)
+        if kind not in self.asked and len(self.asked) >= _MOST_KINDS:
+            return
+        latest = LastExchange(event.reply, event.note, when)
+        before = self.asked.get(kind, Asked())
+        answer, silence = (latest, before.silence) if event.reply else (before.answer, latest)
+        self.last[kind] = latest
+        self.asked[kind] = Asked(before.count + 1, answer, silence)
+        if event.request:
+            self.last_heard = max(self.last_heard, event.at)
+
+    def status(self) -> GuestStatus:
+        """Return what is told."""
+        guest = self.guest
+        warned = (
+            *self.faults.values(),
+            *self.findings.values(),
+            *(Warned("call", text, since) for text, since in self.found.items()),
+            *(Warned("event", text, since) for text, since in self.warnings.items()),
+        )
+        return GuestStatus(
+            network=guest.network,
+            shape=guest.shape,
+            provider=guest.provider,
+            serves=serves(self.serves),
+            modes=Modes(guest.ipv4_mode, guest.ipv6_mode),
+            tap=guest.tap,
+            nic=guest.nic,
+            bridge=guest.bridge,
+            mac=guest.mac,
+            mtu=guest.mtu,
+            ipv4=tuple(map(str, guest.ipv4)),
+            ipv6=tuple(map(str, guest.ipv6)),
+            router=self.router,
+            counters=dict(sorted(self.counters.items())),
+            last=dict(self.last),
+            arrived=guest.migration_target and bool(self.counters),
+            warnings=tuple(one.text for one in warned),
+            warned=warned,
+            asked=dict(self.asked),
+            silences=dict(sorted(self.silences.items())),
+            gateways=dict(self.gateways),
+            last_heard=timestamp(self.last_heard) if self.last_heard else "",
+            told=guest,
+        )
+
+
+def serves(ours: tuple[int, ...] | None) -> dict[str, str]:
+    """Return who serves each family, `in-pod` or `kube-ovn`."""
+    if ours is None:
+        return {}
+    return {f"ipv{family}": "in-pod" if family in ours else "kube-ovn" for family in BOTH}
+
+
+def now() -> str:
+    """Return the time as it is told."""
+    return timestamp(time.time())
