@@ -10,6 +10,8 @@ from pathlib import Path
 from binding.process import logs
 from binding.version import VERSION
 
+_FORMS = ("text", "wide", "json", "prometheus")
+PROTOCOLS = ("dhcp4", "dhcp6", "nd", "arp")
 _HOOKS_DIR = Path("/var/run/kubevirt-hooks")
 
 
@@ -40,17 +42,19 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(
         title="commands for a running sidecar", dest="command", required=True
     )
-    status = commands.add_parser(
-        "status", parents=[shared], help="show guests, counters and warnings"
+    _status(commands.add_parser("status", parents=[shared], help="show guests and counters"))
+    diagnose = commands.add_parser(
+        "diagnose", parents=[shared], help="say what is wrong, and the remedy"
     )
-    status.set_defaults(form="text")
-    forms = status.add_mutually_exclusive_group()
-    for form in ("json", "prometheus"):
-        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
-    status.add_argument("--watch", action="store_true", help="again every 2 seconds")
-    commands.add_parser("diagnose", parents=[shared], help="say what is wrong, and the remedy")
-    capture = commands.add_parser("capture", help="write a guest's DHCP, RA and ND as pcap")
-    capture.add_argument("tap", nargs="?", default="tap0", help="default: tap0")
+    diagnose.epilog = "Exit status: 0 nothing wrong, 1 warnings, 2 a guest is harmed, 3 no sidecar."
+    diagnose.add_argument("--json", action="store_true", help="print the findings as JSON")
+    _capture(commands.add_parser("capture", parents=[shared], help="write DHCP, RA, ND as pcapng"))
+    gather = commands.add_parser(
+        "gather", parents=[shared], help="write all that helps to find a fault as one tar"
+    )
+    gather.add_argument(
+        "--seconds", type=float, default=5.0, help="length of the capture in it (default: 5)"
+    )
     arguments = parser.parse_args(words)
     hooks_dir = getattr(arguments, "hooks_dir", None)
     plugin_dir = getattr(arguments, "plugin_dir", None)
@@ -58,3 +62,22 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         plugin_dir = Path(given)
     arguments.directory = plugin_dir or hooks_dir or _HOOKS_DIR
     return arguments
+
+
+def _status(status: argparse.ArgumentParser) -> None:
+    status.set_defaults(form="text")
+    forms = status.add_mutually_exclusive_group()
+    forms.add_argument("-o", "--output", dest="form", choices=_FORMS, help="default: text")
+    for form in ("json", "prometheus"):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
+    status.add_argument("--watch", action="store_true", help="again every 2 seconds")
+
+
+def _capture(capture: argparse.ArgumentParser) -> None:
+    capture.add_argument("tap", nargs="*", help="default: the taps of all guests")
+    capture.add_argument("-w", dest="file", type=Path, help="write there instead of to stdout")
+    capture.add_argument("-c", dest="count", type=int, default=0, help="end after so many frames")
+    capture.add_argument("-t", dest="seconds", type=float, default=0.0, help="end after that time")
+    capture.add_argument(
+        "-p", dest="protocols", action="append", choices=PROTOCOLS, help="only this; repeatable"
+    )

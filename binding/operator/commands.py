@@ -1,4 +1,4 @@
-"""What an operator runs inside the sidecar, by `kubectl exec`: `status` and `diagnose`.
+"""What an operator runs inside the sidecar, by `kubectl exec`.
 
 The pod's IP address belongs to the guest, so nothing of this can be had over the network.
 """
@@ -6,54 +6,56 @@ The pod's IP address belongs to the guest, so nothing of this can be had over th
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from binding.operator import arguments, report
-from binding.operator.diagnose import findings
-from binding.process import capabilities, oom
+from binding.ipc.codec import plain
+from binding.operator import arguments, ask, slots
+from binding.process import oom
 
-Status = dict[str, Any]
 _EVERY = 2.0
+_NO_SIDECAR = 3
 
 
 def main(words: Sequence[str]) -> int:
-    """Run one command; return its exit status."""
+    """Run one command; return its exit status. Each imports what it needs and no more."""
     oom.choose_me()
     given = arguments.parse(words)
-    if given.command == "capture":
-        from binding.operator.capture import capture  # noqa: PLC0415  # the others do without
+    slots.wait(given.directory)
+    try:
+        match given.command:
+            case "capture":
+                from binding.operator.capture import capture  # noqa: PLC0415  # see above
 
-        return capture(given.tap)
-    if given.command == "diagnose":
-        return diagnose(given.directory)
-    return status(given.directory, given.form, watch=given.watch)
+                return capture(given)
+            case "gather":
+                from binding.operator.gather import gather  # noqa: PLC0415  # see above
+
+                return gather(given.directory, given.seconds)
+            case "diagnose":
+                return diagnose(given.directory, as_json=given.json)
+            case _:
+                return status(given.directory, given.form, watch=given.watch)
+    except BrokenPipeError:  # `dsbridge status | head`
+        return 0
 
 
-def status(hooks_dir: Path, form: str, *, watch: bool) -> int:
-    """Print the state of the sidecar that serves `hooks_dir`, once or every 2 s.
+def status(directory: Path, form: str, *, watch: bool) -> int:
+    """Print the state of the sidecar that serves a directory, once or every 2 s.
 
-    `form` is text, json or prometheus. Returns the exit status.
+    `form` is text, wide, json or prometheus. Returns the exit status.
     """
-    forms: dict[str, Callable[[Status], str]] = {
-        "text": report.text,
-        "json": json.dumps,
-        "prometheus": report.prometheus,
-    }
-    with suppress(KeyboardInterrupt, BrokenPipeError):
+    with suppress(KeyboardInterrupt):
         while True:
-            answer = ask(hooks_dir)
-            if answer is None:
-                return 1
+            said = told(directory, form)
+            if said is None:
+                return _NO_SIDECAR
             if watch and sys.stdout.isatty():
                 sys.stdout.write("\x1b[H\x1b[2J")
-            sys.stdout.write(forms[form](answer) + "\n")
+            sys.stdout.write(said + "\n")
             sys.stdout.flush()
             if not watch:
                 break
@@ -61,38 +63,33 @@ def status(hooks_dir: Path, form: str, *, watch: bool) -> int:
     return 0
 
 
-def diagnose(hooks_dir: Path) -> int:
-    """Print what is well and what is not, with its remedy; 1 when anything is not."""
-    answer = ask(hooks_dir)
+def told(directory: Path, form: str) -> str | None:
+    """Return the status object in this form; None when no sidecar answers."""
+    if form == "json":
+        return ask.text(directory)
+    answer = ask.status(directory)
     if answer is None:
-        return 1
-    found = findings(answer, capabilities.permitted())
-    for finding in found:
-        sys.stdout.write(f"{'ok     ' if finding.well else 'PROBLEM'} {finding.text}\n")
-        if finding.remedy:
-            sys.stdout.write(f"        -> {finding.remedy}\n")
-    return int(not all(finding.well for finding in found))
-
-
-def ask(hooks_dir: Path) -> Status | None:
-    """Return the status object; None, with the reason on stderr, when no sidecar answers."""
-    try:
-        return _ask(hooks_dir / "state")
-    except OSError as error:
-        sys.stderr.write(f"no sidecar answers in {hooks_dir}: {error.strerror or error}\n")
         return None
+    if form == "prometheus":
+        from binding.operator import look, metrics  # noqa: PLC0415  # as in main
+
+        looked = look.filters(answer)[0]
+        return metrics.prometheus(answer, looked.dropped if looked else ())
+    from binding.operator import text  # noqa: PLC0415  # as in main
+
+    return text.text(answer, wide=form == "wide")
 
 
-def _ask(state: Path) -> Status:
-    directory = os.open(state, os.O_PATH | os.O_DIRECTORY)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(5)
-            client.connect(f"/proc/self/fd/{directory}/status.sock")
-            chunks = []
-            while chunk := client.recv(65536):
-                chunks.append(chunk)
-    finally:
-        os.close(directory)
-    answer: Status = json.loads(b"".join(chunks))
-    return answer
+def diagnose(directory: Path, *, as_json: bool) -> int:
+    """Print what is well and what is not, with its remedy; return 0 to 3 as `diagnose` says."""
+    from binding.operator import diagnose, look  # noqa: PLC0415  # as in main
+
+    answer = ask.status(directory)
+    if answer is None:
+        return diagnose.NO_SIDECAR
+    found = diagnose.findings(answer, look.take(answer))
+    if as_json:
+        sys.stdout.write(json.dumps(plain(found)) + "\n")
+    else:
+        sys.stdout.write(diagnose.text(found) + "\n")
+    return diagnose.exit_status(found)

@@ -1,111 +1,71 @@
-"""What is well with a sidecar and what is not, and what to do about it. Pure."""
+"""What is well with a sidecar and what is not, and what to do about it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import Any
 
-from binding.process import capabilities
+from binding.ipc.status import Finding, GuestStatus, Severity, Status
+from binding.operator import judge_exchange, judge_pod, judge_wiring
+from binding.operator.look import Look
+from binding.operator.remedies import finding
 
-Status = dict[str, Any]
-_POLICY = capabilities.remedy()
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    text: str
-    remedy: str = ""
-    well: bool = False
+NO_SIDECAR = 3
+_EXIT: dict[Severity, int] = {"ok": 0, "warning": 1, "harm": 2}
+_MARK: dict[Severity, str] = {"ok": "ok     ", "warning": "WARNING", "harm": "HARM   "}
+_JUDGED_ELSEWHERE = ("tap", "nic", "bridge", "placeholder", "guard")
+_KUBE_OVN = ("enableDHCP", "enableIPv6RA", "dns_server", "address_mode", "IAID 0", "address:")
 
 
-# By family and mode: what a guest has had that has all it needs.
-_WANTED: dict[str, dict[str, tuple[str, ...]]] = {
-    "ipv4": {"dhcp": ("ACK",), "off": ()},
-    "ipv6": {"dhcp": ("REPLY", "RA"), "both": ("REPLY", "RA"), "slaac": ("RA",), "off": ()},
-}
+def findings(status: Status, look: Look) -> tuple[Finding, ...]:
+    """Judge a status object and what was seen beside it. Pure."""
+    found = list(judge_pod.judge(status, look))
+    for guest in status.guests:
+        found += judge_wiring.links(status, guest, look)
+        found += judge_wiring.gateways(guest, look)
+        found += judge_exchange.exchange(guest, look)
+        found += judge_wiring.others(guest, look)
+        found += _warnings(guest)
+    return tuple(dict.fromkeys(found))
 
 
-def _well(text: str) -> Finding:
-    return Finding(text, well=True)
-
-
-def findings(status: Status, permitted: AbstractSet[str]) -> tuple[Finding, ...]:
-    """Judge a status object; `permitted` are the capabilities granted to the container."""
-    return (*_sidecar(status, permitted), *(f for guest in status["guests"] for f in _guest(guest)))
-
-
-def _sidecar(status: Status, permitted: AbstractSet[str]) -> Iterator[Finding]:
-    if "NET_RAW" in permitted:
-        yield _well("the container is granted NET_RAW: guests can be answered")
-    else:
-        yield Finding("the container lacks NET_RAW: no guest can be answered", _POLICY)
-    yield _guard(status, permitted)
-    serve = next(process for process in status["processes"] if process["name"] == "serve")
-    if serve["restarts"]:
-        text = f"the serving process was replaced {serve['restarts']} times"
-        yield Finding(text, "its log tells why; please report it")
-    for warning in status["warnings"]:
-        yield Finding(warning)
-    if not status["guests"]:
-        yield Finding(
-            "no guest is served",
-            f"is an interface of the VMI bound to {status['plugin']}? has the VM been started?",
-        )
-
-
-def _guard(status: Status, permitted: AbstractSet[str]) -> Finding:
-    guests = status["guests"]
-    if status["guard"] == "off":
-        remedy = "a warning of the guest tells why" if "NET_ADMIN" in permitted else _POLICY
-        return Finding(
-            "the guard is off: requests leave the pod, and other servers may answer", remedy
-        )
-    if status["guard"] == "not needed":
-        return _well("no guard is needed: nothing is served here")
-    ours = any("in-pod" in (guest["provider"], *guest["serves"].values()) for guest in guests)
-    if not ours:
-        return _well("the guard is on: no guest is a server or router for others")
-    return _well("the guard is on: no other server reaches the guests")
-
-
-def _guest(guest: dict[str, Any]) -> Iterator[Finding]:
-    name, counters = guest["network"], guest["counters"]
-    if guest["provider"] == "off" or not guest["ipv4"] + guest["ipv6"]:
-        yield _well(f"{name}: nothing is served, the path is transparent")
-    else:
-        yield from _served(guest, counters)
-    for warning in guest["warnings"]:
-        yield Finding(f"{name}: {warning}")
-
-
-def _served(guest: dict[str, Any], counters: dict[str, int]) -> Iterator[Finding]:
-    name = guest["network"]
-    for family, protocol in (("ipv4", "DHCPv4"), ("ipv6", "IPv6")):
-        replies = _WANTED[family][guest["modes"][family]]
-        if not guest[family] or not replies:
+def _warnings(guest: GuestStatus) -> Iterator[Finding]:
+    """Yield the warnings of the sidecar that were not judged with what they are about."""
+    for one in guest.warned:
+        about_others = one.kind == "event" and one.text.startswith(("rogue ", "another host has"))
+        if one.kind in _JUDGED_ELSEWHERE or about_others:
             continue
-        # DHCPv4 gives one address.
-        addresses = ", ".join(guest[family][: 1 if family == "ipv4" else None])
-        if guest["arrived"] and not all(counters.get(reply) for reply in replies):
-            yield _well(f"{name}: the guest came by migration and keeps {addresses} by {protocol}")
-        elif all(counters.get(reply) for reply in replies):
-            yield _well(f"{name}: the guest has been given {addresses} by {protocol}")
+        network, name = guest.network, f"network {guest.network}: "
+        text = one.text.removeprefix(name)
+        if one.kind == "MAC":
+            yield finding("warning", text, "other-mac", network=network, time=one.time)
+        elif text.startswith(_KUBE_OVN) or one.text.startswith("MAC:"):
+            is_harm = "answer" in one.kind or text.startswith(("MAC:", "address:"))
+            severity: Severity = "harm" if is_harm else "warning"
+            yield finding(severity, text, "kube-ovn", network=network, time=one.time)
+        elif one.kind == "event":
+            if " in use elsewhere" not in text:
+                yield finding("warning", text, "silence", network=network, time=one.time)
         else:
-            missing = " and ".join(reply for reply in replies if not counters.get(reply))
-            remedy = "is the NIC up in the guest, and set to DHCP (cloud-init: dhcp4, dhcp6)?"
-            if counters.get("other MAC"):
-                remedy = f"requests came from another MAC; the guest's NIC must have {guest['mac']}"
-            yield Finding(
-                f"{name}: the guest has had no {missing}, so it lacks {addresses}", remedy
-            )
-    if guest["ipv6"] and guest["router"] and guest["router"]["lladdr"] is None:
-        yield Finding(
-            f"{name}: the MAC of the IPv6 gateway is not known",
-            "does the gateway answer neighbour solicitations from the pod's address?",
-        )
-    if counters.get("NAK"):
-        yield _well(f"{name}: {counters['NAK']} stale addresses were refused by NAK")
+            yield finding("warning", text, "settings", network=network, time=one.time)
+
+
+def exit_status(found: tuple[Finding, ...]) -> int:
+    """Return 0 where nothing is wrong, 1 for warnings, 2 where a guest is harmed."""
+    return max((_EXIT[one.severity] for one in found), default=0)
+
+
+def text(found: tuple[Finding, ...]) -> str:
+    """Return the findings for a person."""
+    lines: list[str] = []
+    for one in found:
+        about = f"{one.network}: " if one.network else ""
+        lines.append(f"{_MARK[one.severity]} {about}{one.text}")
+        if one.severity == "ok" and one.evidence:
+            lines.append(f"        {one.evidence}")
+        if one.severity == "ok":
+            continue
+        seen = ", ".join(filter(None, (one.evidence, one.time and f"at {one.time}")))
+        lines += [f"        seen: {seen}"] * bool(seen)
+        lines += [f"        -> {one.remedy}"] * bool(one.remedy)
+        lines += [f"        docs/troubleshooting.md#{one.anchor}"] * bool(one.anchor)
+    return "\n".join(lines)

@@ -85,6 +85,17 @@ class Observed:
     dropped: tuple[Dropped, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What `diagnose` is told of the pod's packet filters."""
+
+    wrong: tuple[str, ...] = ()
+    """How the guard differs from what should be."""
+    dropped: tuple[Dropped, ...] = ()
+    foreign: tuple[str, ...] = ()
+    """Chains of others that can drop."""
+
+
 def table_name(plugin: str | None) -> str:
     """Return the name that `nft list tables` shows, for the registered name of the plugin."""
     name = plugin or "dsbridge"

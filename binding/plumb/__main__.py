@@ -3,10 +3,11 @@
 `snapshot [RESOLV_CONF [-]]` prints the pod's links (a Snapshot) and needs no privilege; with `-`
 what a former snapshot on stdin knew of links that have been rewired since is in it. `wire` wires
 the NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Table on stdin all that the
-kernel filters for this sidecar. `wire guard` does both, a line of stdin for each, and stops at the
-first that fails. `mend` makes again what is missing of the wirings on stdin (a Mend). An answer is
-one line of JSON on stdout. It exits before anybody parses a guest's bytes, so NET_ADMIN and the
-memory of pyroute2 are held for a moment only.
+kernel filters for this sidecar. `look` prints how the kernel's filters differ from the Table on
+stdin, what they have dropped, and filters of others (Looked). `wire guard` does both, a line of
+stdin for each, and stops at the first that fails. `mend` makes again what is missing of the wirings
+on stdin (a Mend). An answer is one line of JSON on stdout. It exits before anybody parses a guest's
+bytes, so NET_ADMIN and the memory of pyroute2 are held for a moment only.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from binding.ipc import codec
 from binding.ipc.messages import Guarded, Undone, Wired
 from binding.ipc.snapshot import Snapshot, merged
 from binding.ipc.wiring import Mend, Wiring
-from binding.packet.guard import Table
+from binding.packet.guard import Looked, Table
 from binding.process import capabilities, logs, no_openssl, oom  # noqa: F401  # keeps OpenSSL out
 
-_ACTIONS = (["wire"], ["guard"], ["wire", "guard"], ["mend"])
+_ACTIONS = (["wire"], ["guard"], ["wire", "guard"], ["mend"], ["look"])
 _STDOUT = 1
 
 
@@ -40,7 +41,8 @@ def main(argv: list[str]) -> int:
         return _snapshot(argv[1:])
     if argv not in _ACTIONS:
         sys.stderr.write(
-            "usage: python -m binding.plumb snapshot [RESOLV_CONF [-]] | [wire] [guard] | mend\n"
+            "usage: python -m binding.plumb "
+            "snapshot [RESOLV_CONF [-]] | [wire] [guard] | mend | look\n"
         )
         return 2
     capabilities.hold({"NET_ADMIN"})
@@ -123,6 +125,19 @@ def _guard(asked: str) -> int:
     return 0
 
 
+def _look(asked: str) -> int:
+    from binding.plumb import foreign_tables, guard_table  # noqa: PLC0415  # not needed for a snapshot
+
+    table = codec.decode(Table, asked)
+    try:
+        seen = guard_table.observed(table)
+        looked = Looked(seen.wrong, seen.dropped, foreign_tables.that_drop(table.name))
+    except OSError as error:
+        return _fail("look at the guard", str(error.strerror or error), _privilege(error))
+    _say(codec.encode(looked))
+    return 0
+
+
 def _set_guard(table: Table) -> int:
     """Set it with listening bridges where the kernel can feed them: it may lack fwd and dup.
 
@@ -193,7 +208,7 @@ def _privilege(error: Exception) -> str:
     return "NET_ADMIN" if code == EPERM else ""
 
 
-_DO = {"wire": _wire, "guard": _guard, "mend": _mend}
+_DO = {"wire": _wire, "guard": _guard, "mend": _mend, "look": _look}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -112,23 +112,23 @@ def commit(messages: Sequence[Message]) -> int:
                     return int(netlink.getsockname()[0])
 
 
-def dump(kind: int, body: bytes = b"") -> list[bytes]:
-    """Return the attributes of each object that the kernel lists. Raises OSError.
+def dump(kind: int, body: bytes = b"", family: int = NFPROTO_NETDEV) -> list[bytes]:
+    """Return the attributes of each object of a family that the kernel lists. Raises OSError.
 
     Read again when the table changed meanwhile (NLM_F_DUMP_INTR).
     """
     for _ in range(_ATTEMPTS - 1):
-        found, interrupted = _dump(kind, body)
+        found, interrupted = _dump(kind, body, family)
         if not interrupted:
             return found
-    return _dump(kind, body)[0]
+    return _dump(kind, body, family)[0]
 
 
-def _dump(kind: int, body: bytes) -> tuple[list[bytes], bool]:
+def _dump(kind: int, body: bytes, family: int) -> tuple[list[bytes], bool]:
     found: list[bytes] = []
     interrupted = False
     with _opened() as netlink:
-        netlink.send(packed(1, kind, NLM_F_DUMP, _nfgenmsg(body)))
+        netlink.send(packed(1, kind, NLM_F_DUMP, _nfgenmsg(body, family)))
         while True:
             for answer, flags, _, content in _messages(netlink.recv(1 << 17)):
                 interrupted |= bool(flags & _NLM_F_DUMP_INTR)
@@ -165,8 +165,8 @@ def _opened() -> socket.socket:
     return netlink
 
 
-def _nfgenmsg(body: bytes) -> bytes:
-    return struct.pack("!BBH", NFPROTO_NETDEV, 0, 0) + body
+def _nfgenmsg(body: bytes, family: int = NFPROTO_NETDEV) -> bytes:
+    return struct.pack("!BBH", family, 0, 0) + body
 
 
 def packed(number: int, kind: int, flags: int, body: bytes) -> bytes:

@@ -1,0 +1,51 @@
+"""Asks the sidecar for its status object, by the status socket in its hooks directory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from binding.ipc.codec import decode
+from binding.ipc.status import Status
+
+_WITHIN = 5.0
+
+
+def text(directory: Path) -> str | None:
+    """Return the status object as JSON; None, with the reason on stderr, when nobody answers."""
+    try:
+        return _ask(directory / "state")
+    except OSError as error:
+        sys.stderr.write(f"no sidecar answers in {directory}: {error.strerror or error}\n")
+        return None
+
+
+def status(directory: Path) -> Status | None:
+    """Return the status object; None, with the reason on stderr, when nobody answers."""
+    said = text(directory)
+    if said is None:
+        return None
+    with suppress(ValueError, TypeError, LookupError, AttributeError):
+        return decode(Status, said)
+    sys.stderr.write(f"the sidecar in {directory} is of another version; exec into its container\n")
+    return None
+
+
+def _ask(state: Path) -> str:
+    # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
+    directory = os.open(state, os.O_PATH | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(_WITHIN)
+            client.connect(f"/proc/self/fd/{directory}/status.sock")
+            chunks = []
+            while chunk := client.recv(65536):
+                chunks.append(chunk)
+    finally:
+        os.close(directory)
+    if not chunks:
+        raise OSError("it hung up without a word")
+    return b"".join(chunks).decode()

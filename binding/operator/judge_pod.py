@@ -1,0 +1,118 @@
+"""Judges what concerns the whole pod: privileges, processes, hook calls, packet filters. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from binding.ipc.status import Finding, ProcessStatus, Status
+from binding.operator.look import Look
+from binding.operator.remedies import POLICY, finding, ok
+
+_STOPPED = ("T", "t")
+_GONE = ("", "Z", "X")
+
+
+def judge(status: Status, look: Look) -> Iterator[Finding]:
+    """Yield what is so of the sidecar itself, before any guest."""
+    yield from _privileges(status, look)
+    yield from _processes(status, look)
+    yield from _calls(status)
+    yield from _guard(status, look)
+
+
+def _privileges(status: Status, look: Look) -> Iterator[Finding]:
+    needs = any(one.provider != "off" and one.ipv4 + one.ipv6 for one in status.guests)
+    if "NET_RAW" in look.permitted:
+        yield ok("the container is granted NET_RAW: guests can be answered")
+    elif needs or not status.guests:
+        text = "the container lacks NET_RAW: no guest can be answered"
+        yield finding("harm", text, "no-net-raw", time=look.time)
+
+
+def _processes(status: Status, look: Look) -> Iterator[Finding]:
+    for one in status.processes:
+        state = look.processes.get(one.name, "" if one.pid else "-")
+        if one.phase == "hung" or state in _STOPPED:
+            text = f"{one.name} does not answer (pid {one.pid}, {_words(state)})"
+            yield finding("harm", text, "process-hung", time=look.time)
+        elif one.pid and state in _GONE:
+            text = f"{one.name} has just ended (pid {one.pid})"
+            yield finding("warning", text, "process-restarted", time=look.time)
+        if one.restarts:
+            yield _restarted(one, look)
+    if look.out_of_memory:
+        text = f"the kernel has killed {look.out_of_memory} processes here for want of memory"
+        yield finding("warning", text, "process-restarted", time=look.time)
+    yield ok(f"the sidecar {status.version} runs since {status.started}")
+    if error := status.last_plumb_error:
+        text = f"the pod could not be made as it should be: {error.text}"
+        yield finding("warning", text, "pod-not-mended", time=error.time)
+
+
+def _restarted(one: ProcessStatus, look: Look) -> Finding:
+    why = one.last_end
+    if "SIGKILL" in why and ":" not in why and look.out_of_memory:
+        why += ", out of memory"
+    text = f"{one.name} was started again {one.restarts} times; it ended last by: {why}"
+    return finding("warning", text, "process-restarted", time=one.last_end_at)
+
+
+def _words(state: str) -> str:
+    return "stopped" if state in _STOPPED else "hung"
+
+
+def _calls(status: Status) -> Iterator[Finding]:
+    call = status.last_call
+    if call is not None and call.text != "done":
+        text = f"KubeVirt's last call was refused: {call.text}"
+        yield finding("harm", text, "refused-start", time=call.time)
+    elif not status.guests:
+        yield finding("warning", "no guest is served", "no-guest")
+    for warning in status.warnings:
+        yield finding("warning", warning, "settings")
+
+
+def _guard(status: Status, look: Look) -> Iterator[Finding]:
+    takeover = any(one.shape == "takeover" for one in status.guests)
+    if status.guard == "off" and "NET_ADMIN" not in look.permitted:
+        text = "the guard is off, as NET_ADMIN is left out: other servers may answer the guests"
+        if takeover:
+            yield finding("warning", text, "guard-off", remedy=POLICY)
+        else:
+            yield ok(text)
+    elif status.guard == "off" and status.guests:
+        why = next(
+            (one.text for guest in status.guests for one in guest.warned if one.kind == "guard"),
+            look.guard_error or "its reason is in the log",
+        )
+        yield finding("warning", f"the guard is off: {why}", "guard-off", time=look.time)
+    elif status.guard == "not needed":
+        yield ok("no guard is needed: nothing is served here")
+    elif look.guard is not None and look.guard.wrong:
+        text = f"the guard is not as it should be: {'; '.join(look.guard.wrong)}"
+        yield finding("warning", text, "guard-changed", time=look.time)
+    elif status.guard == "on":
+        yield _guarded(status, look)
+    yield from _foreign(look)
+
+
+def _guarded(status: Status, look: Look) -> Finding:
+    dropped = look.guard.dropped if look.guard else ()
+    counts = ", ".join(
+        f"{one.packets} {one.message} at {one.link}" for one in dropped if one.packets
+    )
+    ours = any("in-pod" in (one.provider, *one.serves.values()) for one in status.guests)
+    what = "no other server reaches the guests" if ours else "no guest is a server for others"
+    evidence = f"dropped: {counts}" if counts else ""
+    return ok(f"the guard is on: {what}", evidence=evidence, time=look.time)
+
+
+def _foreign(look: Look) -> Iterator[Finding]:
+    for text in look.guard.foreign if look.guard else ():
+        at_ports = text.startswith(("table bridge ", "table netdev "))
+        if at_ports or look.bridge_filters:
+            what = f"a packet filter of others can drop what guests send or get: {text}"
+            yield finding("warning", what, "foreign-rules", time=look.time)
+    if look.bridge_filters and look.guard is None:
+        text = f"frames of bridges pass iptables ({', '.join(look.bridge_filters)})"
+        yield finding("warning", text, "bridge-filters", time=look.time)

@@ -1,0 +1,111 @@
+"""What rtnetlink knows of each link beyond binding.packet.link_table, without a library.
+
+Numbers are those of linux/if_link.h and linux/if_bridge.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_GETLINK, _NEWLINK, _DONE, _ERROR = 18, 16, 3, 2
+_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+_IFNAME, _PROTINFO, _LINKINFO, _AF_SPEC = 3, 12, 18, 26
+_INFO_KIND, _INFO_DATA = 1, 2
+_TUN_OWNER, _TUN_GROUP = 1, 2
+_BR_VLAN_FILTERING, _BR_STP = 7, 5
+_AF_INET6, _AF_BRIDGE, _ADDR_GEN_MODE = 10, 7, 8
+_NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
+_PORT = {"state": 1, "unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
+_PORT_ISOLATED, _PORT_NEIGHBOUR_SUPPRESS = 33, 32
+_FORWARDING = 3
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Of one link."""
+
+    kind: str = ""
+    owner: int | None = None
+    """User that may open a tap."""
+    group: int | None = None
+    makes_addresses: bool | None = None
+    """Whether the kernel gives it a link-local IPv6 address (addrgenmode)."""
+    closed: tuple[str, ...] = field(default_factory=tuple)
+    """Settings of a bridge or of a bridge port by which frames do not pass."""
+
+
+def read() -> dict[str, Details]:
+    """Return the details of all links by name. Raises OSError."""
+    found: dict[str, dict[int, bytes]] = {}
+    for family in (0, _AF_BRIDGE):
+        for attributes in _dump(family):
+            name = attributes.get(_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+            found.setdefault(name, {}).update(attributes)
+    return {name: _details(attributes) for name, attributes in found.items()}
+
+
+def _dump(family: int) -> Iterator[dict[int, bytes]]:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
+        netlink.settimeout(2)
+        body = struct.pack("=BxHiII", family, 0, 0, 0, 0)
+        netlink.send(struct.pack("=IHHII", 16 + len(body), _GETLINK, _DUMP, 1, 0) + body)
+        while True:
+            data = netlink.recv(_CHUNK)
+            while len(data) >= 16:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind in (_DONE, _ERROR) or length < 16:
+                    return
+                if kind == _NEWLINK:
+                    yield _attributes(data[32:length])
+                data = data[(length + 3) & ~3 :]
+
+
+def _attributes(data: bytes) -> dict[int, bytes]:
+    found = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        if length < 4:
+            break
+        found[kind & 0x3FFF] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
+
+
+def _number(data: bytes | None) -> int | None:
+    return None if not data else int.from_bytes(data, sys.byteorder)
+
+
+def _details(attributes: dict[int, bytes]) -> Details:
+    info = _attributes(attributes.get(_LINKINFO, b""))
+    kind = info.get(_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace")
+    data = _attributes(info.get(_INFO_DATA, b""))
+    inet6 = _attributes(_attributes(attributes.get(_AF_SPEC, b"")).get(_AF_INET6, b""))
+    mode = _number(inet6.get(_ADDR_GEN_MODE))
+    is_tun = kind == "tun"
+    return Details(
+        kind,
+        _number(data.get(_TUN_OWNER)) if is_tun else None,
+        _number(data.get(_TUN_GROUP)) if is_tun else None,
+        None if mode is None else mode != _NO_ADDRESSES,
+        tuple(_closed(kind, data, _attributes(attributes.get(_PROTINFO, b"")))),
+    )
+
+
+def _closed(kind: str, data: dict[int, bytes], port: dict[int, bytes]) -> Iterator[str]:
+    if kind == "bridge" and _number(data.get(_BR_VLAN_FILTERING)):
+        yield "vlan_filtering on"
+    state = _number(port.get(_PORT["state"]))
+    if state is not None and state != _FORWARDING:
+        yield "its bridge port does not forward (STP)"
+    for name, number in _PORT.items():
+        if name != "state" and _number(port.get(number)) == 0:
+            yield f"{name} off"
+    if _number(port.get(_PORT_ISOLATED)):
+        yield "isolated"
+    if _number(port.get(_PORT_NEIGHBOUR_SUPPRESS)):
+        yield "neigh_suppress on"

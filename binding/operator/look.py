@@ -1,0 +1,154 @@
+"""Looks at the pod as it is now: links, packet filters, processes, frames. Judges nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from binding.ipc.codec import decode, encode
+from binding.ipc.messages import Undone
+from binding.ipc.status import Status
+from binding.operator import heard, link_details
+from binding.operator.heard import Heard
+from binding.operator.link_details import Details
+from binding.packet import guard, link_table
+from binding.packet.guard import Looked, Table
+from binding.packet.link_table import LinkState
+from binding.process import capabilities
+from binding.process.logs import timestamp
+from binding.process.spawn import Process
+from guest.network import Family
+
+_LISTENS = 1.5
+_PLUMB_WITHIN = 10.0
+_BRIDGE_FILTERS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen, at `time`."""
+
+    time: str
+    epoch: float
+    permitted: frozenset[str] = frozenset()
+    """Capabilities granted to the container."""
+    links: dict[str, LinkState] = field(default_factory=dict)
+    details: dict[str, Details] = field(default_factory=dict)
+    frames: dict[str, int] = field(default_factory=dict)
+    """Frames that came in by each link since it was made: at a tap, those of the guest."""
+    guard: Looked | None = None
+    guard_error: str = ""
+    bridge_filters: tuple[str, ...] = ()
+    """Settings by which frames of a bridge pass iptables, too."""
+    heard: dict[str, Heard] = field(default_factory=dict)
+    processes: dict[str, str] = field(default_factory=dict)
+    """State letter of /proc/PID/stat by program; empty where there is no such process."""
+    out_of_memory: int = 0
+    """Processes of the container that the kernel has killed for want of memory."""
+
+
+def take(status: Status) -> Look:
+    """Look at everything; what cannot be seen is left empty."""
+    permitted = capabilities.permitted()
+    guests = tuple(one.told for one in status.guests if one.told is not None)
+    arriving = {
+        one.network
+        for one in status.guests
+        if one.told is not None and one.told.migration_target and not one.arrived
+    }
+    looked, why = filters(status)
+    links, details = {}, {}
+    with suppress(OSError):
+        links = link_table.read()
+        details = link_details.read()
+    found: dict[str, Heard] = {}
+    if "NET_RAW" in permitted and guests:
+        capabilities.hold({"NET_RAW"})
+        found = heard.listen(guests, _LISTENS, arriving)
+        capabilities.drop()
+    return Look(
+        time=timestamp(time.time()),
+        epoch=time.time(),
+        permitted=permitted,
+        links=links,
+        details=details,
+        frames=dict(_frames()),
+        guard=looked,
+        guard_error=why,
+        bridge_filters=tuple(_bridge_filters()),
+        heard=found,
+        processes={one.name: _state(one.pid) for one in status.processes if one.pid},
+        out_of_memory=_killed(),
+    )
+
+
+def filters(status: Status) -> tuple[Looked | None, str]:
+    """Have plumb compare the kernel's packet filters with those that there should be.
+
+    Returns what it saw, or None and why not.
+    """
+    if "NET_ADMIN" not in capabilities.permitted():
+        return None, "no NET_ADMIN"
+    guests = tuple(one.told for one in status.guests if one.told is not None)
+    served: dict[str, frozenset[Family]] = {}
+    for one in status.guests:
+        if one.serves:
+            by_us = {f for f, name in ((4, "ipv4"), (6, "ipv6")) if one.serves[name] == "in-pod"}
+            served[one.network] = frozenset(by_us)  # type: ignore[arg-type]  # 4 and 6
+    links = link_table.read()
+    there = tuple(guest for guest in guests if guest.tap in links)
+    table = Table(status.table, guard.filters(there, served))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(_PLUMB_WITHIN)
+        number = os.memfd_create("look")
+        os.write(number, f"{encode(table)}\n".encode())
+        os.lseek(number, 0, os.SEEK_SET)
+        process = Process("binding.plumb", ("look",), stdin=number, stdout=theirs.fileno())
+        os.close(number)
+        theirs.close()
+        said = b""
+        with suppress(OSError):
+            while chunk := ours.recv(65536):
+                said += chunk
+    process.kill()
+    while (code := process.poll()) is None:
+        time.sleep(0.01)
+    with suppress(ValueError, TypeError, LookupError, AttributeError):
+        return decode(Looked, said), ""
+    with suppress(ValueError, TypeError, LookupError, AttributeError):
+        return None, decode(Undone, said).error
+    return None, f"plumb ended with status {code}"
+
+
+def _frames() -> Iterator[tuple[str, int]]:
+    with suppress(OSError):
+        for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]:
+            name, _, numbers = line.partition(":")
+            yield name.strip(), int(numbers.split()[1])
+
+
+def _bridge_filters() -> Iterator[str]:
+    for name in _BRIDGE_FILTERS:
+        with suppress(OSError):
+            if Path("/proc/sys/net/bridge", name).read_text().strip() == "1":
+                yield name
+
+
+def _state(pid: int | None) -> str:
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+def _killed() -> int:
+    with suppress(OSError, ValueError):
+        for line in Path("/sys/fs/cgroup/memory.events").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
