@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ from binding.ipc.status import Asked, Finding, GuestStatus, LastExchange
 from binding.operator.heard import Heard
 from binding.operator.look import Look
 from binding.operator.remedies import finding, ok
+from binding.process.logs import epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,7 @@ class _Family:
         told = self._guest.told
         lease = told.lease if told else None
         if given is not None and lease is not None:
-            until = _epoch(given.time) + lease
+            until = epoch(given.time) + lease
             if self._look.epoch > until:
                 ago = int(self._look.epoch - until)
                 text = f"the lease of {self._addresses} ran out {ago} s ago and was not renewed"
@@ -284,8 +283,3 @@ class _Family:
                 yield self._find(text, "no-rs")
             elif (rs := guest.asked.get("RS", Asked()).silence) is not None:
                 yield self._find(f"RS gets no answer: {rs.note}", "silence", rs)
-
-
-def _epoch(text: str) -> float:
-    """Return the seconds since the epoch of a time in the status object."""
-    return float(calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Callable, Iterable, Iterator
 
 from binding.ipc.status import GuestStatus, Status
 from binding.operator.protocols import bare, is_answer, is_message, protocol
 from binding.packet.guard import Dropped
+from binding.process.logs import epoch
 
 Sample = tuple[dict[str, str], float]
 _GIVEN = {"ipv4": ("ACK",), "ipv6": ("REPLY",)}
@@ -23,7 +22,7 @@ def prometheus(status: Status, dropped: Iterable[Dropped] = ()) -> str:
         ("guard", "gauge", "Whether the guard is on, where one is needed.",
          [(vmi, int(status.guard != "off"))]),
         ("start_time_seconds", "gauge", "When the sidecar started.",
-         [(vmi, _epoch(status.started))]),
+         [(vmi, epoch(status.started))]),
         ("process_restarts_total", "counter", "Ends of a program not of its own will.",
          [({**vmi, "process": one.name}, one.restarts) for one in status.processes]),
         ("process_anonymous_bytes", "gauge", "Anonymous memory of a program.",
@@ -41,7 +40,7 @@ def prometheus(status: Status, dropped: Iterable[Dropped] = ()) -> str:
         ("address_given", "gauge", "Whether the guest has been given its address by DHCP.",
          _of(status, vmi, _given)),
         ("last_request_timestamp_seconds", "gauge", "When the guest last asked anything; 0: never.",
-         _of(status, vmi, lambda guest: [({}, _epoch(guest.last_heard))])),
+         _of(status, vmi, lambda guest: [({}, epoch(guest.last_heard))])),
         ("warnings", "gauge", "Warnings that stand against a guest's network.",
          _of(status, vmi, lambda guest: [({}, len(guest.warnings))])),
         ("guard_dropped_packets_total", "counter", "Packets that the guard has dropped.",
@@ -101,10 +100,6 @@ def _dropped(message: str) -> dict[str, str]:
         return {"protocol": first, "message": rest or message}
     is_nd = first in ("rs", "ra", "ns", "na", "redirect")
     return {"protocol": "nd" if is_nd else "", "message": message}
-
-
-def _epoch(text: str) -> float:
-    return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")) if text else 0
 
 
 def _sample(name: str, labels: dict[str, str], value: float) -> str:

@@ -41,6 +41,24 @@ def timestamp(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{micros:06}Z"
 
 
+def epoch(text: str) -> float:
+    """Return the seconds since the epoch of a timestamp; 0 for an empty one.
+
+    calendar.timegm would do it for 0.5 MiB. Raises ValueError for what is no timestamp.
+    """
+    if not text:
+        return 0.0
+    year, month, day, hour, minute, second = (
+        int(text[slice(*digits)])
+        for digits in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+    )
+    # Of a year that begins in March, so that the leap day ends it.
+    months, years = (month - 3) % 12, year - (month < 3)
+    leap_days = years // 4 - years // 100 + years // 400
+    days = 365 * years + leap_days + (153 * months + 2) // 5 + day - 1
+    return (days - 719_468) * 86_400.0 + hour * 3600 + minute * 60 + second
+
+
 def name_vmi(namespace: str, name: str, uid: str) -> None:
     """Name the VMI in every line from now on, by KubeVirt's keys, and in those of our children."""
     about = {"kind": "VirtualMachineInstance", "namespace": namespace, "name": name, "uid": uid}
