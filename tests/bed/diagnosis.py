@@ -1,0 +1,77 @@
+"""`dsbridge diagnose --json` beside a sidecar, as an administrator runs it by kubectl exec."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.bed.netns import Netns
+from tests.bed.sidecar import PROGRAM, ROOT
+from tests.bed.wait import until
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What one run said."""
+
+    status: int
+    findings: tuple[dict[str, Any], ...]
+    said: str
+
+    @property
+    def wrong(self) -> dict[str, dict[str, Any]]:
+        """What is not ok, by anchor."""
+        return {one["anchor"]: one for one in self.findings if one["severity"] != "ok"}
+
+    @property
+    def well(self) -> str:
+        """What is ok."""
+        return "\n".join(one["text"] for one in self.findings if one["severity"] == "ok")
+
+
+def run(space: Netns, hooks_dir: Path, *words: str, prefix: tuple[str, ...] = ()):
+    """Run a command of the operator's in a pod."""
+    command = space.command(*prefix, *PROGRAM, *words, "--hooks-dir", str(hooks_dir))
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def diagnose(vm, prefix: tuple[str, ...] = ()) -> Diagnosis:
+    """Diagnose once."""
+    done = run(vm.pod.netns, vm.sidecar.hooks_dir, "diagnose", "--json", prefix=prefix)
+    found = tuple(json.loads(done.stdout)) if done.stdout else ()
+    return Diagnosis(done.returncode, found, done.stdout + done.stderr)
+
+
+def until_diagnosed(vm, anchor: str, timeout: float = 20, **options) -> Diagnosis:
+    """Diagnose until a finding with this anchor is made; the error quotes the last run."""
+    said: list[Diagnosis] = []
+
+    def found():
+        said.append(diagnose(vm, **options))
+        return said[-1] if anchor in said[-1].wrong else None
+
+    try:
+        return until(found, f"diagnose names {anchor}", timeout)
+    except TimeoutError as error:
+        error.add_note(said[-1].said)
+        raise
+
+
+def until_well(vm, timeout: float = 20) -> Diagnosis:
+    """Diagnose until nothing is wrong."""
+    said: list[Diagnosis] = []
+
+    def found():
+        said.append(diagnose(vm))
+        return said[-1] if said[-1].status == 0 else None
+
+    try:
+        return until(found, "nothing is wrong", timeout)
+    except TimeoutError as error:
+        error.add_note(said[-1].said)
+        raise

@@ -1,0 +1,284 @@
+"""Faults of the pod's links, filters and processes: what `diagnose` says of each, and the log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from tests.bed.clients import client
+from tests.bed.diagnosis import diagnose, run, until_diagnosed, until_well
+from tests.bed.guests import started, started_in
+from tests.bed.pod import pod
+from tests.bed.sidecar import sidecar
+from tests.bed.wait import until
+
+pytestmark = pytest.mark.netns
+WARNING, HARM, NO_SIDECAR = 1, 2, 3
+DROP_IN_BRIDGE = """
+table bridge strangers {
+  chain forward { type filter hook forward priority 0; udp dport 9 drop; }
+}"""
+DROP_AT_TAP = """
+table netdev strangers {
+  chain in { type filter hook ingress device "tap0" priority 0; udp dport 9 drop; }
+}"""
+
+
+@pytest.fixture(scope="module")
+def leased(tmp_path_factory):
+    """A managed guest that has its leases, for faults that can be undone."""
+    with (
+        started("flat", "managed") as vm,
+        client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
+    ):
+        guest.lease(30)
+        assert diagnose(vm).status == 0
+        yield vm
+
+
+LINKS = [
+    ("link set eth0-nic down", "link set eth0-nic up", "link-down", HARM, "eth0-nic is down"),
+    (
+        "link set eth0-nic nomaster",
+        "link set eth0-nic master k6t-eth0",
+        "not-a-port",
+        HARM,
+        "eth0-nic is no port of bridge k6t-eth0",
+    ),
+    (
+        "link set tap0 nomaster",
+        "link set tap0 master k6t-eth0",
+        "not-a-port",
+        HARM,
+        "tap0 is no port of bridge k6t-eth0",
+    ),
+    ("link set k6t-eth0 down", "link set k6t-eth0 up", "link-down", HARM, "k6t-eth0 is down"),
+    ("link set tap0 mtu 1300", "link set tap0 mtu 1450", "mtu", WARNING, "tap0 has MTU 1300"),
+    ("link set tap0 down", "link set tap0 up", "link-down", HARM, "tap0 is down"),
+]
+
+
+@pytest.mark.parametrize(("change", "undo", "anchor", "status", "text"), LINKS)
+def test_a_link_that_is_not_as_it_should_be(leased, change, undo, anchor, status, text):
+    leased.pod.netns.ip(change)
+    try:
+        seen = until_diagnosed(leased, anchor)
+        assert seen.status == status
+        assert text in seen.wrong[anchor]["text"]
+        assert seen.wrong[anchor]["remedy"]
+        assert seen.wrong[anchor]["time"]
+        assert text in leased.sidecar.log
+    finally:
+        leased.pod.netns.ip(undo)
+    until_well(leased)
+
+
+def test_a_pod_nic_without_carrier(leased):
+    leased.pod.gateway.ip("link set pod0 down")
+    try:
+        seen = until_diagnosed(leased, "no-carrier")
+        assert seen.status == HARM
+        assert "other end" in seen.wrong["no-carrier"]["remedy"]
+        assert "eth0-nic has no carrier" in leased.sidecar.log
+    finally:
+        leased.pod.gateway.ip("link set pod0 up")
+    until_well(leased)
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "text"),
+    [
+        (
+            "link set k6t-eth0 type bridge vlan_filtering 1",
+            "link set k6t-eth0 type bridge vlan_filtering 0",
+            "k6t-eth0: vlan_filtering on",
+        ),
+        (
+            "link set tap0 type bridge_slave isolated on",
+            "link set tap0 type bridge_slave isolated off",
+            "tap0: isolated",
+        ),
+        (
+            "link set tap0 type bridge_slave flood off",
+            "link set tap0 type bridge_slave flood on",
+            "tap0: unicast flood off",
+        ),
+        (
+            "link set eth0-nic type bridge_slave mcast_flood off",
+            "link set eth0-nic type bridge_slave mcast_flood on",
+            "eth0-nic: multicast flood off",
+        ),
+        (
+            "link set tap0 type bridge_slave state 0",
+            "link set tap0 type bridge_slave state 3",
+            "tap0: its bridge port does not forward",
+        ),
+    ],
+)
+def test_a_bridge_port_that_keeps_frames_back(leased, change, undo, text):
+    leased.pod.netns.ip(change)
+    try:
+        seen = until_diagnosed(leased, "bridge-port")
+        assert seen.status == WARNING
+        assert text in seen.wrong["bridge-port"]["text"]
+    finally:
+        leased.pod.netns.ip(undo)
+    until_well(leased)
+
+
+@pytest.mark.parametrize(
+    ("rules", "table"),
+    [
+        pytest.param(DROP_IN_BRIDGE, "bridge strangers", id="bridge"),
+        pytest.param(DROP_AT_TAP, "netdev strangers", id="netdev"),
+    ],
+)
+def test_packet_filters_of_others(leased, rules, table):
+    command = leased.pod.netns.command("nft", "-f", "-")
+    subprocess.run(command, input=rules, text=True, check=True)
+    try:
+        seen = until_diagnosed(leased, "foreign-rules")
+        assert seen.status == WARNING
+        assert f"table {table}, chain" in seen.wrong["foreign-rules"]["text"]
+        assert "1 rules that drop" in seen.wrong["foreign-rules"]["text"]
+    finally:
+        leased.pod.netns.run("nft", "delete", "table", *table.split())
+    until_well(leased)
+
+
+def process(vm, name):
+    return next(one for one in vm.sidecar.status()["processes"] if one["name"] == name)
+
+
+@pytest.mark.parametrize("name", ["serve", "hooks"])
+def test_a_process_that_was_killed_is_told_with_time_and_reason(name):
+    with started("flat", "managed") as vm:
+        vm.guest.ip("link set eth0 up")
+        os.kill(process(vm, name)["pid"], signal.SIGKILL)
+        until(lambda: process(vm, name)["restarts"] == 1, "its end is seen", 20)
+        seen = until_diagnosed(vm, "process-restarted")
+        told = seen.wrong["process-restarted"]
+        assert f"{name} was started again 1 times" in told["text"]
+        assert "killed by SIGKILL" in told["text"]
+        assert told["time"]
+        assert f"{name} ended (killed by SIGKILL)" in vm.sidecar.log
+
+
+def test_a_process_that_hangs():
+    with started("flat", "managed") as vm:
+        os.kill(process(vm, "hooks")["pid"], signal.SIGSTOP)
+        seen = until_diagnosed(vm, "process-hung")
+        assert seen.status == HARM
+        assert "hooks does not answer" in seen.wrong["process-hung"]["text"]
+        until(lambda: process(vm, "hooks")["restarts"] == 1, "it is replaced", 40)
+        told = until_diagnosed(vm, "process-restarted").wrong["process-restarted"]
+        assert "it had not answered for" in told["text"]
+        assert "is killed: it had not answered" in vm.sidecar.log
+
+
+@contextmanager
+def without(*capabilities):
+    drop = ",".join(f"-{one}" for one in capabilities)
+    prefix = ("setpriv", f"--bounding-set={drop}", f"--inh-caps={drop}")
+    with pod("flat") as made:
+        yield made, prefix
+
+
+def test_a_guard_that_is_off_by_choice_is_no_problem(tmp_path):
+    with (
+        without("net_admin") as (made, prefix),
+        started_in(made, prefix=prefix) as vm,
+        client("networkd", vm.guest, tmp_path) as guest,
+    ):
+        guest.lease(30)
+        seen = diagnose(vm, prefix)
+        assert seen.status == 0, seen.said
+        assert "the guard is off, as NET_ADMIN is left out" in seen.well
+
+
+def test_a_start_that_is_refused_is_told_in_its_own_words():
+    with without("net_raw") as (made, prefix), sidecar(made, prefix=prefix) as side:
+        from tests.bed.guests import DOMAIN, INTERFACE, vmi  # noqa: PLC0415  # of this test alone
+        from tests.bed.handler import managed_tap  # noqa: PLC0415  # likewise
+        from tests.bed.launcher import collect  # noqa: PLC0415  # likewise
+
+        with collect(side.hooks_dir) as hook:
+            managed_tap(made.netns)
+            interface = INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
+            with pytest.raises(Exception, match="NET_RAW"):
+                hook.on_define_domain(DOMAIN.format(interface=interface), vmi())
+        done = run(made.netns, side.hooks_dir, "diagnose", prefix=prefix)
+        assert done.returncode == HARM
+        assert "KubeVirt's last call was refused: the sidecar lacks NET_RAW" in done.stdout
+        assert "the container lacks NET_RAW" in done.stdout
+        assert "#refused-start" in done.stdout
+        assert "refused: the sidecar lacks NET_RAW" in side.log
+
+
+def test_an_annotation_that_is_refused_is_told_in_its_own_words():
+    with pod("flat") as made, sidecar(made) as side:
+        from tests.bed.guests import DOMAIN, vmi  # noqa: PLC0415  # of this test alone
+        from tests.bed.launcher import collect  # noqa: PLC0415  # likewise
+
+        with collect(side.hooks_dir) as hook, pytest.raises(Exception, match="unknown key"):
+            hook.on_define_domain(
+                DOMAIN.format(interface=""), vmi({"dsbridge.io/default": {"ip6": 1}})
+            )
+        until(lambda: "refused" in run(made.netns, side.hooks_dir, "status").stdout, "it is told")
+        done = run(made.netns, side.hooks_dir, "diagnose")
+        assert done.returncode == HARM
+        assert "unknown key" in done.stdout
+
+
+def test_a_sidecar_that_serves_nobody_and_none_at_all(tmp_path):
+    with pod("flat") as made:
+        with sidecar(made) as side:
+            until(lambda: any(side.hooks_dir.glob("*.sock")), "the sidecar's socket")
+            done = run(made.netns, side.hooks_dir, "diagnose")
+            assert (done.returncode, "no guest is served" in done.stdout) == (WARNING, True)
+        for words in (["diagnose"], ["status"], ["status", "--json"]):
+            done = run(made.netns, tmp_path, *words)
+            assert done.returncode == NO_SIDECAR
+            assert "no sidecar answers" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "anchor", "status"),
+    [
+        ("link del tap0", "tap", HARM),
+        (
+            "link set eth0-nic down\nlink set eth0-nic name other\nlink set other up",
+            "link-gone",
+            HARM,
+        ),
+        ("link del k6t-eth0", "link-gone", HARM),
+    ],
+)
+def test_a_link_that_is_gone(change, anchor, status):
+    with started("flat", "managed") as vm:
+        vm.guest.ip("link set eth0 up")
+        vm.pod.netns.ip(change)
+        seen = until_diagnosed(vm, anchor)
+        assert seen.status == status
+        assert "is gone" in seen.wrong[anchor]["text"]
+        assert seen.wrong[anchor]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "anchor", "text"),
+    [
+        ("link set eth0 up", "placeholder", "placeholder eth0 is up"),
+        ("link set k6t-eth0 addrgenmode eui64", "bridge-port", "k6t-eth0 makes itself"),
+    ],
+)
+def test_what_the_own_wiring_needs(change, anchor, text):
+    with started("flat", "own") as vm:
+        vm.guest.ip("link set eth0 up")
+        vm.pod.netns.ip(change)
+        seen = until_diagnosed(vm, anchor)
+        assert text in seen.wrong[anchor]["text"]
+        assert "ip link set" in seen.wrong[anchor]["remedy"]
