@@ -112,6 +112,8 @@ class GuestStatus:
     """How often a request got no answer, by `REQUEST: reason`."""
     gateways: dict[str, str] = field(default_factory=dict)
     """Gateways and router whose MAC is known, with that MAC."""
+    moved: dict[str, Said] = field(default_factory=dict)
+    """Gateways whose MAC has changed: the MAC before, and when the new one was seen."""
     last_heard: str = ""
     """When the guest last asked anything."""
     told: GuestNetwork | None = None

@@ -142,7 +142,7 @@ class _Family:
         ended = self._ended(given)
         if ended is not None:
             yield ended
-        elif given is not None or self._guest.counters.get(words.gives):
+        elif given is not None or (self._family == "ipv4" and self._guest.counters.get("ACK")):
             yield self._ok(
                 f"the guest has been given {self._addresses} by {words.name}{self._use()}", given
             )
@@ -198,7 +198,7 @@ class _Family:
             if silence is None or given is None or silence.time <= given.time or kind == "RS":
                 continue
             text = f"{kind} gets no answer since: {silence.note}"
-            anchor = "other-mac" if "another MAC" in silence.note else "silence"
+            anchor = "other-mac" if "MAC" in silence.note else "silence"
             yield finding("warning", text, anchor, network=self._guest.network, time=silence.time)
 
     def _why_not(self, *, is_silent: bool) -> Finding | None:
@@ -206,7 +206,7 @@ class _Family:
         refused = self._silence()
         if refused is not None:
             kind, silence = refused
-            anchor = "other-mac" if "another MAC" in silence.note else "silence"
+            anchor = "other-mac" if "MAC" in silence.note else "silence"
             verb = f"its {kind} gets no answer ({silence.note or 'no reason given'})"
             text = f"the guest has had no {words.gives}: {verb}, {lacks}"
             return self._find(text, anchor, silence)
@@ -270,6 +270,12 @@ class _Family:
         guest = self._guest
         if guest.told is not None and guest.told.gateway6 is None and guest.router is None:
             return
+        speaks = any(one.version == 6 for one in self._heard.sources.values())
+        if self._mode == "slaac" and "RS" not in guest.asked and not (guest.arrived or speaks):
+            if not is_silent:
+                text = f"no RS: the guest does not ask for a router, so it lacks {self._addresses}"
+                yield self._find(text, "no-rs")
+            return
         if guest.counters.get("RA"):
             last = guest.asked.get("RS", Asked()).answer or guest.last.get("RA")
             yield self._ok("the guest has been told its IPv6 router by RA", last)
@@ -277,9 +283,7 @@ class _Family:
         if "RS" not in guest.asked and asks and not guest.arrived:
             text = "DHCPv6, but no RS: does the guest accept router advertisements?"
             yield finding("warning", text, "no-rs", network=guest.network, time=self._look.time)
-        elif not guest.counters.get("RA") and not guest.arrived and not is_silent:
-            if self._mode == "slaac" and "RS" not in guest.asked:
-                text = f"no RS: the guest does not ask for a router, so it lacks {self._addresses}"
-                yield self._find(text, "no-rs")
-            elif (rs := guest.asked.get("RS", Asked()).silence) is not None:
-                yield self._find(f"RS gets no answer: {rs.note}", "silence", rs)
+            return
+        rs = guest.asked.get("RS", Asked()).silence
+        if rs is not None and not guest.counters.get("RA") and not guest.arrived:
+            yield self._find(f"RS gets no answer: {rs.note}", "silence", rs)

@@ -112,7 +112,5 @@ def _foreign(look: Look) -> Iterator[Finding]:
         at_ports = text.startswith(("table bridge ", "table netdev "))
         if at_ports or look.bridge_filters:
             what = f"a packet filter of others can drop what guests send or get: {text}"
-            yield finding("warning", what, "foreign-rules", time=look.time)
-    if look.bridge_filters and look.guard is None:
-        text = f"frames of bridges pass iptables ({', '.join(look.bridge_filters)})"
-        yield finding("warning", text, "bridge-filters", time=look.time)
+            evidence = "" if at_ports else f"on: {', '.join(look.bridge_filters)}"
+            yield finding("warning", what, "foreign-rules", evidence=evidence, time=look.time)

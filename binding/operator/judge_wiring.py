@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from binding.ipc.status import Finding, GuestStatus, Severity, Status, Warned
+from binding.ipc.status import Finding, GuestStatus, Said, Severity, Status, Warned
 from binding.operator.heard import Heard
 from binding.operator.look import Look
 from binding.operator.remedies import finding, ok
+from binding.process.logs import epoch
 
 _NIC_KINDS = {"dhcp4-to-client": "DHCPv4", "dhcp6-to-client": "DHCPv6", "ra": "RA"}
 _SERVER_KINDS = {
@@ -17,11 +18,13 @@ _SERVER_KINDS = {
     "dhcp6-from-server": "DHCPv6 answers",
     "ra": "router advertisements",
 }
+_RECENT = 3600.0
+"""Seconds for which a gateway that moved is worth a warning."""
 _LINK_KINDS = ("tap", "nic", "bridge", "placeholder")
 _BY_TEXT = (
     ("is gone", "link-gone"),
-    ("is down", "link-down"),
     ("no carrier", "no-carrier"),
+    ("is down", "link-down"),
     ("no port of bridge", "not-a-port"),
     ("has MTU", "mtu"),
 )
@@ -41,7 +44,8 @@ def links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Finding]:
             yield finding("harm", text, "no-qemu", network=name, time=look.time)
     for link in (guest.tap, guest.nic, guest.bridge):
         closed = look.details[link].closed if link in look.details else ()
-        if closed:
+        state = look.links.get(link)
+        if closed and state is not None and state.up and state.carrier:
             text = f"{link}: {', '.join(closed)}"
             yield finding("warning", text, "bridge-port", network=name, time=look.time)
     if guest.tap in status.wired:
@@ -94,6 +98,9 @@ def gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         if mac is not None and now is not None and now != mac:
             text = f"gateway {gateway} is at {mac}, but {now} answers for it"
             yield finding("warning", text, "gateway-moved", network=name, time=look.time)
+        elif mac is not None and (moved := _moved(guest, str(gateway), look)) is not None:
+            text = f"gateway {gateway} has moved from {moved.text} to {mac}"
+            yield finding("warning", text, "gateway-moved", network=name, time=moved.time)
         elif mac is not None:
             yield ok(f"gateway {gateway} is at {mac}", network=name)
         elif not guest.counters:
@@ -103,6 +110,11 @@ def gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
             if family == "ipv6":
                 text = f"the MAC of the IPv6 gateway {gateway} is not known"
             yield finding("harm", text, "gateway-mac", network=name, time=look.time)
+
+
+def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:
+    moved = guest.moved.get(gateway)
+    return moved if moved and look.epoch - epoch(moved.time) < _RECENT else None
 
 
 def others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -159,5 +171,5 @@ def _rogues(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Finding]:
         if one.link == guest.nic and one.message in _NIC_KINDS and one.packets
     ]
     if stopped and not named:
-        text = f"another server or router answers on the pod network: {', '.join(stopped)} stopped"
+        text = f"rogue servers or routers on the pod network: {', '.join(stopped)} stopped"
         yield finding("warning", text, "rogue", network=guest.network, time=look.time)

@@ -24,7 +24,6 @@ REMEDIES: dict[str, str] = {
     "guard-off": "the reason is behind it; other servers can reach the guest until it is mended",
     "guard-changed": "who else runs nft in this pod? dsbridge sets it again within seconds",
     "foreign-rules": "does that table drop what the guest sends or gets? remove it, or its rule",
-    "bridge-filters": "sysctl net.bridge.NAME=0 on the node, or let iptables accept bridged frames",
     "gateway-mac": "is the gateway there, and does the CNI let the guest's MAC send?",
     "gateway-moved": "a fail-over, or somebody who takes its traffic? the guest has been told",
     "no-frame": "bring the NIC up in the guest: `ip link` there, a driver for its model?",

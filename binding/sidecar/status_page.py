@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from binding.ipc.messages import Event, GuestReport, Router
-from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Warned
+from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Said, Warned
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
 from guest.network import Family, GuestNetwork
@@ -15,6 +15,7 @@ from guest.network import Family, GuestNetwork
 BOTH: tuple[Family, ...] = (4, 6)
 _MOST_KINDS = 40
 """Kinds of requests and reasons for silence that are remembered; there are about twenty."""
+_MOST_GATEWAYS = 8
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Page:
     last_heard: float = 0.0
     router: Router | None = None
     gateways: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, Said] = field(default_factory=dict)
     serves: tuple[int, ...] | None = None
     """The families that we serve; None while `auto` is finding out."""
     findings: dict[str, Warned] = field(default_factory=dict)
@@ -49,7 +51,11 @@ class Page:
         for reason, count in report.silences.items():
             known = reason in self.silences or len(self.silences) < _MOST_KINDS
             self.silences[reason if known else "other"] += count
-        self.router, self.gateways = report.router, report.gateways
+        for address, mac in report.gateways.items():
+            before = self.gateways.get(address, mac)
+            if before != mac and (address in self.moved or len(self.moved) < _MOST_GATEWAYS):
+                self.moved[address] = Said(before, now())
+        self.router, self.gateways = report.router, report.gateways or self.gateways
 
     def exchanged(self, event: Event) -> None:
         """Remember an exchange as the latest of its kind."""
@@ -95,6 +101,7 @@ class Page:
             asked=dict(self.asked),
             silences=dict(sorted(self.silences.items())),
             gateways=dict(self.gateways),
+            moved=dict(self.moved),
             last_heard=timestamp(self.last_heard) if self.last_heard else "",
             told=guest,
         )
