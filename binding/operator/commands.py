@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> int:
 def status(directory: Path, form: str, *, watch: bool) -> int:
     """Print the state of the sidecar that serves a directory, once or every 2 s.
 
-    `form` is text, wide, json or prometheus. Returns the exit status.
+    `form` is text, wide, json, prometheus or rows. Returns the exit status.
     """
     with suppress(KeyboardInterrupt):
         while True:
@@ -75,6 +75,10 @@ def told(directory: Path, form: str) -> str | None:
 
         looked = look.filters(answer)[0]
         return metrics.prometheus(answer, looked.dropped if looked else ())
+    if form == "rows":
+        from binding.operator import rows  # noqa: PLC0415  # as in main
+
+        return rows.rows(answer)
     from binding.operator import text  # noqa: PLC0415  # as in main
 
     return text.text(answer, wide=form == "wide")

@@ -107,8 +107,6 @@ def gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
             yield ok(f"gateway {gateway} is asked for when the guest appears", network=name)
         else:
             text = f"the MAC of gateway {gateway} is not known"
-            if family == "ipv6":
-                text = f"the MAC of the IPv6 gateway {gateway} is not known"
             yield finding("harm", text, "gateway-mac", network=name, time=look.time)
 
 

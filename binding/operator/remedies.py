@@ -45,10 +45,8 @@ REMEDIES: dict[str, str] = {
     "rogue-unguarded": "find it by its MAC and stop it, and let the guard in: " + POLICY,
     "duplicate-address": "find that machine by its MAC; no two may have one address",
     "guest-server": 'stop that service in the guest, or allow it by "shield": false',
-    "guest-tunnels": "which program in the guest sends DHCP or RA in fragments or odd headers?",
     "kube-ovn": "the message begins with the key of the Subnet or pod that mends it",
     "settings": "the message says what to change in the annotation, the VMI or the pod",
-    "waits": "",
 }
 
 

@@ -1,14 +1,19 @@
-"""What an operator sees of a running sidecar: status, diagnose, capture."""
+"""What an operator sees of a running sidecar: status and its forms, capture, the log."""
 
+import json
+import os
+import pty
+import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
 
 import pytest
 from scapy.layers.dhcp import DHCP
-from scapy.utils import rdpcap
+from scapy.utils import PcapNgReader
 
 from tests.bed.clients import client
+from tests.bed.diagnosis import run
 from tests.bed.guests import started
 from tests.bed.sidecar import PROGRAM, ROOT
 from tests.bed.wait import until
@@ -41,39 +46,109 @@ def test_status_has_the_keys_that_tools_rely_on():
 
 
 def test_status_speaks_to_people_and_to_prometheus():
-    with leased() as begun:
-        assert "10.244.1.5/24" in begun.sidecar.cli("status")
-        metrics = begun.sidecar.cli("status", "--prometheus")
-        assert 'dsbridge_messages_total{network="default",message="ACK"} 1' in metrics
+    with leased() as vm:
+        text = vm.sidecar.cli("status")
+        assert "10.244.1.5/24" in text
+        assert max(map(len, text.splitlines())) <= 80
+        for told in ("10.96.0.10", "svc.cluster.local", "lease       infinite", " UTC, "):
+            assert told in text
+        metrics = vm.sidecar.cli("status", "-o", "prometheus")
+        labels = 'vmi="vmi-single",network="default",protocol="dhcp4",message="ACK"'
+        assert f'dsbridge_answers_total{{namespace="default",{labels}}} 1' in metrics
+        assert 'protocol="dhcp4",message="to-server"' in metrics
+        assert vm.sidecar.cli("status", "--prometheus").startswith("# HELP dsbridge_info")
 
 
-def test_diagnose_tells_a_guest_that_has_leased_from_one_that_has_not_asked():
-    with started("flat", "managed") as begun:
-        command = begun.pod.netns.command(
-            *PROGRAM, "diagnose", "--hooks-dir", str(begun.sidecar.hooks_dir)
+def test_status_is_that_of_now_and_in_every_form():
+    with leased() as vm:
+        for form in ("text", "wide", "json", "prometheus", "rows"):
+            assert vm.sidecar.cli("status", "-o", form)
+        guest = vm.sidecar.status()["guests"][0]
+        assert guest["told"]["dns"] == ["10.96.0.10", "fd00:10:96::a"]
+        assert guest["asked"]["REQUEST"]["answer"]["reply"] == "ACK"
+        assert guest["gateways"]["10.244.1.1"] == vm.pod.layout.gateway_mac
+
+
+def test_the_log_names_the_vmi_and_the_time_of_the_exchange():
+    with leased() as vm:
+        until(lambda: "ACK to REQUEST" in vm.sidecar.log, "the ACK's line")
+        lines = [json.loads(one) for one in vm.sidecar.log.splitlines()]
+        (ack,) = [one for one in lines if one["msg"].startswith("ACK to REQUEST")]
+        about = {key: ack[key] for key in ("kind", "namespace", "name", "uid", "network")}
+        assert about == {
+            "kind": "VirtualMachineInstance",
+            "namespace": "default",
+            "name": "vmi-single",
+            "uid": json.loads(vm.vmi)["metadata"]["uid"],
+            "network": "default",
+        }
+        last = vm.sidecar.status()["guests"][0]["asked"]["REQUEST"]["answer"]
+        assert ack["timestamp"] == last["time"]
+
+
+@contextmanager
+def capturing(vm, file, *words):
+    command = vm.pod.netns.command(
+        *PROGRAM, "capture", *words, "--hooks-dir", str(vm.sidecar.hooks_dir)
+    )
+    with file.open("wb") as out:
+        program = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE)
+    try:
+        assert b"listening at tap0" in program.stderr.readline()
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+        program.stderr.close()
+
+
+def frames(file):
+    return list(PcapNgReader(str(file)))
+
+
+def test_capture_is_a_pcapng_of_both_directions(tmp_path):
+    file = tmp_path / "tap0.pcapng"
+    with started("flat", "managed") as vm, capturing(vm, file) as program:
+        with client("networkd", vm.guest, vm.pod.workdir) as guest:
+            guest.lease(timeout=20)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(60) == 0
+    kinds = {frame[DHCP].options[0][1] for frame in frames(file) if DHCP in frame}
+    assert {1, 2, 3, 5} <= kinds or {1, 5} <= kinds
+    if tshark := shutil.which("tshark"):
+        told = subprocess.check_output([tshark, "-r", file, "-n"], text=True)
+        assert "DHCP" in told
+        assert "Router Advertisement" in told
+
+
+def test_capture_ends_by_count_and_takes_only_what_is_asked_for(tmp_path):
+    file = tmp_path / "two.pcapng"
+    with started("flat", "managed") as vm, capturing(vm, file, "-p", "dhcp4", "-c", "2") as program:
+        with client("networkd", vm.guest, vm.pod.workdir) as guest:
+            guest.lease(timeout=20)
+        assert program.wait(60) == 0
+    assert [DHCP in frame for frame in frames(file)] == [True, True]
+
+
+def test_capture_says_what_it_cannot_do(tmp_path):
+    with started("flat", "managed") as vm:
+        done = run(vm.pod.netns, vm.sidecar.hooks_dir, "capture", "tap9")
+        assert done.returncode == 1
+        assert "cannot capture at tap9" in done.stderr
+        assert "taps here: tap0" in done.stderr
+        done = run(
+            vm.pod.netns, vm.sidecar.hooks_dir, "capture", "-w", str(tmp_path / "none" / "x")
         )
-        silent = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert silent.returncode == 1
-        assert "the guest has had no ACK" in silent.stdout
-        with client("networkd", begun.guest, begun.pod.workdir) as program:
-            program.lease(timeout=20)
-            until(lambda: "given 10.244.1.5/24 by DHCPv4" in run(command), "the lease shows")
-
-
-def run(command):
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-
-
-def test_capture_is_a_pcap_of_both_directions(tmp_path):
-    with started("flat", "managed") as begun:
-        file = tmp_path / "tap0.pcap"
-        with file.open("wb") as out:
-            words = begun.pod.netns.command(*PROGRAM, "capture", "tap0")
-            capture = subprocess.Popen(words, cwd=ROOT, stdout=out)
-        until(lambda: file.stat().st_size >= 24, "the pcap header")
-        with client("networkd", begun.guest, begun.pod.workdir) as program:
-            program.lease(timeout=20)
-        capture.send_signal(signal.SIGINT)
-        assert capture.wait(60) == 0
-        kinds = {frame[DHCP].options[0][1] for frame in rdpcap(str(file)) if DHCP in frame}
-        assert {1, 2, 3, 5} <= kinds or {1, 5} <= kinds
+        assert done.returncode == 1
+        assert "cannot write" in done.stderr
+        ours, theirs = pty.openpty()
+        command = vm.pod.netns.command(
+            *PROGRAM, "capture", "--hooks-dir", str(vm.sidecar.hooks_dir)
+        )
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=theirs, stderr=subprocess.PIPE, check=False, timeout=30
+        )
+        os.close(ours)
+        os.close(theirs)
+        assert done.returncode == 1
+        assert b"no text for a terminal" in done.stderr

@@ -1,108 +1,314 @@
-"""What an operator is told of a sidecar, by the status that it gives."""
+"""What an operator is told of a sidecar, by the status that it gives and what is seen beside it."""
 
 from __future__ import annotations
 
-from typing import Any
+import ast
+import re
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
+from pathlib import Path
 
 import pytest
 
-from binding.operator.diagnose import findings
+from binding.ipc.status import (
+    Asked,
+    GuestStatus,
+    LastExchange,
+    Modes,
+    ProcessStatus,
+    Said,
+    Status,
+    Warned,
+)
+from binding.operator import diagnose
+from binding.operator.heard import Heard
+from binding.operator.link_details import Details
+from binding.operator.look import Look
+from binding.operator.remedies import REMEDIES
+from binding.packet.guard import Dropped, Looked
+from binding.packet.link_table import LinkState
+from guest.network import GuestNetwork, Route
 
-GUEST: dict[str, Any] = {
-    "network": "default",
-    "provider": "in-pod",
-    "serves": {"ipv4": "in-pod", "ipv6": "in-pod"},
-    "modes": {"ipv4": "dhcp", "ipv6": "dhcp"},
-    "ipv4": ["10.244.1.5/24"],
-    "ipv6": ["fd00::5/64"],
-    "router": None,
-    "counters": {"ACK": 1, "REPLY": 1, "RA": 3},
-    "arrived": False,
-    "warnings": [],
-}
-STATUS: dict[str, Any] = {
-    "plugin": "dsbridge",
-    "guard": "on",
-    "warnings": [],
-    "guests": [GUEST],
-    "processes": [{"name": "hooks"}, {"name": "serve", "restarts": 0}],
-}
-GRANTED = frozenset({"NET_RAW", "NET_ADMIN"})
+ROOT = Path(__file__).parents[2]
+TIME = "2026-11-27T01:00:00.000000Z"
+EPOCH = 1795741200.0
+OK, WARNING, HARM = 0, 1, 2
+MAC = "0a:58:0a:f4:01:05"
+TOLD = GuestNetwork(
+    network="default",
+    tap="tap0",
+    mac=MAC,
+    mtu=1450,
+    nic="eth0-nic",
+    bridge="k6t-eth0",
+    ipv4=(IPv4Interface("10.244.1.5/24"),),
+    ipv6=(IPv6Interface("fd00::5/64"),),
+    routes=(Route(IPv4Network("0.0.0.0/0"), IPv4Address("10.244.1.1")),),
+)
 
 
-def problems(status: dict[str, Any], granted: frozenset[str] = GRANTED) -> list[str]:
-    return [finding.text for finding in findings(status, granted) if not finding.well]
+def answered(reply, note="", time=TIME):
+    return Asked(1, answer=LastExchange(reply, note, time))
 
 
-def of_guest(**changes: object) -> list[str]:
-    return problems(STATUS | {"guests": [GUEST | changes]})
+def silent(note, time=TIME):
+    return Asked(1, silence=LastExchange("", note, time))
+
+
+GIVEN = {"REQUEST": answered("ACK"), "SOLICIT": answered("REPLY"), "RS": answered("RA")}
+GUEST = GuestStatus(
+    network="default",
+    shape="managed",
+    provider="in-pod",
+    serves={"ipv4": "in-pod", "ipv6": "in-pod"},
+    modes=Modes("dhcp", "dhcp"),
+    tap="tap0",
+    nic="eth0-nic",
+    bridge="k6t-eth0",
+    mac=MAC,
+    mtu=1450,
+    ipv4=("10.244.1.5/24",),
+    ipv6=("fd00::5/64",),
+    router=None,
+    counters={"ACK": 1, "REPLY": 1, "RA": 3},
+    last={},
+    arrived=False,
+    warnings=(),
+    asked=GIVEN,
+    gateways={"10.244.1.1": "0a:58:0a:f4:01:01"},
+    told=TOLD,
+)
+STATUS = Status(
+    version="1",
+    plugin="dsbridge",
+    guard="on",
+    guests=(GUEST,),
+    processes=(ProcessStatus("sidecar", 1), ProcessStatus("serve", 2)),
+    started=TIME,
+    now=TIME,
+    last_call=Said("done", TIME),
+)
+
+
+def link(name, index, master=3):
+    return LinkState(name, index, up=True, carrier=True, mtu=1450, mac=MAC, master=master)
+
+
+LOOK = Look(
+    time=TIME,
+    epoch=EPOCH,
+    permitted=frozenset({"NET_RAW", "NET_ADMIN"}),
+    links={
+        "tap0": link("tap0", 1),
+        "eth0-nic": link("eth0-nic", 2),
+        "k6t-eth0": link("k6t-eth0", 3, 0),
+    },
+    details={"tap0": Details("tun", 107, 107)},
+    frames={"tap0": 9},
+    guard=Looked(),
+    heard={"default": Heard()},
+    processes={"sidecar": "S", "serve": "S"},
+)
+
+
+def judged(look=LOOK, status=STATUS, **changes):
+    """Return exit status and wrong findings by anchor, of a guest with these changes."""
+    if changes:
+        status = replace(status, guests=(replace(GUEST, **changes),))
+    found = diagnose.findings(status, look)
+    wrong = {one.anchor: one for one in found if one.severity != "ok"}
+    return diagnose.exit_status(found), wrong
+
+
+def said_well(look=LOOK, status=STATUS):
+    found = diagnose.findings(status, look)
+    return "\n".join(one.text for one in found if one.severity == "ok")
 
 
 def test_a_guest_that_has_everything_is_well():
-    assert not problems(STATUS)
+    assert judged() == (OK, {})
+    assert "given 10.244.1.5/24 by DHCPv4" in said_well()
+    assert "given fd00::5/64 by DHCPv6" in said_well()
 
 
 @pytest.mark.parametrize(
-    ("changes", "missing"),
+    ("modes", "asked"),
     [
-        ({"counters": {"REPLY": 1, "RA": 1}}, "no ACK, so it lacks 10.244.1.5/24"),
-        ({"counters": {"ACK": 1, "RA": 1}}, "no REPLY, so it lacks fd00::5/64"),
-        ({"counters": {"ACK": 1, "REPLY": 1}}, "no RA, so it lacks fd00::5/64"),
+        (Modes("off", "dhcp"), ("SOLICIT", "RS")),
+        (Modes("dhcp", "off"), ("REQUEST",)),
+        (Modes("dhcp", "slaac"), ("REQUEST", "RS")),
+        (Modes("dhcp", "both"), ("REQUEST", "SOLICIT", "RS")),
     ],
 )
-def test_a_guest_that_lacks_something_is_not(changes, missing):
-    (problem,) = of_guest(**changes)
-    assert missing in problem
+def test_only_what_is_served_can_be_missing(modes, asked):
+    assert judged(modes=modes, asked={name: GIVEN[name] for name in asked})[0] == OK
+
+
+@pytest.mark.parametrize(
+    ("asked", "anchor", "text"),
+    [
+        ({}, "never-asked", "never asked by DHCPv4"),
+        ({"DISCOVER": answered("OFFER")}, "no-request", "OFFER without REQUEST"),
+        ({"DISCOVER": silent("from another MAC, 02:…")}, "other-mac", "from another MAC"),
+        ({"DISCOVER": silent("relayed by 10.0.0.1")}, "silence", "relayed by"),
+        ({"REQUEST": answered("NAK", "10.9.9.9")}, "refused-address", "NAK, 10.9.9.9"),
+        ({"malformed": silent("option 57 has 4 octets")}, "malformed", "option 57 has 4 octets"),
+        (
+            {"REQUEST": answered("ACK"), "RELEASE": silent("x", "2026-11-27T01:00:01")},
+            "released",
+            "released 10.244.1.5/24",
+        ),
+        (
+            {"REQUEST": answered("ACK"), "DECLINE": silent("x", "2026-11-27T01:00:01")},
+            "declined",
+            "declined 10.244.1.5/24",
+        ),
+    ],
+)
+def test_how_far_a_guest_came_is_told(asked, anchor, text):
+    status, wrong = judged(asked=asked, modes=Modes("dhcp", "off"), counters={})
+    assert status == HARM
+    assert text in wrong[anchor].text
+    assert wrong[anchor].time
+
+
+def test_an_address_that_is_given_again_is_no_longer_released():
+    asked = {"REQUEST": answered("ACK", "", "2026-11-27T01:00:09"), "RELEASE": silent("x")}
+    assert judged(asked=asked, modes=Modes("dhcp", "off"))[0] == OK
+
+
+@pytest.mark.parametrize(("later", "status"), [(3599, OK), (3700, HARM)])
+def test_a_lease_that_ran_out(later, status):
+    told = replace(TOLD, lease=3600)
+    look = replace(LOOK, epoch=EPOCH + later)
+    found = judged(look, told=told)
+    assert found[0] == status
+    if status == HARM:
+        assert "ran out 100 s ago" in found[1]["expired"].text
 
 
 def test_a_guest_that_came_by_migration_need_not_ask_again():
-    assert not of_guest(arrived=True, counters={"RA": 1})
+    assert judged(arrived=True, asked={}, counters={"RA": 1})[0] == OK
+
+
+def test_a_guest_that_answers_for_its_address_is_not_said_to_lack_it():
+    heard = Heard(has={"10.244.1.5": MAC, "fd00::5": MAC})
+    assert judged(replace(LOOK, heard={"default": heard}), asked={}, counters={})[0] == OK
 
 
 def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
-    found = findings(
-        STATUS | {"guests": [GUEST | {"ipv4": ["10.0.0.5/24", "10.0.0.6/24"]}]}, GRANTED
-    )
-    (text,) = [finding.text for finding in found if "DHCPv4" in finding.text]
-    assert "10.0.0.5/24" in text
-    assert "10.0.0.6" not in text
+    status = replace(STATUS, guests=(replace(GUEST, ipv4=("10.0.0.5/24", "10.0.0.6/24")),))
+    assert "10.0.0.5/24 by DHCPv4" in said_well(status=status)
+    assert "10.0.0.6" not in said_well(status=status)
 
 
 @pytest.mark.parametrize(
-    ("modes", "counters"),
+    ("look", "status", "anchor"),
     [
-        ({"ipv4": "off", "ipv6": "dhcp"}, {"REPLY": 1, "RA": 1}),
-        ({"ipv4": "dhcp", "ipv6": "off"}, {"ACK": 1}),
-        ({"ipv4": "dhcp", "ipv6": "slaac"}, {"ACK": 1, "RA": 1}),
-        ({"ipv4": "dhcp", "ipv6": "both"}, {"ACK": 1, "RA": 1, "REPLY": 1}),
+        ({"guard": Looked(wrong=("there is no table dsbridge",))}, WARNING, "guard-changed"),
+        (
+            {"guard": Looked(foreign=("table bridge x, chain y: 1",))},
+            WARNING,
+            "foreign-rules",
+        ),
+        ({"out_of_memory": 2}, WARNING, "process-restarted"),
+        ({"processes": {"sidecar": "S", "serve": "T"}}, HARM, "process-hung"),
+        ({"processes": {"sidecar": "S", "serve": ""}}, WARNING, "process-restarted"),
+        ({"permitted": frozenset()}, HARM, "no-net-raw"),
+        (
+            {"guard": Looked(dropped=(Dropped("tap0", "ra", 3),))},
+            WARNING,
+            "guest-server",
+        ),
+        (
+            {"guard": Looked(dropped=(Dropped("eth0-nic", "ra", 3),))},
+            WARNING,
+            "rogue",
+        ),
+        (
+            {"heard": {"default": Heard(claimed={"10.244.1.5": "02::1"})}},
+            HARM,
+            "duplicate-address",
+        ),
+        (
+            {"heard": {"default": Heard(claimed={"10.244.1.1": "02::1"})}},
+            WARNING,
+            "gateway-moved",
+        ),
     ],
 )
-def test_only_what_is_served_can_be_missing(modes, counters):
-    assert not of_guest(modes=modes, counters=counters)
+def test_what_is_seen_in_the_pod(look, status, anchor):
+    found = judged(replace(LOOK, **look))
+    assert found[0] == status
+    assert found[1].keys() == {anchor}
+
+
+def test_rules_of_iptables_matter_only_where_frames_of_bridges_pass_them():
+    foreign = Looked(foreign=("table ip filter, chain FORWARD: policy drop",))
+    assert judged(replace(LOOK, guard=foreign))[0] == OK
+    passing = replace(LOOK, guard=foreign, bridge_filters=("bridge-nf-call-iptables",))
+    assert judged(passing)[1].keys() == {"foreign-rules"}
+
+
+def test_a_process_that_was_killed_for_want_of_memory_is_said_so():
+    killed = ProcessStatus("serve", 2, restarts=1, last_end="killed by SIGKILL", last_end_at=TIME)
+    status = replace(STATUS, processes=(killed,))
+    _, wrong = judged(replace(LOOK, out_of_memory=1), status)
+    found = diagnose.findings(status, replace(LOOK, out_of_memory=1))
+    assert any("killed by SIGKILL, out of memory" in one.text for one in found)
+    assert wrong.keys() == {"process-restarted"}
+
+
+@pytest.mark.parametrize(
+    ("warned", "status", "anchor"),
+    [
+        (Warned("v4 answer", "enableDHCP: no OFFER within 5 s", TIME), HARM, "kube-ovn"),
+        (Warned("v4 dns", "dns_server: the DHCPv4 server names no", TIME), WARNING, "kube-ovn"),
+        (Warned("call", "network default: no DNS", TIME), WARNING, "settings"),
+        (Warned("event", "rogue RA from fe80::1 (02:…)", TIME), WARNING, "rogue"),
+        (Warned("tap", "link tap0 is down: …", TIME), HARM, "link-down"),
+        (Warned("nic", "link eth0-nic has MTU 1300, …", TIME), WARNING, "mtu"),
+        (Warned("placeholder", "placeholder link eth0 is gone: …", TIME), WARNING, "placeholder"),
+    ],
+)
+def test_warnings_of_the_sidecar_have_their_severity(warned, status, anchor):
+    found = judged(warned=(warned,))
+    assert found[0] == status
+    assert found[1][anchor].time == TIME
 
 
 @pytest.mark.parametrize(
     ("guard", "guest", "said"),
     [
         ("on", {}, "no other server reaches the guests"),
-        ("on", {"provider": "kube-ovn", "serves": {}}, "no guest is a server or router for others"),
+        ("on", {"provider": "kube-ovn", "serves": {}}, "no guest is a server for others"),
         ("not needed", {"provider": "off", "serves": {}}, "no guard is needed"),
     ],
 )
 def test_the_guard_is_said_to_do_what_it_does(guard, guest, said):
-    found = findings(STATUS | {"guard": guard, "guests": [GUEST | guest]}, GRANTED)
-    assert [said in finding.text for finding in found if "guard" in finding.text] == [True]
-    assert all(finding.well for finding in found)
+    status = replace(STATUS, guard=guard, guests=(replace(GUEST, **guest),))
+    assert said in said_well(status=status)
 
 
-def test_a_guard_that_is_off_comes_with_its_remedy():
-    without, granted = (
-        next(one for one in findings(STATUS | {"guard": "off"}, held) if "the guard" in one.text)
-        for held in (GRANTED - {"NET_ADMIN"}, GRANTED)
-    )
-    assert "deploy/policy" in without.remedy
-    assert granted.remedy == "a warning of the guest tells why"
+def test_a_guard_that_is_off_by_choice_is_no_problem_and_otherwise_is():
+    off = replace(STATUS, guard="off")
+    assert judged(replace(LOOK, permitted=frozenset({"NET_RAW"}), guard=None), off)[0] == OK
+    status, wrong = judged(replace(LOOK, guard=None), off)
+    assert (status, wrong.keys()) == (WARNING, {"guard-off"})
 
 
-def test_a_warning_about_no_guest_is_a_problem():
-    assert problems(STATUS | {"warnings": ["no interface is ours"]}) == ["no interface is ours"]
+def test_each_anchor_exists_and_each_finding_has_a_remedy():
+    page = (ROOT / "docs/troubleshooting.md").read_text()
+    there = set(re.findall(r'<a id="([^"]+)">', page))
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    there |= {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
+    assert REMEDIES.keys() <= there
+    assert all(REMEDIES.values())
+    used = set()
+    for path in (ROOT / "binding/operator").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "finding":
+                third = node.args[2]
+                if isinstance(third, ast.Constant):
+                    used.add(third.value)
+    assert used <= REMEDIES.keys()

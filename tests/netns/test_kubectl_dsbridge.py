@@ -1,0 +1,146 @@
+"""deploy/kubectl-dsbridge, with a stand-in for kubectl whose pods are beds."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.bed.clients import client
+from tests.bed.guests import started
+from tests.bed.sidecar import PROGRAM, ROOT
+from tests.bed.wait import until
+
+pytestmark = pytest.mark.netns
+SCRIPT = ROOT / "deploy/kubectl-dsbridge"
+# get pods: prints what the template would; exec: runs the command in the bed that is the pod.
+KUBECTL = f"""#!{sys.executable}
+import json, os, subprocess, sys
+words = sys.argv[1:]
+world = json.load(open({{world!r}}))
+if words[:2] == ["get", "pods"]:
+    if world.get("denied"):
+        sys.exit('pods is forbidden: User "x" cannot list resource "pods"')
+    print("\\n".join(" ".join(pod["line"]) for pod in world["pods"]))
+elif words[0] == "exec":
+    pod = next(one for one in world["pods"] if one["line"][1] == words[3])
+    assert words[4] == "-c" and words[6:8] == ["--", "dsbridge"], words
+    assert words[5] in ("hook-sidecar-0", "dsbridge", "hook-sidecar-1"), words
+    if "command" not in pod:
+        sys.exit('pods "x" is forbidden: cannot create resource "pods/exec"')
+    sys.exit(subprocess.run([*pod["command"], *words[8:], "--hooks-dir", pod["dir"]],
+                            cwd={str(ROOT)!r}).returncode)
+else:
+    print("of", *words)
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Give a function that runs the plugin in a cluster of pods."""
+    world, kubectl = tmp_path / "world.json", tmp_path / "kubectl"
+    kubectl.write_text(KUBECTL.format(world=str(world)))
+    kubectl.chmod(0o755)
+
+    def run(*words, pods=(), denied=False, text=True):
+        world.write_text(json.dumps({"pods": list(pods), "denied": denied}))
+        return subprocess.run(
+            [SCRIPT, *words],
+            env={"KUBECTL": str(kubectl), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=text,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+def line(vm, *containers, namespace="default"):
+    return [namespace, f"virt-launcher-{vm}", vm, "node1", "compute=quay.io/x", *containers]
+
+
+OURS = "hook-sidecar-0=registry.example/dsbridge:1"
+
+
+def pod_of(vm, name="vm1", container=OURS):
+    return {
+        "line": line(name, container),
+        "command": vm.pod.netns.command(*PROGRAM),
+        "dir": str(vm.sidecar.hooks_dir),
+    }
+
+
+def test_the_plugin_at_a_cluster(cluster, tmp_path):
+    with (
+        started("flat", "managed") as vm,
+        client("networkd", vm.guest, tmp_path / "guest") as guest,
+    ):
+        guest.lease(30)
+        until(lambda: "REPLY" in vm.sidecar.status()["guests"][0]["counters"], "reported")
+        pods = [
+            pod_of(vm),
+            pod_of(vm, "vm2", "dsbridge=some.registry/other:2"),
+            {"line": line("locked", OURS)},
+            {"line": line("foreign")},
+            {"line": line("others", "hook-sidecar-0=x/a", "hook-sidecar-1=x/b")},
+        ]
+        told = cluster("status", "-A", pods=pods)
+        rows = [one.split() for one in told.stdout.splitlines()]
+        assert " ".join(rows[0]) == "NAMESPACE VM NODE NIC IPV4 IPV6 ROUTER LAST WARNINGS AGE"
+        assert [row[1] for row in rows[1:]] == ["vm1", "vm2", "locked"]
+        assert rows[1][2:6] == ["node1", "default", "10.244.1.5", "fd00:10:244:1::5"]
+        assert rows[1][6] == vm.pod.layout.router
+        assert rows[1][8] == "0"
+        assert "no access: you may not create pods/exec in namespace default" in told.stdout
+        assert told.returncode == 1
+
+        told = cluster("status", "vm2", "nobody", pods=pods)
+        assert [one.split()[0] for one in told.stdout.splitlines()] == ["VM", "vm2"]
+        assert "no running VM nobody" in told.stderr
+
+        assert cluster("diagnose", "vm1", pods=pods).returncode == 0
+        vm.pod.netns.ip("link set tap0 down")
+        until(lambda: vm.sidecar.status()["guests"][0]["warnings"], "a warning")
+        told = cluster("diagnose", "vm1", pods=pods)
+        assert told.returncode == 2
+        assert "#link-down" in told.stdout
+        assert json.loads(cluster("diagnose", "vm1", "--json", pods=pods).stdout)
+        vm.pod.netns.ip("link set tap0 up")
+
+        told = cluster("metrics", "-A", pods=pods).stdout
+        assert told.count("# TYPE dsbridge_info gauge") == 1
+        assert told.count("\ndsbridge_info{") == 2
+        assert 'dsbridge_pods{answers="no"} 1' in told
+
+        capture = cluster("capture", "vm1", "-t", "1", pods=pods, text=False)
+        assert capture.stdout[:4] == b"\x0a\x0d\x0d\x0a"
+        assert b"listening at tap0" in capture.stderr
+
+        told = cluster("gather", "vm1", pods=pods)
+        with tarfile.open(tmp_path / told.stdout.strip()) as tar:
+            names = {Path(one).name for one in tar.getnames()}
+            inner = tar.extractfile("default-vm1-dsbridge/sidecar.tar").read()
+        assert {"log.jsonl", "pod.yaml", "vmi.yaml", "events.txt"} <= names
+        with tarfile.open(fileobj=io.BytesIO(inner)) as tar:
+            inside = {Path(one).name for one in tar.getnames()}
+        assert {"status.json", "diagnose.txt", "capture.pcapng", "links.json"} <= inside
+        assert {"nftables.json", "versions.txt", "snapshot.json"} <= inside
+
+
+def test_what_is_missing_is_said(cluster):
+    pods = [{"line": line("foreign")}, {"line": line("locked", OURS)}]
+    told = cluster("diagnose", "foreign", pods=pods)
+    assert told.returncode != 0
+    assert "VM foreign has no sidecar of dsbridge" in told.stderr
+    assert "no running virt-launcher pod of VM x" in cluster("diagnose", "x", pods=pods).stderr
+    assert "cannot list pods" in cluster("status", denied=True).stderr
+    assert "name the VM" in cluster("capture", pods=pods).stderr
+    assert "Usage:" in cluster().stdout
+    assert cluster("nonsense").returncode == 64
