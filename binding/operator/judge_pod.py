@@ -9,7 +9,6 @@ from binding.operator.look import Look
 from binding.operator.remedies import POLICY, finding, ok
 
 _STOPPED = ("T", "t")
-_GONE = ("", "Z", "X")
 
 
 def judge(status: Status, look: Look) -> Iterator[Finding]:
@@ -31,13 +30,11 @@ def _privileges(status: Status, look: Look) -> Iterator[Finding]:
 
 def _processes(status: Status, look: Look) -> Iterator[Finding]:
     for one in status.processes:
-        state = look.processes.get(one.name, "" if one.pid else "-")
+        # A program that has left of its own will since it was asked for has no state.
+        state = look.processes.get(one.name, "")
         if one.phase == "hung" or state in _STOPPED:
             text = f"{one.name} does not answer (pid {one.pid}, {_words(state)})"
             yield finding("harm", text, "process-hung", time=look.time)
-        elif one.pid and state in _GONE:
-            text = f"{one.name} has just ended (pid {one.pid})"
-            yield finding("warning", text, "process-restarted", time=look.time)
         if one.restarts:
             yield _restarted(one, look)
     if look.out_of_memory:

@@ -105,7 +105,8 @@ def test_the_plugin_at_a_cluster(cluster, tmp_path):
         assert [one.split()[0] for one in told.stdout.splitlines()] == ["VM", "vm2"]
         assert "no running VM nobody" in told.stderr
 
-        assert cluster("diagnose", "vm1", pods=pods).returncode == 0
+        told = cluster("diagnose", "vm1", pods=pods)
+        assert told.returncode == 0, told.stdout
         vm.pod.netns.ip("link set tap0 down")
         until(lambda: vm.sidecar.status()["guests"][0]["warnings"], "a warning")
         told = cluster("diagnose", "vm1", pods=pods)
