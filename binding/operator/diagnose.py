@@ -22,9 +22,10 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
     for guest in status.guests:
         found += judge_wiring.links(status, guest, look)
         found += judge_wiring.gateways(guest, look)
-        found += judge_exchange.exchange(guest, look)
+        found += (exchange := tuple(judge_exchange.exchange(guest, look)))
         found += judge_wiring.others(guest, look)
-        found += _warnings(guest)
+        is_said = any(one.anchor == "other-mac" for one in exchange)
+        found += (one for one in _warnings(guest) if not (is_said and one.anchor == "other-mac"))
     return tuple(dict.fromkeys(found))
 
 

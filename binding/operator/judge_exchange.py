@@ -11,6 +11,9 @@ from binding.operator.look import Look
 from binding.operator.remedies import finding, ok
 from binding.process.logs import epoch
 
+_UNASKED = ("RA", "NA", "ARP")
+"""Kinds under which answers stand that nobody asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Words:
@@ -61,36 +64,50 @@ def exchange(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         text = "the guest still runs on its other node: dsbridge waits for its first frame here"
         yield ok(text, network=guest.network)
         return
-    before = len(found := list(_silent_altogether(guest, look)))
-    yield from found
+    causes = tuple(_causes(guest, look))
+    yield from causes
     for family in ("ipv4", "ipv6"):
         mode = getattr(guest.modes, family)
         if getattr(guest, family) and mode != "off" and guest.serves.get(family) != "kube-ovn":
-            yield from _Family(guest, look, family, mode).judge(is_silent=before > 0)
-    yield from _static(guest, look)
+            yield from _Family(guest, look, family, mode).judge(is_explained=bool(causes))
 
 
-def _silent_altogether(guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    """Tell why a guest says nothing that could be answered, whatever the family."""
+def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+    """Tell why the guest lacks its addresses where that is so of both families."""
     heard, tap = look.heard.get(guest.network, Heard()), look.links.get(guest.tap)
-    if tap is None or (not tap.carrier and tap.up) or guest.arrived or _has_asked(guest):
+    if tap is None or (not tap.carrier and tap.up) or guest.arrived:
         return
+    lacks = f"so it lacks {', '.join((*guest.ipv4, *guest.ipv6))}"
     others = sorted(mac for mac in heard.macs if mac != guest.mac)
-    if not look.frames.get(guest.tap) and not heard.macs:
-        text = f"no frame at all has come in by {guest.tap}: the NIC is down in the guest"
+    strange = _from_another_mac(guest)
+    if strange is not None:
+        text = f"the guest asks from another MAC than its own {guest.mac}: {strange.note}, {lacks}"
+        yield finding("harm", text, "other-mac", network=guest.network, time=strange.time)
+    elif not _has_asked(guest) and not look.frames.get(guest.tap) and not heard.macs:
+        text = f"no frame at all has come in by {guest.tap}: the NIC is down in the guest, {lacks}"
         yield finding("harm", text, "no-frame", network=guest.network, time=look.time)
-    elif others and guest.mac not in heard.macs:
-        text = f"the guest sends from another MAC, {others[0]}; its NIC has {guest.mac}"
+    elif not _has_asked(guest) and others and guest.mac not in heard.macs:
+        text = f"the guest sends from another MAC, {others[0]}; its NIC has {guest.mac}, {lacks}"
         yield finding("harm", text, "other-mac", network=guest.network, time=look.time)
+    else:
+        yield from _static(guest, look, heard)
+
+
+def _from_another_mac(guest: GuestStatus) -> LastExchange | None:
+    """Return the latest request from another MAC, of a guest that has asked from no other."""
+    if any(one.answer for one in guest.asked.values() if one.answer and one.answer.reply != "NA"):
+        return None
+    silences = (one.silence for kind, one in guest.asked.items() if kind not in _UNASKED)
+    found = [one for one in silences if one and one.note.startswith("from ") and "MAC" in one.note]
+    return max(found, key=lambda one: one.time, default=None)
 
 
 def _has_asked(guest: GuestStatus) -> bool:
     return any(kind in guest.asked for kinds in _OF.values() for kind in kinds)
 
 
-def _static(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+def _static(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Finding]:
     """Name an address that the guest has, but was not given."""
-    heard = look.heard.get(guest.network, Heard())
     own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
     told = guest.told
     prefixes = told.ipv6 if told is not None and guest.modes.ipv6 in ("slaac", "both") else ()
@@ -98,7 +115,8 @@ def _static(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         is_made = any(address in one.network for one in prefixes if address.version == 6)
         if text in own or address.is_link_local or address.is_multicast or is_made:
             continue
-        what = f"the guest uses {text}, which is not its own: a static address"
+        seen = "" if _has_asked(guest) else f"neither DHCP nor RS, but frames from {text}: "
+        what = f"{seen}the guest uses {text}, which is not its own: a static address"
         yield finding("harm", what, "static-address", network=guest.network, time=look.time)
 
 
@@ -113,12 +131,12 @@ class _Family:
         # DHCPv4 gives one address.
         self._addresses = ", ".join(addresses[: 1 if family == "ipv4" else None])
 
-    def judge(self, *, is_silent: bool) -> Iterator[Finding]:
-        """Yield the findings; `is_silent`: why nothing was asked is said already."""
+    def judge(self, *, is_explained: bool) -> Iterator[Finding]:
+        """Yield the findings; `is_explained`: why it lacks its address is said already."""
         if self._mode != "slaac":
-            yield from self._dhcp(is_silent=is_silent)
-        if self._family == "ipv6":
-            yield from self._router(is_silent=is_silent)
+            yield from self._dhcp(is_explained=is_explained)
+        if self._family == "ipv6" and not is_explained:
+            yield from self._router()
 
     def _find(self, text: str, anchor: str, at: LastExchange | None = None) -> Finding:
         when = at.time if at else self._look.time
@@ -137,7 +155,7 @@ class _Family:
         given = [one for one in answers if one is not None and one.reply == words.gives]
         return max(given, key=lambda one: one.time, default=None)
 
-    def _dhcp(self, *, is_silent: bool) -> Iterator[Finding]:
+    def _dhcp(self, *, is_explained: bool) -> Iterator[Finding]:
         given, words = self._given(), self._words
         ended = self._ended(given)
         if ended is not None:
@@ -155,7 +173,7 @@ class _Family:
             yield self._ok(
                 f"the guest has {self._addresses} by its own configuration: it answers for it"
             )
-        elif (why := self._why_not(is_silent=is_silent)) is not None:
+        elif not is_explained and (why := self._why_not()) is not None:
             yield why
 
     def _has_it(self) -> bool:
@@ -201,7 +219,7 @@ class _Family:
             anchor = "other-mac" if "MAC" in silence.note else "silence"
             yield finding("warning", text, anchor, network=self._guest.network, time=silence.time)
 
-    def _why_not(self, *, is_silent: bool) -> Finding | None:
+    def _why_not(self) -> Finding | None:
         words, lacks = self._words, f"so it lacks {self._addresses}"
         refused = self._silence()
         if refused is not None:
@@ -223,8 +241,6 @@ class _Family:
         if malformed is not None:
             text = f"its request is malformed: {malformed.note}; {lacks}"
             return self._find(text, "malformed", malformed)
-        if is_silent:
-            return None
         return self._never_asked(lacks)
 
     def _silence(self) -> tuple[str, LastExchange] | None:
@@ -266,15 +282,14 @@ class _Family:
             return self._find(f"{text}: {lacks}", "never-asked")
         return self._find(f"the guest has never asked by {words.name}, {lacks}", "never-asked")
 
-    def _router(self, *, is_silent: bool) -> Iterator[Finding]:
+    def _router(self) -> Iterator[Finding]:
         guest = self._guest
         if guest.told is not None and guest.told.gateway6 is None and guest.router is None:
             return
         speaks = any(one.version == 6 for one in self._heard.sources.values())
         if self._mode == "slaac" and "RS" not in guest.asked and not (guest.arrived or speaks):
-            if not is_silent:
-                text = f"no RS: the guest does not ask for a router, so it lacks {self._addresses}"
-                yield self._find(text, "no-rs")
+            text = f"no RS: the guest does not ask for a router, so it lacks {self._addresses}"
+            yield self._find(text, "no-rs")
             return
         if guest.counters.get("RA"):
             last = guest.asked.get("RS", Asked()).answer or guest.last.get("RA")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from binding.ipc.status import Finding, GuestStatus, Said, Severity, Status, Warned
 from binding.operator.heard import Heard
 from binding.operator.look import Look
-from binding.operator.remedies import finding, ok
+from binding.operator.remedies import REMEDIES, finding, ok
 from binding.process.logs import epoch
 
 _NIC_KINDS = {"dhcp4-to-client": "DHCPv4", "dhcp6-to-client": "DHCPv6", "ra": "RA"}
@@ -23,7 +23,7 @@ _RECENT = 3600.0
 _LINK_KINDS = ("tap", "nic", "bridge", "placeholder")
 _BY_TEXT = (
     ("is gone", "link-gone"),
-    ("no carrier", "no-carrier"),
+    ("has no carrier: its other end", "no-carrier"),
     ("is down", "link-down"),
     ("no port of bridge", "not-a-port"),
     ("has MTU", "mtu"),
@@ -56,13 +56,17 @@ def links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Finding]:
 
 
 def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
+    link = getattr(guest, one.kind, "") or one.kind
     anchor = next((anchor for words, anchor in _BY_TEXT if words in one.text), "link-gone")
     if one.kind == "placeholder":
         anchor = "placeholder"
     if anchor == "link-gone" and one.kind == "tap":
         anchor = "tap"
     severity: Severity = "warning" if anchor in ("mtu", "placeholder") else "harm"
-    return finding(severity, one.text, anchor, network=guest.network, time=one.time)
+    remedy = REMEDIES[anchor].replace("LINK", link).replace("BRIDGE", guest.bridge)
+    remedy = remedy.replace(" mtu MTU", f" mtu {guest.mtu}")
+    about = {"network": guest.network, "time": one.time, "remedy": remedy}
+    return finding(severity, one.text, anchor, **about)
 
 
 def _made_by_us(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -103,7 +107,7 @@ def gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
             yield finding("warning", text, "gateway-moved", network=name, time=moved.time)
         elif mac is not None:
             yield ok(f"gateway {gateway} is at {mac}", network=name)
-        elif not guest.counters:
+        elif not any(one.answer for one in guest.asked.values()):
             yield ok(f"gateway {gateway} is asked for when the guest appears", network=name)
         else:
             text = f"the MAC of gateway {gateway} is not known"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from binding.ipc.status import Finding, Severity
+from binding.process import capabilities
 
-POLICY = "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
+POLICY = capabilities.remedy()
 REMEDIES: dict[str, str] = {
     "no-guest": "is an interface of the VMI bound to the plugin? has the VM been started?",
     "refused-start": "do what the message says; the VM starts by itself at KubeVirt's next try",

@@ -68,7 +68,7 @@ def test_a_nic_that_is_down_in_the_guest():
 
 def test_no_qemu_at_the_tap():
     with started("flat", "managed") as vm:
-        mine = [pid for pid in family(os.getpid()) if b"shuttle" in _command(pid)]
+        mine = [pid for pid in family(os.getpid()) if b"forwarder" in _command(pid)]
         (shuttle,) = [pid for pid in mine if vm.pod.netns.name.encode() in _command(pid)]
         os.kill(shuttle, signal.SIGTERM)
         harmed(vm, "no-qemu", "no process reads tap0", "user 107")
