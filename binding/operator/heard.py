@@ -12,17 +12,25 @@ import time
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
-from binding.packet import bpf
+from binding.packet import address_claim, bpf
 from binding.packet.port import Port
-from guest.ethernet import ETH_ARP, ETH_IPV4, ETH_IPV6, ICMPV6, UDP, checksum, mac_bytes
+from guest.ethernet import (
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    ICMPV6,
+    ROUTER_ADVERTISEMENT,
+    UDP,
+    checksum,
+    mac_bytes,
+)
 from guest.network import OUR_IPV4, OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
 _MOST_FRAMES = 400
 _MOST_ADDRESSES = 8
 _SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0"))  # RFC 4291 section 2.7.1
-_RA, _NA = 134, 136
 _BROADCAST = b"\xff" * 6
 
 
@@ -115,17 +123,17 @@ def note(found: Heard, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> No
     if len(frame) < 34:
         return
     mac, ethertype = frame[6:12].hex(":"), int.from_bytes(frame[12:14], "big")
-    claim = _claim(frame, ethertype)
+    claim = address_claim.read(frame)
     if is_tap:
         found.macs[mac] += 1
         source = _source(frame, ethertype)
         if mac == guest.mac and source is not None and len(found.sources) < _MOST_ADDRESSES:
             found.sources[str(source)] = source
         if claim is not None and len(found.has) < _MOST_ADDRESSES:
-            found.has[str(claim[0])] = claim[1]
+            found.has[str(claim.address)] = claim.mac
         return
     if claim is not None and len(found.claimed) < 4 * _MOST_ADDRESSES:
-        found.claimed[str(claim[0])] = claim[1]
+        found.claimed[str(claim.address)] = claim.mac
     server = _server(frame, ethertype)
     if server and mac != guest.mac and len(found.servers) < _MOST_ADDRESSES:
         found.servers.add((server, str(_source(frame, ethertype)), mac))
@@ -142,20 +150,9 @@ def _source(frame: bytes, ethertype: int) -> Address | None:
     return None if address is None or address.is_unspecified else address
 
 
-def _claim(frame: bytes, ethertype: int) -> tuple[Address, str] | None:
-    """Return the address that a frame says its sender has, and the MAC it names for it."""
-    if ethertype == ETH_ARP and len(frame) >= 42:
-        address: Address = IPv4Address(frame[28:32])
-        return None if address.is_unspecified else (address, frame[22:28].hex(":"))
-    if ethertype == ETH_IPV6 and len(frame) >= 78 and (frame[20], frame[54]) == (ICMPV6, _NA):
-        has_option = len(frame) >= 86 and frame[78:80] == b"\x02\x01"
-        return ip_address(frame[62:78]), (frame[80:86] if has_option else frame[6:12]).hex(":")
-    return None
-
-
 def _server(frame: bytes, ethertype: int) -> str:
     if ethertype == ETH_IPV6 and len(frame) >= 58:
-        if (frame[20], frame[54]) == (ICMPV6, _RA):
+        if (frame[20], frame[54]) == (ICMPV6, ROUTER_ADVERTISEMENT):
             return "router"
         return "DHCPv6 server" if frame[20] == UDP and frame[54:58] == b"\x02\x23\x02\x22" else ""
     if ethertype == ETH_IPV4 and frame[23] == UDP:

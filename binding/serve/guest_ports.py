@@ -9,7 +9,8 @@ from itertools import chain
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Event, GuestReport, Router
-from binding.packet import bpf, guard
+from binding.packet import address_claim, bpf, guard
+from binding.packet.address_claim import Claim
 from binding.packet.port import Port, Received
 from binding.serve.responder import Output, Responder
 from dhcp import v4, v6
@@ -21,6 +22,7 @@ _ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
 """Ports of requests; ICMPv6 has none."""
 _FULL_SOCKET = 8
 """Batches."""
+_MOST_CLAIMS = 8
 _MOST_REASONS = 16
 _DIGITS = frozenset("0123456789")
 _MOST_EVENTS = 20
@@ -38,6 +40,8 @@ class GuestPorts:
     """Arriving by migration: the filter still passes everything, to see the first frame."""
     events: list[tuple[Exchange, float]] = field(default_factory=list)
     """What came of each frame, and when (monotonic seconds)."""
+    claims: set[Claim] = field(default_factory=set)
+    """Of others to addresses of the guest."""
     silences: Counter[str] = field(default_factory=Counter)
     """Requests without an answer, by `REQUEST: reason`."""
 
@@ -47,6 +51,7 @@ class GuestPorts:
         """Take one frame of either port; one that is answered already, for the record only."""
         frame, partial = received.frame, received.partial_checksum
         if port is not self.tap:
+            self._look_for_another_host(frame, now)
             self._put(self.responder.from_network(frame, now, partial_checksum=partial))
             return
         if self.quiet:
@@ -56,6 +61,18 @@ class GuestPorts:
         if answered:
             output = output.without_replies()
         self._put(output)
+
+    def _look_for_another_host(self, frame: bytes, now: float) -> None:
+        """Say once for each address and MAC that another host has an address of the guest."""
+        claim = address_claim.read(frame)
+        guest = self.responder.guest
+        if claim is None or claim.mac == guest.mac or len(self.claims) >= _MOST_CLAIMS:
+            return
+        own = (*(one.ip for one in guest.ipv4), *(one.ip for one in guest.ipv6))
+        if claim.address in own and claim not in self.claims:
+            self.claims.add(claim)
+            note = f"another host has the guest's address {claim.address}: {claim.mac}"
+            self.events.append((Exchange("", note=note, warning=True), now))
 
     def _first(self, received: Received, now: float) -> None:
         """Take a frame of any kind, maybe the guest's first."""

@@ -333,7 +333,7 @@ def claim(space, address, mac, target="ff:ff:ff:ff:ff:ff"):
     ("address", "anchor", "text", "severity"),
     [
         ("10.244.1.5", "duplicate-address", "another host has the guest's address", "harm"),
-        ("10.244.1.1", "gateway-moved", "gateway 10.244.1.1 ", "warning"),
+        ("10.244.1.1", "gateway-moved", "10.244.1.1", "warning"),
     ],
 )
 def test_another_machine_that_claims_an_address(address, anchor, text, severity, tmp_path):
@@ -357,6 +357,7 @@ def test_another_machine_that_claims_an_address(address, anchor, text, severity,
         assert text in said.wrong[anchor]["text"]
         assert OTHER in said.wrong[anchor]["text"]
         assert said.wrong[anchor]["severity"] == severity
+        logged(vm, text)
 
 
 def test_a_gateway_that_does_not_answer():
