@@ -98,6 +98,8 @@ class Event:
     warning: bool
     at: float
     """Seconds since the epoch."""
+    client: dict[str, str] = field(default_factory=dict)
+    """What a DHCP client says of itself: transaction, client, vendor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Event, GuestReport, Router
 from binding.packet import address_claim, bpf, guard
 from binding.packet.address_claim import Claim
 from binding.packet.port import Port, Received
+from binding.serve import client_words
 from binding.serve.responder import Output, Responder
 from dhcp import v4, v6
 from guest.ethernet import mac_bytes
@@ -29,6 +31,16 @@ _MOST_EVENTS = 20
 """Between two reports: a flooding guest fills its counters, not the node's disk."""
 
 
+class Told(NamedTuple):
+    """An exchange that is to be reported."""
+
+    exchange: Exchange
+    at: float
+    """Monotonic seconds."""
+    client: dict[str, str] = {}  # noqa: RUF012  # nobody changes it
+    """What the client says of itself."""
+
+
 @dataclass(slots=True)
 class GuestPorts:
     """Frames of the two ports to the responder, and its frames to the ports."""
@@ -38,8 +50,8 @@ class GuestPorts:
     nic: Port | None
     quiet: bool
     """Arriving by migration: the filter still passes everything, to see the first frame."""
-    events: list[tuple[Exchange, float]] = field(default_factory=list)
-    """What came of each frame, and when (monotonic seconds)."""
+    events: list[Told] = field(default_factory=list)
+    """What came of each frame."""
     claims: set[Claim] = field(default_factory=set)
     """Of others to addresses of the guest."""
     silences: Counter[str] = field(default_factory=Counter)
@@ -60,7 +72,7 @@ class GuestPorts:
         output = self.responder.from_guest(frame, now, partial_checksum=partial)
         if answered:
             output = output.without_replies()
-        self._put(output)
+        self._put(output, frame)
 
     def _look_for_another_host(self, frame: bytes, now: float) -> None:
         """Say once for each address and MAC that another host has an address of the guest."""
@@ -72,7 +84,7 @@ class GuestPorts:
         if claim.address in own and claim not in self.claims:
             self.claims.add(claim)
             note = f"another host has the guest's address {claim.address}: {claim.mac}"
-            self.events.append((Exchange("", note=note, warning=True), now))
+            self.events.append(Told(Exchange("", note=note, warning=True), now))
 
     def _first(self, received: Received, now: float) -> None:
         """Take a frame of any kind, maybe the guest's first."""
@@ -134,8 +146,13 @@ class GuestPorts:
                 else Router(str(router.address), router.lladdr, router.source)
             ),
             events=tuple(
-                Event(one.request, one.reply, one.note, one.warning, clock - (now - at))
-                for one, at in self.events
+                Event(
+                    *(one.exchange.request, one.exchange.reply, one.exchange.note),
+                    one.exchange.warning,
+                    clock - (now - one.at),
+                    one.client,
+                )
+                for one in self.events
             ),
             repeats=responder.repeats,
             silences=dict(self.silences),
@@ -149,7 +166,7 @@ class GuestPorts:
         self.events.clear()
         self.silences.clear()
 
-    def _put(self, output: Output) -> None:
+    def _put(self, output: Output, asked: bytes = b"") -> None:
         for frame in output.tap:
             if not self.tap.send(frame):
                 self.responder.counters["unsent"] += 1
@@ -160,7 +177,9 @@ class GuestPorts:
             if one.request and not one.reply:
                 self.silences[self._reason(one)] += 1
         room = max(_MOST_EVENTS - len(self.events), 0)
-        self.events += [(one, time.monotonic()) for one in output.exchanges[:room]]
+        for one in output.exchanges[:room]:
+            client = client_words.read(asked) if asked and one.request else {}
+            self.events.append(Told(one, time.monotonic(), client))
 
     def _reason(self, silence: Exchange) -> str:
         """Return why there was no answer, without the addresses in the note: a metric's label."""

@@ -12,11 +12,10 @@ from binding.ipc import channel, messages
 from binding.packet import bpf, guard
 from binding.packet.port import Port, Received
 from binding.process import capabilities
-from binding.serve.guest_ports import GuestPorts
+from binding.serve.guest_ports import GuestPorts, Told
 from binding.serve.open_ports import OpenPorts, PortError
 from binding.serve.predecessor import Predecessor
 from binding.serve.warm_up import warm_up
-from guest.exchange import Exchange
 from guest.network import GuestNetwork
 
 _BETWEEN_REPORTS = 0.2
@@ -125,7 +124,7 @@ class ServeLoop:
         self, guest: GuestNetwork, handed: dict[str, int], command: messages.Serve
     ) -> GuestPorts:
         before = self._guests.get(guest.network)
-        now, events = time.monotonic(), list[tuple[Exchange, float]]()
+        now, events = time.monotonic(), list[Told]()
         if before is not None and before.responder.guest == guest:
             responder, was_told_else, events = before.responder, False, before.events
         else:

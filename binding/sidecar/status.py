@@ -125,7 +125,8 @@ class StatusPages:
             left_out = page.budget.take(kind, time.monotonic())
             if left_out is not None:
                 more = f" ({left_out} more like it left out)" if left_out else ""
-                _log.info("%s%s", text, more, extra=_about(page.guest, event.at))
+                about = event.client | _about(page.guest, event.at)
+                _log.info("%s%s", text, more, extra=about)
         if event.request or event.reply:
             page.exchanged(event)
 
