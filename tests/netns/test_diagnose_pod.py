@@ -7,14 +7,18 @@ import signal
 import subprocess
 from contextlib import contextmanager
 
+import grpc
 import pytest
 
 from tests.bed.clients import client
 from tests.bed.diagnosis import diagnose, run, until_diagnosed, until_well
 from tests.bed.guests import started, started_in
+from tests.bed.handler import managed_tap
+from tests.bed.launcher import collect, phase2
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
 WARNING, HARM, NO_SIDECAR = 1, 2, 3
@@ -192,16 +196,15 @@ def test_a_guard_that_is_off_by_choice_is_no_problem(tmp_path):
 
 
 def test_a_start_that_is_refused_is_told_in_its_own_words():
-    with without("net_raw") as (made, prefix), sidecar(made, prefix=prefix) as side:
-        from tests.bed.guests import DOMAIN, INTERFACE, vmi  # noqa: PLC0415  # of this test alone
-        from tests.bed.handler import managed_tap  # noqa: PLC0415  # likewise
-        from tests.bed.launcher import collect  # noqa: PLC0415  # likewise
-
-        with collect(side.hooks_dir) as hook:
-            managed_tap(made.netns)
-            interface = INTERFACE.format(mac=made.layout.mac, mtu=made.layout.mtu)
-            with pytest.raises(Exception, match="NET_RAW"):
-                hook.on_define_domain(DOMAIN.format(interface=interface), vmi())
+    with (
+        without("net_raw") as (made, prefix),
+        sidecar(made, prefix=prefix) as side,
+        collect(side.hooks_dir) as hook,
+    ):
+        managed_tap(made.netns)
+        domain = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
+        with pytest.raises(grpc.RpcError, match="NET_RAW"):
+            hook.on_define_domain(domain, vmi_json())
         done = run(made.netns, side.hooks_dir, "diagnose", prefix=prefix)
         assert done.returncode == HARM
         assert "KubeVirt's last call was refused: the sidecar lacks NET_RAW" in done.stdout
@@ -211,14 +214,9 @@ def test_a_start_that_is_refused_is_told_in_its_own_words():
 
 
 def test_an_annotation_that_is_refused_is_told_in_its_own_words():
-    with pod("flat") as made, sidecar(made) as side:
-        from tests.bed.guests import DOMAIN, vmi  # noqa: PLC0415  # of this test alone
-        from tests.bed.launcher import collect  # noqa: PLC0415  # likewise
-
-        with collect(side.hooks_dir) as hook, pytest.raises(Exception, match="unknown key"):
-            hook.on_define_domain(
-                DOMAIN.format(interface=""), vmi({"dsbridge.io/default": {"ip6": 1}})
-            )
+    with pod("flat") as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
+        with pytest.raises(grpc.RpcError, match="unknown key"):
+            hook.on_define_domain(MANAGED_DOMAIN, vmi_json({"dsbridge.io/default": {"ip6": 1}}))
         until(lambda: "refused" in run(made.netns, side.hooks_dir, "status").stdout, "it is told")
         done = run(made.netns, side.hooks_dir, "diagnose")
         assert done.returncode == HARM

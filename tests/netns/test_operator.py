@@ -103,7 +103,8 @@ def capturing(vm, file, *words):
 
 
 def frames(file):
-    return list(PcapNgReader(str(file)))
+    with PcapNgReader(str(file)) as reader:
+        return list(reader)
 
 
 def test_capture_is_a_pcapng_of_both_directions(tmp_path):
