@@ -254,9 +254,10 @@ class _Family:
     def _malformed(self) -> LastExchange | None:
         asked = self._asked("malformed")
         if asked is not None and asked.silence is not None:
-            return asked.silence
+            of = _DHCP["ipv6" if self._family == "ipv4" else "ipv4"].name
+            return None if asked.silence.note.startswith(of) else asked.silence
         if self._guest.counters.get("malformed"):
-            return LastExchange("", "its reason is in the log", self._look.time)
+            return LastExchange("", "its lengths or its checksum are wrong", self._look.time)
         return None
 
     def _never_asked(self, lacks: str) -> Finding | None:
