@@ -35,8 +35,8 @@ def decode(kind: type[T], text: str | bytes) -> T:
 
 def plain(value: Any) -> Any:  # noqa: ANN401  # JSON
     """Return what json.dumps takes of a value that `build` can rebuild."""
-    if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if (names := _names(value)) is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     if isinstance(value, dict):
@@ -46,6 +46,13 @@ def plain(value: Any) -> Any:  # noqa: ANN401  # JSON
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    """Return the fields of a dataclass or a named tuple, None of anything else."""
+    if is_dataclass(value):
+        return tuple(one.name for one in fields(value))
+    return getattr(value, "_fields", None)
 
 
 @cache
@@ -67,7 +74,7 @@ def build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one r
     if origin in (types.UnionType, Union):
         # Only `X | None` and unions of one sort of IP type occur.
         return None if value is None else build(get_args(kind)[0], value)
-    if hasattr(kind, "__dataclass_fields__"):
+    if hasattr(kind, "__dataclass_fields__") or hasattr(kind, "_fields"):
         hints = _hints(kind)
         return kind(**{name: build(hints[name], item) for name, item in value.items()})
     if kind is bytes:

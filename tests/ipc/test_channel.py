@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from binding.ipc import channel
-from binding.ipc.messages import Ask, Defined
+from binding.ipc.messages import Alive, Ask, Defined, Report, Serve
+from tests.samples import GUEST
 
 
 def sized(size):
@@ -89,3 +90,14 @@ def test_what_is_no_message_is_said_to_be_none(ends, said):
     ours.send(said)
     with pytest.raises(ValueError, match=r"not a message|Expecting|values to unpack"):
         channel.receive(theirs)
+
+
+@pytest.mark.parametrize(
+    "message", [Ask(), Alive(), Report(()), Serve(1, (GUEST,), {}, (), (), (), ())]
+)
+def test_a_message_arrives_as_it_was_sent(ends, message):
+    ours, theirs = ends
+    assert channel.send(ours, message)
+    received, _ = channel.receive(theirs)
+    assert type(received) is type(message)
+    assert received == message

@@ -21,10 +21,10 @@ from tests.bed.wait import crowd, until
 
 pytestmark = pytest.mark.netns
 MIB = 2**20
-SERVING = 40 * MIB
+SERVING, WITH_HOOKS = 34 * MIB, 48 * MIB
 AT_REST = 9 * MIB
-START = 0.8
-"""CPU seconds of all processes, twice what an idle machine needs."""
+START = 1.2
+"""CPU seconds of four programs, twice what an idle machine needs."""
 SERIES = 45
 """Seconds of the first router advertisements (RFC 4861 section 6.2.4): three, 16 s apart."""
 WATCHED = 20
@@ -36,12 +36,18 @@ WOKEN = 0.1
 
 
 @pytest.mark.parametrize("shape", ["managed", "own"])
-def test_all_processes_together_stay_small_while_they_serve(shape: str, tmp_path: Path) -> None:
+def test_all_programs_together_stay_small_while_they_serve(shape: str, tmp_path: Path) -> None:
     with started("flat", shape) as vm, client("networkd", vm.guest, tmp_path) as guest:
         guest.lease(30, dns=NAMESERVERS)
-        processes = family(vm.sidecar.process.pid)
-        used = {pid: memory([pid]) / MIB for pid in processes}
-        assert sum(used.values()) * MIB <= SERVING, used
+        sidecar = vm.sidecar.process.pid
+        assert used(sidecar) <= WITH_HOOKS
+        # hooks leaves once the wired pod has been looked at, seconds after the last hook call.
+        until(lambda: len(family(sidecar)) <= 2, "nobody but sidecar and serve", 30)
+        assert used(sidecar) <= SERVING
+
+
+def used(pid: int) -> float:
+    return sum(memory([one]) for one in family(pid))
 
 
 def test_a_guest_that_has_its_leases_lets_the_sidecar_sleep(tmp_path: Path) -> None:
