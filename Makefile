@@ -40,9 +40,9 @@ test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test
 	$(RUN) tests/as_root.sh pytest -n 4 -m "not image" $(ARGS)
 
-soak: setup  ## ten minutes of what `make test` shows in seconds: the virtual router's reachability
+soak: setup  ## half an hour of kills, flaps and flushes (SOAK_SECONDS), ten minutes of the virtual router
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -s tests/netns/soak_reachability.py
+	$(RUN) tests/as_root.sh pytest -s tests/netns/soak_desired_state.py tests/netns/soak_reachability.py
 
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo
