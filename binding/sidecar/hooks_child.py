@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from binding.ipc import messages
 from binding.sidecar.child import Change, Child, Phase
+from binding.sidecar.early_ends import EarlyEnds
 from binding.sidecar.loop import Loop
 from binding.sidecar.reconciler import Reconciler
 
@@ -39,7 +40,7 @@ class HooksChild:
         self._on_ended = on_ended
         self._on_lost = on_lost
         self._pod: str | None = None
-        self._early_ends = 0
+        self._early_ends = EarlyEnds()
         self._discover: messages.Discover | None = None
         self.child = Child(
             loop,
@@ -124,8 +125,7 @@ class HooksChild:
     def _gone(self, phase: Phase, how: str) -> None:
         pause = 0.0
         if phase is not Phase.LEAVING:
-            self._early_ends = self._early_ends + 1 if self.child.age < _SLOWEST_START else 0
-            pause = min(0.1 * 2**self._early_ends, _SLOWEST_START)
+            pause = self._early_ends.pause(self.child.age)
             _log.error("hooks ended (%s), the next connection starts it again", how)
         # A connection that it has not accepted waits in the listening socket.
         self._loop.after(pause, self._wait)

@@ -120,7 +120,7 @@ class Reconciler:
         )
         self._name_vmi(wanted)
         try:
-            self._check_privileges(wanted)
+            _check_privileges(wanted)
             unguarded = await self._wire(wanted)
             _check_taps(wanted.guests)
         except _RefusedError as refusal:
@@ -147,11 +147,10 @@ class Reconciler:
 
     def look_soon(self) -> None:
         """Compare the pod with the desired state in a moment."""
-        self._look_in(_SOON)
+        self._look_at = self._look_at or self._loop.after(_SOON, self._spawn_look)
 
-    def _look_in(self, seconds: float) -> None:
-        if self._look_at is None:
-            self._look_at = self._loop.after(seconds, lambda: self._loop.spawn(self._look()))
+    def _spawn_look(self) -> None:
+        self._loop.spawn(self._look())
 
     async def _look(self) -> None:
         self._look_at = None
@@ -163,8 +162,8 @@ class Reconciler:
                 self.pages.failed(str(error))
                 is_true = False
         self._pause = _SOON if is_true else min(2 * self._pause, _LONGEST_PAUSE)
-        if not is_true:
-            self._look_in(self._pause)
+        if not is_true and self._look_at is None:
+            self._look_at = self._loop.after(self._pause, self._spawn_look)
 
     async def _make_true(self) -> bool:
         """Mend what is ours, name what is not; return whether nothing is left to be tried again."""
@@ -187,15 +186,6 @@ class Reconciler:
         self.desired = wanted
         self.pages.open(wanted.guests, wanted.warnings)  # before the first report of serve
         self._warn_unguarded(unguarded)
-
-    def _check_privileges(self, wanted: Desired) -> None:
-        needed = {"NET_ADMIN"} if wanted.wirings else set()
-        if any(guard.is_heard(guest) for guest in wanted.guests):
-            needed.add("NET_RAW")
-        if missing := sorted(needed - capabilities.permitted()):
-            raise _RefusedError(
-                f"the sidecar lacks {' and '.join(missing)}: the pod was not granted it; {_POLICY}"
-            )
 
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
@@ -260,6 +250,16 @@ def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:
 
 class _RefusedError(Exception):
     """The text tells KubeVirt's user what is missing and what to do."""
+
+
+def _check_privileges(wanted: Desired) -> None:
+    needed = {"NET_ADMIN"} if wanted.wirings else set()
+    if any(guard.is_heard(guest) for guest in wanted.guests):
+        needed.add("NET_RAW")
+    if missing := sorted(needed - capabilities.permitted()):
+        raise _RefusedError(
+            f"the sidecar lacks {' and '.join(missing)}: the pod was not granted it; {_POLICY}"
+        )
 
 
 def _check_taps(guests: tuple[GuestNetwork, ...]) -> None:

@@ -15,6 +15,7 @@ from binding.ipc.handover import Handover
 from binding.packet import links
 from binding.process import memory
 from binding.sidecar.child import Change, Child, Phase
+from binding.sidecar.early_ends import EarlyEnds
 from binding.sidecar.known import Known
 from binding.sidecar.loop import Future, Loop, Timer, within
 from binding.sidecar.packet_sockets import PacketSockets
@@ -31,7 +32,6 @@ _LOOKS_EVERY = 0.5
 _LEAVES_WITHIN = 2.0
 _SERVING_WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20, and calls again."""
-_LONG_LIVED = 10.0
 _SLOWEST_START = 5.0
 _SOONEST_START = 0.3
 """Seconds from the end of a `serve` that keeps dying to the next one, where a guest waits."""
@@ -73,7 +73,7 @@ class ServeChild:
         self._next_start: Timer | None = None
         self._serving: Future[None] | None = None
         self._number = 0
-        self._early_ends = 0
+        self._early_ends = EarlyEnds()
         self._next_look: Timer | None = None
         self._is_called = False
         self._is_closing = False
@@ -227,11 +227,9 @@ class ServeChild:
                 self._start()  # it left before it read what somebody waits for
             memory.give_back()
             return
-        early = self.child.age < _LONG_LIVED
-        self._early_ends = self._early_ends + 1 if early else 0
-        if self._early_ends > 2:  # perhaps it dies of what it is handed
+        pause = self._early_ends.pause(self.child.age)
+        if self._early_ends.count > 2:  # perhaps it dies of what it is handed
             self.known.handovers = {}
-        pause = min(0.05 * 2**self._early_ends, _SLOWEST_START) if self._early_ends > 1 else 0.0
         _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
         self._next_start = self._loop.after(pause, self._start)
 
@@ -248,9 +246,7 @@ class ServeChild:
             self._next_start = self._loop.after(_SOONEST_START, self._start)
 
     def _end_standby(self) -> tuple[messages.Heard, ...]:
-        if self._standby is None:
-            return ()
-        handovers, heard = self._standby.end()
-        self._standby = None
+        standby, self._standby = self._standby, None
+        handovers, heard = standby.end() if standby is not None else ((), ())
         self.known.take_over(handovers)
         return heard
