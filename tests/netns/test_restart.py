@@ -96,8 +96,8 @@ def test_a_hung_serve_is_replaced_and_the_guest_answered():
         assert asks(vm.guest, "b", 20)
         serve = process(vm.sidecar, "serve")
         assert serve["pid"] != hung
-        assert serve["last_end"] == "killed by SIGKILL"
-        assert "has not answered" in vm.sidecar.log
+        assert "killed by SIGKILL" in serve["last_end"]
+        assert "had not answered" in vm.sidecar.log
 
 
 def test_a_serve_killed_every_second_leaves_no_guest_without_answers():
