@@ -31,8 +31,21 @@ def exchange(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     yield from causes
     for family in ("ipv4", "ipv6"):
         mode = getattr(guest.modes, family)
-        if getattr(guest, family) and mode != "off" and guest.serves.get(family) != "kube-ovn":
+        if not getattr(guest, family) or mode == "off":
+            continue
+        if guest.serves.get(family) == "kube-ovn":
+            yield from _by_ovn(guest, family)
+        else:
             yield from FamilyExchange(guest, look, family, mode).judge(is_explained=bool(causes))
+
+
+def _by_ovn(guest: GuestStatus, family: str) -> Iterator[Finding]:
+    """Say what OVN has given; what it leaves out stands among the guest's warnings."""
+    protocol, answer = ("DHCPv4", "ACK") if family == "ipv4" else ("DHCPv6", "REPLY")
+    if guest.counters.get(answer):
+        addresses = ", ".join(getattr(guest, family)[: 1 if family == "ipv4" else None])
+        text = f"the guest has been given {addresses} by {protocol} of OVN"
+        yield ok(text, network=guest.network)
 
 
 def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:

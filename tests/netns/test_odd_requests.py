@@ -73,4 +73,4 @@ def test_dhcpcd_does_not_take_a_cluster_name_that_dns_does_not_know(tmp_path: Pa
         client("dhcpcd", vm.guest, tmp_path, families=(6,)) as guest,
     ):
         guest.lease(30)
-        until(lambda: guest.observe().hostname == "vm1", "the host name", 10)
+        until(lambda: guest.observe().hostname == "vmi-single", "the host name", 10)
