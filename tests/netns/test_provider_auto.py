@@ -125,4 +125,5 @@ def test_nobody_speaks_for_a_guest_that_has_yet_to_arrive():
         assert [frame for frame in outside.read().received if dhcp(frame)] == []
         assert shown(vm)["serves"] == {}
         vm.guest.ip("link set eth0 up")  # its first frame
-        assert serves(vm) == {"ipv4": "kube-ovn", "ipv6": "kube-ovn"}
+        found = {"ipv4": "kube-ovn", "ipv6": "kube-ovn"}
+        until(lambda: shown(vm)["serves"] == found, "OVN is found for both families")
