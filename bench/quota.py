@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -78,9 +79,21 @@ def _made(stack: ExitStack) -> Group:
     for controller in ("cpu", "cpuacct", "memory") if version == 1 else ("",):
         path = _ROOT / controller / name
         path.mkdir()
-        stack.callback(path.rmdir)
+        stack.callback(_remove, path)
         paths.append(path)
     return Group(version, paths[0], *(paths[1:] if version == 1 else [paths[0]] * 2))
+
+
+def _remove(path: Path) -> None:
+    """Remove a group whose last processes may still be on their way out."""
+    for _ in range(100):
+        try:
+            path.rmdir()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    path.rmdir()
 
 
 def _limit(group: Group, quota_us: int, memory: int) -> None:

@@ -95,7 +95,7 @@ class HooksChild:
             case messages.Undiscovered(reason):
                 _log.warning("the pod has changed, but its guests stay as they are: %s", reason)
             case messages.Collected():
-                self._reconciler.collected()
+                self._reconciler.serve.prepare()
             case messages.Leaving():
                 self.child.change(Change.LEAVES)
             case messages.Ended():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
@@ -33,6 +32,7 @@ _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
 _SETTLES = 1.0
 """Seconds after a hook call in which changes of links may still be those that it made."""
+_LEAVES_WITHIN = 2.0
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -47,7 +47,6 @@ class Reconciler:
         self._look_at: Timer | None = None
         self._pause = _SOON
         self._wiring_until = 0.0
-        self._is_collected = False
         self._saved = 0
         self._nics: dict[str, int] = {}
         self.desired = Desired()
@@ -64,21 +63,6 @@ class Reconciler:
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
         return tuple(one for one in self.desired.guests if guard.is_heard(one))
-
-    def collected(self) -> None:
-        """Prepare a `serve` for OnDefineDomain, which comes within seconds.
-
-        Where memory is tight, only once KubeVirt has wired the pod: else `plumb` will, and there
-        is no room for all programs at once.
-        """
-        self._is_collected = True
-        if not memory.is_tight():
-            self.serve.prepare()
-
-    def links_changed(self) -> None:
-        """Take note of links that KubeVirt makes before it calls OnDefineDomain."""
-        if self._is_collected and not self.desired.guests and _is_wired(link_table.read()):
-            self.serve.prepare()
 
     @property
     def is_wiring(self) -> bool:
@@ -197,6 +181,10 @@ class Reconciler:
         )
         if not wanted.wirings or is_wired:
             return await self.guard.enforce(filters)
+        if memory.is_tight() and not self.desired.guests:
+            # The prepared serve and a plumb that wires have no room at once.
+            self.serve.child.end()
+            await self.serve.child.gone(_LEAVES_WITHIN)
         try:
             unguarded = await self.guard.wire(wanted.wirings, filters)
         except PlumbError as error:
@@ -238,10 +226,6 @@ class Reconciler:
         self.pages.take(report)
         if self.pages.served(self.desired.guests) != before:
             self.look_soon()
-
-
-def _is_wired(table: Mapping[str, object]) -> bool:
-    return any(name.startswith(("k6t-", "tap")) for name in table)
 
 
 def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:

@@ -139,7 +139,6 @@ class _Sidecar:
             news = link_table.news(netlink)
             is_other = False
             if news.links:
-                self._reconciler.links_changed()
                 self._ending.look()
                 self._reconciler.look_soon()
                 before, self._links = self._links, _links()
