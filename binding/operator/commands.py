@@ -6,6 +6,7 @@ The pod's IP address belongs to the guest, so nothing of this can be had over th
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ _NO_SIDECAR = 3
 def main(words: Sequence[str]) -> int:
     """Run one command; return its exit status. Each imports what it needs and no more."""
     oom.choose_me()
+    # A shell starts what is in its background with SIGINT ignored; --watch and capture end by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     given = arguments.parse(words)
     slots.wait(given.directory)
     try:

@@ -122,7 +122,9 @@ def test_nobody_speaks_for_a_guest_that_has_yet_to_arrive():
         started_in(made.pod, annotations=AUTO, arriving=True) as vm,
     ):
         time.sleep(2)  # longer than a search
-        assert [frame for frame in outside.read().received if dhcp(frame)] == []
+        # The pod's own kernel may have solicited routers before it was wired.
+        heard = outside.read().received
+        assert [one for one in heard if dhcp(one) and one[20:21] != b"\x3a"] == []
         assert shown(vm)["serves"] == {}
         vm.guest.ip("link set eth0 up")  # its first frame
         found = {"ipv4": "kube-ovn", "ipv6": "kube-ovn"}
