@@ -65,7 +65,7 @@ def server_duid(guest: GuestNetwork) -> bytes:
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
-    """Answer a guest's UDP packet to port 547.
+    """IaAnswer a guest's UDP packet to port 547.
 
     None for any other packet. An exchange without a frame is deliberate silence; its note
     says why. Its request is `malformed` where the packet holds no message that can be read.

@@ -72,7 +72,7 @@ def given(message: Message, guest: GuestNetwork) -> Association | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class IaAnswer:
     """What one IA gets: addresses, else a status."""
 
     ia: Association
@@ -105,13 +105,13 @@ class Answer:
         return built(DHCP6OptIA_NA(iaid=self.ia.iaid, T1=t1, T2=t2, ianaopts=inside))
 
 
-def answers(message: Message, guest: GuestNetwork) -> list[Answer]:
-    """Answer the IAs of a message, in the client's order; none where only a status is due."""
+def answers(message: Message, guest: GuestNetwork) -> list[IaAnswer]:
+    """IaAnswer the IAs of a message, in the client's order; none where only a status is due."""
     if message.kind in (RELEASE, DECLINE):
         # Sections 18.3.7 and 18.3.8: NoBinding for each IA without an address of ours.
         ours = set(offered(guest))
         return [
-            Answer(ia, NO_BINDING)
+            IaAnswer(ia, NO_BINDING)
             for ia in message.associations
             if ia.code != IA_NA or not ours & set(ia.addresses)
         ]
@@ -126,22 +126,22 @@ def status(code: int, words: bytes = b"") -> DHCP6OptStatusCode:
     return DHCP6OptStatusCode(statuscode=code, statusmsg=words or _WORDS.get(code, b""))
 
 
-def _answer(message: Message, ia: Association, guest: GuestNetwork, *, held: bool) -> Answer:
+def _answer(message: Message, ia: Association, guest: GuestNetwork, *, held: bool) -> IaAnswer:
     if ia.code == IA_PD:
-        return Answer(ia, NO_PREFIX_AVAIL)
+        return IaAnswer(ia, NO_PREFIX_AVAIL)
     if ia.code == IA_TA:
-        return Answer(ia, NO_ADDRS_AVAIL)
+        return IaAnswer(ia, NO_ADDRS_AVAIL)
     if _not_on_link(message, ia, guest):
-        return Answer(ia, NOT_ON_LINK)
+        return IaAnswer(ia, NOT_ON_LINK)
     ours = offered(guest) if held else ()
     gone: tuple[IPv6Address, ...] = ()
     if message.kind in (RENEW, REBIND):
         # Sections 18.3.4 and 18.3.5: what is not the guest's comes back to be dropped at once.
         gone = tuple(address for address in ia.addresses if address not in ours)
     if not ours and not gone:
-        return Answer(ia, NO_ADDRS_AVAIL)
+        return IaAnswer(ia, NO_ADDRS_AVAIL)
     # Preferred and valid alike: the address is the guest's for as long as the pod lives.
-    return Answer(ia, SUCCESS, guest.lease_seconds if ours else 0, ours, gone)
+    return IaAnswer(ia, SUCCESS, guest.lease_seconds if ours else 0, ours, gone)
 
 
 def _address(address: IPv6Address, seconds: int) -> Packet:

@@ -20,7 +20,7 @@ from dhcp.v6_message import (
     RAPID_COMMIT,
     SERVER_ID,
     VENDOR_CLASS,
-    RefusedError,
+    MalformedError,
     checked,
 )
 from dhcp.v6_options import KNOWN
@@ -45,7 +45,7 @@ def meaning(payload: bytes) -> Meaning | None:
         return None
     try:
         options = checked(payload[4:])
-    except RefusedError:
+    except MalformedError:
         return None
     said: list[tuple[int, bytes]] = []
     asked: frozenset[int] = frozenset()

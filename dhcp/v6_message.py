@@ -99,7 +99,7 @@ class Message:
         return tuple(address for ia in self.associations for address in ia.addresses)
 
 
-class RefusedError(ValueError):
+class MalformedError(ValueError):
     """What is wrong with a message."""
 
 
@@ -111,7 +111,7 @@ def parse(payload: bytes) -> Message | Malformed:
         return Malformed(f"DHCPv6: message type {payload[0]}, which no client sends")
     try:
         return _message(payload)
-    except RefusedError as refusal:
+    except MalformedError as refusal:
         return Malformed(f"DHCPv6 {NAMES[payload[0]]}: {refusal}")
 
 
@@ -136,19 +136,19 @@ def _message(payload: bytes) -> Message:
 
 
 def checked(area: bytes) -> list[tuple[int, bytes]]:
-    """Return the options of a message up to one that runs over its end. Raises RefusedError."""
+    """Return the options of a message up to one that runs over its end. Raises MalformedError."""
     options: list[tuple[int, bytes]] = []
     identifiers: dict[int, bytes] = {}
     for code, data in walk(area):
         if data is None:
             break
         if len(options) == _MOST_OPTIONS:
-            raise RefusedError(f"more than {_MOST_OPTIONS} options")
+            raise MalformedError(f"more than {_MOST_OPTIONS} options")
         shortest, longest = _SIZES.get(code, _ANY_SIZE)
         if not shortest <= len(data) <= longest:
-            raise RefusedError(f"{_WORDS[code]} of {len(data)} octets")
+            raise MalformedError(f"{_WORDS[code]} of {len(data)} octets")
         if code in (CLIENT_ID, SERVER_ID) and identifiers.setdefault(code, data) != data:
-            raise RefusedError(f"two different {_WORDS[code]}s")
+            raise MalformedError(f"two different {_WORDS[code]}s")
         options.append((code, data))
     return options
 
@@ -179,11 +179,11 @@ def _associations(options: list[tuple[int, bytes]]) -> tuple[Association, ...]:
         for inner, fields in walk(data[_FIXED[code] :]) if code in _FIXED else ():
             inside += 1
             if inside > _MOST_OPTIONS:
-                raise RefusedError(f"more than {_MOST_OPTIONS} options in its IAs")
+                raise MalformedError(f"more than {_MOST_OPTIONS} options in its IAs")
             if inner != IA_ADDRESS:
                 continue
             if fields is None or len(fields) < _ADDRESS:
-                raise RefusedError(f"{_WORDS[code]} with an address that is cut off")
+                raise MalformedError(f"{_WORDS[code]} with an address that is cut off")
             addresses[IPv6Address(fields[:16])] = None
         addresses.pop(IPv6Address("::"), None)
     return tuple(Association(code, iaid, tuple(named)) for (code, iaid), named in found.items())

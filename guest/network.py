@@ -19,6 +19,9 @@ from ipaddress import (
 from typing import Literal
 
 Address = IPv4Address | IPv6Address
+IPInterface = IPv4Interface | IPv6Interface
+"""An address with its prefix length."""
+IPNetwork = IPv4Network | IPv6Network
 
 # Ours at the tap only: no frame from them ever reaches the pod network. Constant, so that
 # a guest which migrated finds the same server and virtual router on the other node.

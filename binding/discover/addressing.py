@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from ipaddress import (
-    IPv4Interface,
     IPv4Network,
     IPv6Interface,
     IPv6Network,
@@ -16,24 +15,21 @@ from binding.discover.annotation import Override
 from binding.discover.nic import is_ethernet
 from binding.discover.reserved import within
 from binding.ipc.snapshot import Link
-from guest.network import Address, Route
-
-Interface = IPv4Interface | IPv6Interface
-Network = IPv4Network | IPv6Network
+from guest.network import Address, IPInterface, IPNetwork, Route
 
 MOST_PERMANENT = 64
 """Permanent neighbours that are answered for."""
-_DEFAULTS: dict[int, Network] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
+_DEFAULTS: dict[int, IPNetwork] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 
-def addresses(link: Link, override: Override) -> tuple[Interface, ...]:
+def addresses(link: Link, override: Override) -> tuple[IPInterface, ...]:
     """Return the guest's addresses; their prefix is what is on-link for the guest."""
     if override.addresses is not None:
         return override.addresses
     return tuple(_narrowed(address, link.routes) for address in link.addresses)
 
 
-def routes(link: Link, own: Collection[Interface], override: Override) -> tuple[Route, ...]:
+def routes(link: Link, own: Collection[IPInterface], override: Override) -> tuple[Route, ...]:
     """Return the guest's routes, one per destination, gateways outside its subnets first.
 
     `own` are the guest's addresses; a family without one has no routes of the pod's.
@@ -59,7 +55,7 @@ def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, s
     return tuple((address, mac) for address, mac in link.neighbors if address in gateways)
 
 
-def permanent(link: Link, own: Iterable[Interface]) -> tuple[tuple[Address, str], ...]:
+def permanent(link: Link, own: Iterable[IPInterface]) -> tuple[tuple[Address, str], ...]:
     """Return the pod's permanent neighbours, those that are gateways first, and MOST at most.
 
     Each of them costs a rule in the kernel.
@@ -94,7 +90,7 @@ def _global(address: Address) -> bool:
     return not (address.is_link_local or address.is_multicast or address.is_loopback)
 
 
-def _narrowed(address: Interface, known: Iterable[Route]) -> Interface:
+def _narrowed(address: IPInterface, known: Iterable[Route]) -> IPInterface:
     """Return a host address where the pod reaches its subnet through a gateway (kindnet)."""
     family = [route for route in known if route.destination.version == address.version]
     on_link = [route.destination for route in family if route.gateway is None]
@@ -103,7 +99,7 @@ def _narrowed(address: Interface, known: Iterable[Route]) -> Interface:
     return ip_interface(address.ip)
 
 
-def _wanted(known: Iterable[Route], subnets: Iterable[Network]) -> tuple[Route, ...]:
+def _wanted(known: Iterable[Route], subnets: Iterable[IPNetwork]) -> tuple[Route, ...]:
     connected = set(subnets)
     return tuple(
         route
@@ -114,7 +110,7 @@ def _wanted(known: Iterable[Route], subnets: Iterable[Network]) -> tuple[Route, 
 
 
 def _first_of_each(known: Iterable[Route]) -> tuple[Route, ...]:
-    unique: dict[Network, Route] = {}
+    unique: dict[IPNetwork, Route] = {}
     for route in known:
         unique.setdefault(route.destination, route)
     return tuple(unique.values())
@@ -129,7 +125,7 @@ def _given(override: Override) -> tuple[Route, ...]:
     return (*gateways, *(override.routes or ()))
 
 
-def _reaching(known: Iterable[Route], subnets: Iterable[Network]) -> Iterable[Route]:
+def _reaching(known: Iterable[Route], subnets: Iterable[IPNetwork]) -> Iterable[Route]:
     """Yield a host route for every IPv4 gateway that no on-link route reaches.
 
     The pod's route has the flag `onlink`, which no DHCP option can express.

@@ -6,16 +6,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
-from ipaddress import IPv4Interface, IPv6Interface, IPv6Network
+from ipaddress import IPv6Network
 from typing import Any, Literal
 
 from binding.discover import annotation_values as values
-from guest.network import Address, Boot, Provider, Route
+from guest.network import Address, Boot, IPInterface, Provider, Route
 
 PREFIX = "dsbridge.io/"
 DEFAULTS = "DSBRIDGE_DEFAULTS"
 _LEAST_IPV6_MTU = 1280
-Interface = IPv4Interface | IPv6Interface
 
 
 class OverrideError(ValueError):
@@ -29,7 +28,7 @@ class Override:
     provider: Provider | None = None
     ipv4: Literal["dhcp", "off"] | None = None
     ipv6: Literal["dhcp", "slaac", "both", "off"] | None = None
-    addresses: tuple[Interface, ...] | None = None
+    addresses: tuple[IPInterface, ...] | None = None
     """Instead of the pod's addresses, whose connected subnets then count no more. The pod's
     gateways stay."""
     gateways: tuple[Address, ...] | None = None
@@ -115,7 +114,7 @@ def of_network(annotations: Mapping[str, str], network: str, defaults: Override)
     return parse(annotations[name], f"annotation {name}").over(defaults)
 
 
-def check_mtu(change: Override, network: str, addresses: Iterable[Interface]) -> None:
+def check_mtu(change: Override, network: str, addresses: Iterable[IPInterface]) -> None:
     """Refuse an MTU with which the guest's kernel turns IPv6 off. Raises OverrideError.
 
     `addresses` are the guest's. The least MTU of an IPv6 link is 1280 (RFC 8200 section 5).

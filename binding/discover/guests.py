@@ -11,7 +11,7 @@ from binding.discover.annotation import Override
 from binding.discover.nic import Attachment, MissingLink, Nic, nic_of
 from binding.discover.remarks import remarks
 from binding.discover.vmi import Vmi, VmiError
-from binding.discover.vmi_interface import Interface
+from binding.discover.vmi_interface import VmiInterface
 from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
 from guest.network import Boot, GuestNetwork
@@ -76,7 +76,7 @@ def _check_taps(guests: Iterable[GuestNetwork]) -> None:
             )
 
 
-def _ours(vmi: Vmi, plugin: str | None) -> tuple[tuple[Interface, ...], bool]:
+def _ours(vmi: Vmi, plugin: str | None) -> tuple[tuple[VmiInterface, ...], bool]:
     """Return the interfaces to serve, and whether they are KubeVirt's own (`bridge: {}`)."""
     present = [interface for interface in vmi.interfaces if interface.state != "absent"]
     named = tuple(one for one in present if one.binding == (plugin or DEFAULT_PLUGIN))
@@ -164,7 +164,7 @@ def _hostname(vmi: Vmi, change: Override, warned: list[str]) -> str:
         return ""
 
 
-def _boot(interface: Interface, change: Override) -> Boot:
+def _boot(interface: VmiInterface, change: Override) -> Boot:
     """Merge the VMI's boot file and server into what the override says of the rest."""
     boot, dhcp = change.boot or Boot(), interface.dhcp
     return replace(boot, file=boot.file or dhcp.boot_file, server=boot.server or dhcp.tftp_server)

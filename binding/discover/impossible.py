@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address
 
 from binding.discover.annotation import DEFAULTS, PREFIX, Override, OverrideError
-from guest.network import Address, Route
-
-Interface = IPv4Interface | IPv6Interface
+from guest.network import Address, IPInterface, Route
 
 
 def check(
-    network: str, change: Override, own: Collection[Interface], routes: Iterable[Route]
+    network: str, change: Override, own: Collection[IPInterface], routes: Iterable[Route]
 ) -> None:
     """Refuse what the annotation gives and no network can use. Raises OverrideError.
 
@@ -42,7 +40,7 @@ def check(
                 )
 
 
-def _no_gateway(gateway: Address, own: Iterable[Interface]) -> str:
+def _no_gateway(gateway: Address, own: Iterable[IPInterface]) -> str:
     for address in own:
         if gateway == address.ip:
             return "the guest's own address"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from binding.discover.vmi import Network, Vmi, VmiError
-from binding.discover.vmi_interface import Interface
+from binding.discover.vmi import Vmi, VmiError, VmiNetwork
+from binding.discover.vmi_interface import VmiInterface
 from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import link_names
 from binding.packet.link_names import LinkNames
@@ -44,7 +44,7 @@ class Attachment:
 class Nic:
     """A NIC of the VM and the links that carry it."""
 
-    interface: Interface
+    interface: VmiInterface
     names: LinkNames
     link: Link
     """The pod link as the CNI made it."""
@@ -98,7 +98,7 @@ class Nic:
 def nic_of(  # noqa: PLR0913  # all that decides the shape
     snapshot: Snapshot,
     vmi: Vmi,
-    interface: Interface,
+    interface: VmiInterface,
     attachment: Attachment | None,
     *,
     takeover: bool,
@@ -155,7 +155,7 @@ def is_ethernet(mac: str) -> bool:
     return _MAC.fullmatch(mac) is not None and mac != "00:00:00:00:00:00"
 
 
-def _check_layer2(network: Network, link: Link) -> None:
+def _check_layer2(network: VmiNetwork, link: Link) -> None:
     if is_ethernet(link.mac):
         return
     kind = link.kind or "unknown kind"
@@ -168,7 +168,7 @@ def _check_layer2(network: Network, link: Link) -> None:
     )
 
 
-def _pod_link(snapshot: Snapshot, vmi: Vmi, network: Network) -> str:
+def _pod_link(snapshot: Snapshot, vmi: Vmi, network: VmiNetwork) -> str:
     """Name the pod link as KubeVirt does, with the legacy names where the pod has those."""
     reported = vmi.status(network.name).pod_link
     if not network.secondary:

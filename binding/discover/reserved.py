@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, ip_network
 
-from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address
-
-Network = IPv4Network | IPv6Network
+from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address, IPNetwork
 
 OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
 """What dsbridge answers for at the guest's tap: nobody behind it can be reached by these."""
-_NOWHERE: tuple[Network, ...] = tuple(
+_NOWHERE: tuple[IPNetwork, ...] = tuple(
     ip_network(text)
     for text in (
         *("127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "0.0.0.0/8"),
@@ -28,12 +26,12 @@ def is_unusable(address: Address) -> bool:
     return bool(address.scope_id or address.ipv4_mapped)
 
 
-def leads_nowhere(destination: Network) -> bool:
+def leads_nowhere(destination: IPNetwork) -> bool:
     """Say whether a destination is part of a network that is never routed."""
     return any(within(destination, network) for network in _NOWHERE)
 
 
-def within(inner: Network, outer: Network) -> bool:
+def within(inner: IPNetwork, outer: IPNetwork) -> bool:
     """Say whether one network is part of the other, whatever their families."""
     same = inner.version == outer.version and inner.prefixlen >= outer.prefixlen
     return same and inner.network_address in outer

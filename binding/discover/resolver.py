@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from ipaddress import IPv4Interface, IPv6Interface, ip_network
+from ipaddress import ip_network
 
 from binding.discover import dns_name
 from binding.discover.annotation import Override
 from binding.discover.reserved import within
 from binding.ipc.snapshot import Snapshot
-from guest.network import Address, Route
+from guest.network import Address, IPInterface, Route
 
 
 def nameservers(
     snapshot: Snapshot,
     change: Override,
-    own: Collection[IPv4Interface | IPv6Interface],
+    own: Collection[IPInterface],
     routes: Collection[Route],
 ) -> tuple[Address, ...]:
     """Return the pod's name servers that this NIC has a route to, or those of the annotation.

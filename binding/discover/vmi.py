@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Literal
 
 from binding.discover.json_node import Node
-from binding.discover.vmi_interface import Interface, interfaces, mac
+from binding.discover.vmi_interface import VmiInterface, interfaces, mac
 from guest.network import Address
 
 MAX_QUEUES = 256
@@ -24,7 +24,7 @@ class VmiError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class VmiNetwork:
     """One entry of spec.networks."""
 
     name: str
@@ -58,8 +58,8 @@ class Vmi:
     """What KubeVirt gives the guest: spec.hostname or the first label of the name."""
     subdomain: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
-    interfaces: tuple[Interface, ...] = ()
-    networks: tuple[Network, ...] = ()
+    interfaces: tuple[VmiInterface, ...] = ()
+    networks: tuple[VmiNetwork, ...] = ()
     statuses: Mapping[str, InterfaceStatus] = field(default_factory=dict)
     architecture: str = ""
     vcpus: int = 1
@@ -72,7 +72,7 @@ class Vmi:
     runtime_user: int = 107
     """uid of QEMU, thus owner of the tap."""
 
-    def network(self, name: str) -> Network | None:
+    def network(self, name: str) -> VmiNetwork | None:
         """Return the network of that name."""
         return next((n for n in self.networks if n.name == name), None)
 
@@ -80,7 +80,7 @@ class Vmi:
         """Return the interface's status, an empty one when there is none."""
         return self.statuses.get(name, InterfaceStatus())
 
-    def queues(self, interface: Interface) -> int:
+    def queues(self, interface: VmiInterface) -> int:
         """Return how many queues KubeVirt gives the interface; 0 without multiqueue."""
         if not self.multiqueue or not interface.virtio:
             return 0
@@ -129,13 +129,13 @@ def decode(text: bytes) -> Vmi:
     )
 
 
-def _network(node: Node) -> Network:
+def _network(node: Node) -> VmiNetwork:
     name = node["name"].text()
     if node["pod"].present:
-        return Network(name, "pod")
+        return VmiNetwork(name, "pod")
     if node["multus"].present:
-        return Network(name, "multus", default=node["multus"]["default"].flag())
-    return Network(name, "other")
+        return VmiNetwork(name, "multus", default=node["multus"]["default"].flag())
+    return VmiNetwork(name, "other")
 
 
 def _status(node: Node) -> tuple[str, InterfaceStatus]:

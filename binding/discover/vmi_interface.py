@@ -9,7 +9,7 @@ from typing import Literal
 
 from binding.discover.json_node import Node
 
-State = Literal["up", "down", "absent"]
+InterfaceState = Literal["up", "down", "absent"]
 
 _MAC = re.compile(r"[0-9a-f]{2}(?P<sep>[:-])[0-9a-f]{2}(?:(?P=sep)[0-9a-f]{2}){4}")
 _MAC_DOTTED = re.compile(r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
@@ -28,7 +28,7 @@ class DhcpOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class VmiInterface:
     """One entry of spec.domain.devices.interfaces."""
 
     name: str
@@ -41,7 +41,7 @@ class Interface:
     boot_order: int | None = None
     pci_address: str = ""
     acpi_index: int | None = None
-    state: State = "up"
+    state: InterfaceState = "up"
     dhcp: DhcpOptions = field(default_factory=DhcpOptions)
 
     @property
@@ -50,9 +50,9 @@ class Interface:
         return self.model in ("", "virtio")
 
 
-def interfaces(nodes: Node) -> tuple[Interface, ...]:
+def interfaces(nodes: Node) -> tuple[VmiInterface, ...]:
     """Read spec.domain.devices.interfaces. Raises the error that the node carries."""
-    found: dict[str, Interface] = {}
+    found: dict[str, VmiInterface] = {}
     for node in nodes.list():
         interface = _interface(node)
         if interface.name in found:
@@ -61,8 +61,8 @@ def interfaces(nodes: Node) -> tuple[Interface, ...]:
     return tuple(found.values())
 
 
-def _interface(node: Node) -> Interface:
-    return Interface(
+def _interface(node: Node) -> VmiInterface:
+    return VmiInterface(
         name=node["name"].matching(_NAME, "write letters, digits, - and _", need=True),
         binding=node["binding"]["name"].text(),
         core_bridge=node["bridge"].present,
@@ -84,7 +84,7 @@ def _spec_mac(node: Node) -> str:
     return mac(text) or node.fail("is not a MAC address; write six bytes such as 02:00:00:00:00:01")
 
 
-def _state(node: Node) -> State:
+def _state(node: Node) -> InterfaceState:
     match node.text():
         case "" | "up":
             return "up"

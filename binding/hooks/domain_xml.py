@@ -14,7 +14,7 @@ from lxml import etree
 from binding.discover import vmi_interface
 from binding.discover.nic import Attachment
 from binding.discover.vmi import Vmi
-from binding.discover.vmi_interface import Interface
+from binding.discover.vmi_interface import VmiInterface
 from binding.packet.link_names import ALIAS
 from guest.network import GuestNetwork
 
@@ -111,7 +111,7 @@ def _root(xml: bytes) -> etree._Element:
 
 
 def _wanted(
-    vmi: Vmi, interface: Interface, guest: GuestNetwork
+    vmi: Vmi, interface: VmiInterface, guest: GuestNetwork
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield children and attributes as KubeVirt's own binding would have them."""
     if interface.pci_address:
@@ -139,7 +139,7 @@ def _wanted(
         yield "acpi", {"index": str(interface.acpi_index)}
 
 
-def _model(vmi: Vmi, interface: Interface) -> str:
+def _model(vmi: Vmi, interface: VmiInterface) -> str:
     if not interface.virtio:
         return interface.model
     if vmi.architecture == "s390x":
@@ -147,7 +147,7 @@ def _model(vmi: Vmi, interface: Interface) -> str:
     return "virtio-transitional" if vmi.transitional else "virtio-non-transitional"
 
 
-def _driver(vmi: Vmi, interface: Interface) -> dict[str, str]:
+def _driver(vmi: Vmi, interface: VmiInterface) -> dict[str, str]:
     found = {}
     if queues := vmi.queues(interface):
         found["queues"] = str(queues)

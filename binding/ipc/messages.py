@@ -35,7 +35,7 @@ class Ready(NamedTuple):
 # --- between the sidecar and serve -----------------------------------------------------------
 
 
-class Heard(NamedTuple):
+class QueuedFrame(NamedTuple):
     """A frame that came in by a link while no `serve` was there."""
 
     link: str
@@ -58,7 +58,7 @@ class Serve(NamedTuple):
     """Networks whose handover is of another GuestNetwork: only whether the guest is there
     counts.
     """
-    heard: tuple[Heard, ...]
+    queued: tuple[QueuedFrame, ...]
     sockets: tuple[str, ...]
     """Links of the packet sockets, in the order of the descriptors."""
 
@@ -100,7 +100,7 @@ class Event(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Router:
+class RouterStatus:
     """The IPv6 default router that the guest is told."""
 
     address: str
@@ -121,7 +121,7 @@ class GuestReport(NamedTuple):
     findings: dict[str, str] = _NO_TEXTS
     """What OVN leaves out, by kind; an empty text takes it back."""
     session: str | None = None
-    router: Router | None = None
+    router: RouterStatus | None = None
     events: tuple[Event, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     """Requests that the stand-in can answer, should this `serve` die."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, IPv6Interface
 
 from binding.packet import link_names
-from guest.network import Address, Route
+from guest.network import Address, IPInterface, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Link:
     up: bool = False
     bridge: str = ""
     """Name of the bridge that this link is a port of."""
-    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    addresses: tuple[IPInterface, ...] = ()
     """Global scope only, in the order in which the CNI added them; no link-local IPv6."""
     routes: tuple[Route, ...] = ()
     """Main table, lowest metric first, connected subnets included."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from binding.ipc.messages import Instance, Router
+from binding.ipc.messages import Instance, RouterStatus
 from guest.network import GuestNetwork
 
 Guard = Literal["on", "off", "not needed"]
@@ -98,7 +98,7 @@ class GuestStatus:
     mtu: int
     ipv4: tuple[str, ...]
     ipv6: tuple[str, ...]
-    router: Router | None
+    router: RouterStatus | None
     counters: dict[str, int]
     last: dict[str, LastExchange]
     arrived: bool

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
 
 from binding.packet.link_names import LinkNames
-from guest.network import Route
+from guest.network import IPInterface, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class Wiring:
     """Original MAC of the pod link; the placeholder keeps it."""
     mtu: int
     """Bytes, of the pod link; bridge and tap get the same."""
-    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    addresses: tuple[IPInterface, ...] = ()
     """Of the pod link; the placeholder keeps them, where CNI CHECK and others look."""
     queues: int = 1
     """Of the domain's NIC; the tap is multi-queue from 2 on."""

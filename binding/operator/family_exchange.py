@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from binding.ipc.status import Asked, Finding, GuestStatus, LastExchange
-from binding.operator.heard import Heard
 from binding.operator.look import Look
 from binding.operator.remedies import finding, ok
+from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
 
 
@@ -58,7 +58,7 @@ class FamilyExchange:
     def __init__(self, guest: GuestStatus, look: Look, family: str, mode: str) -> None:
         self._guest, self._look, self._family, self._mode = guest, look, family, mode
         self._words = _DHCP[family]
-        self._heard = look.heard.get(guest.network, Heard())
+        self._traffic = look.traffic.get(guest.network, Traffic())
         addresses = getattr(guest, family)
         # DHCPv4 gives one address.
         self._addresses = ", ".join(addresses[: 1 if family == "ipv4" else None])
@@ -110,7 +110,7 @@ class FamilyExchange:
 
     def _has_it(self) -> bool:
         own = self._addresses.partition("/")[0]
-        return self._heard.has.get(own) == self._guest.mac or own in self._heard.sources
+        return self._traffic.has.get(own) == self._guest.mac or own in self._traffic.sources
 
     def _use(self) -> str:
         return ", and uses it" if self._has_it() else ""
@@ -209,7 +209,7 @@ class FamilyExchange:
             text = f"the guest has never asked by {words.name}, though it has by IPv{other[-1]}"
             anchor = words.no_client if self._family == "ipv4" else "no-ipv6-in-guest"
             return self._find(f"{text}: {lacks}", anchor)
-        sources = ", ".join(self._heard.sources)
+        sources = ", ".join(self._traffic.sources)
         if sources:
             text = f"neither DHCP nor RS, but frames from {sources}"
             return self._find(f"{text}: {lacks}", "never-asked")
@@ -219,7 +219,7 @@ class FamilyExchange:
         guest = self._guest
         if guest.told is not None and guest.told.gateway6 is None and guest.router is None:
             return
-        speaks = any(one.version == 6 for one in self._heard.sources.values())
+        speaks = any(one.version == 6 for one in self._traffic.sources.values())
         if self._mode == "slaac" and "RS" not in guest.asked and not (guest.arrived or speaks):
             text = f"no RS: the guest does not ask for a router, so it lacks {self._addresses}"
             yield self._find(text, "no-rs")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from binding.ipc.status import Finding, GuestStatus, LastExchange
 from binding.operator.family_exchange import KINDS, FamilyExchange
-from binding.operator.heard import Heard
 from binding.operator.look import Look
 from binding.operator.remedies import finding, ok
+from binding.operator.traffic import Traffic
 
 _UNASKED = ("RA", "NA", "ARP")
 """Kinds under which answers stand that nobody asked for."""
@@ -50,23 +50,23 @@ def _by_ovn(guest: GuestStatus, family: str) -> Iterator[Finding]:
 
 def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Tell why the guest lacks its addresses where that is so of both families."""
-    heard, tap = look.heard.get(guest.network, Heard()), look.links.get(guest.tap)
+    traffic, tap = look.traffic.get(guest.network, Traffic()), look.links.get(guest.tap)
     if tap is None or (not tap.carrier and tap.up) or guest.arrived:
         return
     lacks = f"so it lacks {', '.join((*guest.ipv4, *guest.ipv6))}"
-    others = sorted(mac for mac in heard.macs if mac != guest.mac)
+    others = sorted(mac for mac in traffic.macs if mac != guest.mac)
     strange = _from_another_mac(guest)
     if strange is not None:
         text = f"the guest asks from another MAC than its own {guest.mac}: {strange.note}, {lacks}"
         yield finding("harm", text, "other-mac", network=guest.network, time=strange.time)
-    elif not _has_asked(guest) and not look.frames.get(guest.tap) and not heard.macs:
+    elif not _has_asked(guest) and not look.frames.get(guest.tap) and not traffic.macs:
         text = f"no frame at all has come in by {guest.tap}: the NIC is down in the guest, {lacks}"
         yield finding("harm", text, "no-frame", network=guest.network, time=look.time)
-    elif not _has_asked(guest) and others and guest.mac not in heard.macs:
+    elif not _has_asked(guest) and others and guest.mac not in traffic.macs:
         text = f"the guest sends from another MAC, {others[0]}; its NIC has {guest.mac}, {lacks}"
         yield finding("harm", text, "other-mac", network=guest.network, time=look.time)
     else:
-        yield from _static(guest, look, heard)
+        yield from _static(guest, look, traffic)
 
 
 def _from_another_mac(guest: GuestStatus) -> LastExchange | None:
@@ -82,12 +82,12 @@ def _has_asked(guest: GuestStatus) -> bool:
     return any(kind in guest.asked for kinds in KINDS.values() for kind in kinds)
 
 
-def _static(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Finding]:
+def _static(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
     """Name an address that the guest has, but was not given."""
     own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
     told = guest.told
     prefixes = told.ipv6 if told is not None and guest.modes.ipv6 in ("slaac", "both") else ()
-    for text, address in heard.sources.items():
+    for text, address in traffic.sources.items():
         is_made = any(address in one.network for one in prefixes if address.version == 6)
         if text in own or address.is_link_local or address.is_multicast or is_made:
             continue

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.status import Finding, GuestStatus, Said, Severity, Status, Warned
-from binding.operator.heard import Heard
 from binding.operator.look import Look
 from binding.operator.remedies import REMEDIES, finding, ok
+from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
 
 _NIC_KINDS = {"dhcp4-to-client": "DHCPv4", "dhcp6-to-client": "DHCPv6", "ra": "RA"}
@@ -93,12 +93,12 @@ def gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     if told is None or guest.provider == "off":
         return
     four = told.default4.gateway if told.default4 else None
-    heard = look.heard.get(name, Heard())
+    traffic = look.traffic.get(name, Traffic())
     is_ours = {family: by == "in-pod" for family, by in guest.serves.items()}
     for family, gateway in (("ipv4", four), ("ipv6", told.gateway6)):
         if gateway is None or not is_ours.get(family) or not getattr(guest, family):
             continue
-        mac, now = guest.gateways.get(str(gateway)), heard.claimed.get(str(gateway))
+        mac, now = guest.gateways.get(str(gateway)), traffic.claimed.get(str(gateway))
         if mac is not None and now is not None and now != mac:
             text = f"gateway {gateway} is at {mac}, but {now} answers for it"
             yield finding("warning", text, "gateway-moved", network=name, time=look.time)
@@ -122,10 +122,10 @@ def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:
 def others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield what other machines do on the guest's network, and the guest as a server."""
     name = guest.network
-    heard = look.heard.get(name, Heard())
-    yield from _duplicates(guest, look, heard)
+    traffic = look.traffic.get(name, Traffic())
+    yield from _duplicates(guest, look, traffic)
     if guest.provider != "kube-ovn":
-        yield from _rogues(guest, look, heard)
+        yield from _rogues(guest, look, traffic)
     dropped = look.guard.dropped if look.guard else ()
     by_guest = [one for one in dropped if one.link == guest.tap and one.packets]
     kinds = {what for one in by_guest if (what := _SERVER_KINDS.get(one.message))}
@@ -139,9 +139,9 @@ def others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         )
 
 
-def _duplicates(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Finding]:
+def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
     own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
-    for address, mac in heard.claimed.items():
+    for address, mac in traffic.claimed.items():
         if address in own and mac != guest.mac:
             text = f"another host has the guest's address {address}: {mac}"
             yield finding("harm", text, "duplicate-address", network=guest.network, time=look.time)
@@ -152,7 +152,7 @@ def _duplicates(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Findin
             )
 
 
-def _rogues(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Finding]:
+def _rogues(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
     is_guarded = look.guard is not None and not look.guard.wrong
     anchor = "rogue" if is_guarded else "rogue-unguarded"
     severity: Severity = "warning" if is_guarded else "harm"
@@ -161,7 +161,7 @@ def _rogues(guest: GuestStatus, look: Look, heard: Heard) -> Iterator[Finding]:
         if one.kind == "event" and one.text.startswith("rogue "):
             named = True
             yield finding(severity, one.text, anchor, network=guest.network, time=one.time)
-    for what, address, mac in sorted(heard.servers):
+    for what, address, mac in sorted(traffic.servers):
         if not any(mac in one.text for one in guest.warned):
             named = True
             text = f"rogue {what} {address} ({mac}) on the pod network"

@@ -13,11 +13,11 @@ from pathlib import Path
 from binding.ipc.codec import decode, encode
 from binding.ipc.messages import Undone
 from binding.ipc.status import Status
-from binding.operator import heard, link_details
-from binding.operator.heard import Heard
+from binding.operator import link_details, traffic
 from binding.operator.link_details import Details
+from binding.operator.traffic import Traffic
 from binding.packet import guard, link_table
-from binding.packet.guard import Looked, Table
+from binding.packet.guard import GuardTable, Observed
 from binding.packet.link_table import LinkState
 from binding.process import capabilities
 from binding.process.logs import timestamp
@@ -41,11 +41,11 @@ class Look:
     details: dict[str, Details] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
     """Frames that came in by each link since it was made: at a tap, those of the guest."""
-    guard: Looked | None = None
+    guard: Observed | None = None
     guard_error: str = ""
     bridge_filters: tuple[str, ...] = ()
     """Settings by which frames of a bridge pass iptables, too."""
-    heard: dict[str, Heard] = field(default_factory=dict)
+    traffic: dict[str, Traffic] = field(default_factory=dict)
     processes: dict[str, str] = field(default_factory=dict)
     """State letter of /proc/PID/stat by program; empty where there is no such process."""
     out_of_memory: int = 0
@@ -66,10 +66,10 @@ def take(status: Status) -> Look:
     with suppress(OSError):
         links = link_table.read()
         details = link_details.read()
-    found: dict[str, Heard] = {}
+    found: dict[str, Traffic] = {}
     if "NET_RAW" in permitted and guests:
         capabilities.hold({"NET_RAW"})
-        found = heard.listen(guests, _LISTENS, arriving)
+        found = traffic.listen(guests, _LISTENS, arriving)
         capabilities.drop()
     return Look(
         time=timestamp(time.time()),
@@ -81,13 +81,13 @@ def take(status: Status) -> Look:
         guard=looked,
         guard_error=why,
         bridge_filters=tuple(_bridge_filters()),
-        heard=found,
+        traffic=found,
         processes={one.name: _state(one.pid) for one in status.processes if one.pid},
         out_of_memory=_killed(),
     )
 
 
-def filters(status: Status) -> tuple[Looked | None, str]:
+def filters(status: Status) -> tuple[Observed | None, str]:
     """Have plumb compare the kernel's packet filters with those that there should be.
 
     Returns what it saw, or None and why not.
@@ -102,7 +102,7 @@ def filters(status: Status) -> tuple[Looked | None, str]:
             served[one.network] = frozenset(by_us)  # type: ignore[arg-type]  # 4 and 6
     links = link_table.read()
     there = tuple(guest for guest in guests if guest.tap in links)
-    table = Table(status.table, guard.filters(there, served))
+    table = GuardTable(status.table, guard.filters(there, served))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(_PLUMB_WITHIN)
@@ -120,7 +120,7 @@ def filters(status: Status) -> tuple[Looked | None, str]:
     while (code := process.poll()) is None:
         time.sleep(0.01)
     with suppress(ValueError, TypeError, LookupError, AttributeError):
-        return decode(Looked, said), ""
+        return decode(Observed, said), ""
     with suppress(ValueError, TypeError, LookupError, AttributeError):
         return None, decode(Undone, said).error
     return None, f"plumb ended with status {code}"

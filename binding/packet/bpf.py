@@ -1,7 +1,7 @@
 """Classic BPF programs of the AF_PACKET sockets: what may wake a process, and nothing else.
 
 Bulk traffic of the guest is turned away inside the kernel. Which messages a socket hears is
-said in `guard`, how each is known in `messages`; here both become instructions. Pure.
+said in `guard`, how each is known in `message_table`; here both become instructions. Pure.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from binding.packet import messages
+from binding.packet import message_table
 from binding.packet.guard import HEARD_AT_NIC, HEARD_AT_TAP
-from binding.packet.messages import Field, Header, Is, Match, Message, Parties, SameAs, forms
+from binding.packet.message_table import Field, Form, Header, Is, Match, Parties, SameAs, forms
 from guest.ethernet import (
     ETH_ARP,
     ETH_IPV4,
@@ -45,7 +45,7 @@ _NETWORK_HEADER = 14
 _IPV6_HEADER = 40
 _TAG = 4
 """Octets of an 802.1Q tag."""
-_LATER_FRAGMENT = Match(messages.IPV4_FRAGMENT, b"\0\0", mask=b"\x1f\xff")
+_LATER_FRAGMENT = Match(message_table.IPV4_FRAGMENT, b"\0\0", mask=b"\x1f\xff")
 _PROTOCOL = {ETH_IPV4: Field(Header.NETWORK, 9, 1), ETH_IPV6: Field(Header.NETWORK, 6, 1)}
 
 
@@ -57,7 +57,7 @@ class Rule:
     tests: tuple[Match | SameAs, ...] = ()
 
     @classmethod
-    def of(cls, message: Message) -> Rule:
+    def of(cls, message: Form) -> Rule:
         """Return what a message looks like without IPv6 extension headers, and whole.
 
         Others are not heard: no client sends DHCP, RS or NS so, and RFC 6980 forbids it.
@@ -70,7 +70,7 @@ class Rule:
         return cls(message.ethertype, (*tests, *message.matches, *message.heard_if))
 
 
-def _rules(kinds: Iterable[messages.Kind], who: Parties) -> tuple[Rule, ...]:
+def _rules(kinds: Iterable[message_table.Kind], who: Parties) -> tuple[Rule, ...]:
     return tuple(Rule.of(form) for form in forms(kinds, who))
 
 
@@ -113,8 +113,8 @@ def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[Rule, ...]:
 
 
 def _arp_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
-    sender = Match(messages.ARP_SENDER, address.packed)
-    for other in _another(messages.ARP_SENDER_MAC, mac):
+    sender = Match(message_table.ARP_SENDER, address.packed)
+    for other in _another(message_table.ARP_SENDER_MAC, mac):
         yield Rule(ETH_ARP, (sender, other))
 
 
@@ -122,18 +122,18 @@ def _na_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
     """Its MAC is in its option (RFC 4861 section 4.6.1), else it is the source of the frame."""
     advertisement = (
         Match(_PROTOCOL[ETH_IPV6], bytes((ICMPV6,))),
-        Match(messages.ICMPV6_TYPE, bytes((NEIGHBOR_ADVERTISEMENT,))),
-        Match(messages.ND_TARGET, address.packed),
+        Match(message_table.ICMPV6_TYPE, bytes((NEIGHBOR_ADVERTISEMENT,))),
+        Match(message_table.ND_TARGET, address.packed),
     )
-    has_no_option = Match(messages.IPV6_LENGTH, b"\0\x18")  # the NA ends with its target
-    has_an_option = Match(messages.IPV6_LENGTH, b"\0\x18", Is.OTHER)
+    has_no_option = Match(message_table.IPV6_LENGTH, b"\0\x18")  # the NA ends with its target
+    has_an_option = Match(message_table.IPV6_LENGTH, b"\0\x18", Is.OTHER)
     of_its_mac, of_another_kind = (
-        Match(messages.ND_OPTION, b"\x02\x01", how) for how in (Is.EQUAL, Is.OTHER)
+        Match(message_table.ND_OPTION, b"\x02\x01", how) for how in (Is.EQUAL, Is.OTHER)
     )
     ways = (
-        ((has_no_option,), messages.FRAME_SOURCE),
-        ((has_an_option, of_its_mac), messages.ND_OPTION_MAC),
-        ((has_an_option, of_another_kind), messages.FRAME_SOURCE),
+        ((has_no_option,), message_table.FRAME_SOURCE),
+        ((has_an_option, of_its_mac), message_table.ND_OPTION_MAC),
+        ((has_an_option, of_another_kind), message_table.FRAME_SOURCE),
     )
     for way, where in ways:
         for other in _another(where, mac):
@@ -149,7 +149,7 @@ def _another(field: Field, mac: str) -> Iterator[Match]:
 
 def answer_rules(mac: str) -> tuple[Rule, ...]:
     """At the pod NIC of a guest at rest: answers to it, which may come before we are awake."""
-    to_guest = Match(messages.FRAME_DESTINATION, mac_bytes(mac))
+    to_guest = Match(message_table.FRAME_DESTINATION, mac_bytes(mac))
     answers = _rules(("dhcp4-to-client", "dhcp6-to-client", "ra"), Parties())
     return tuple(Rule(rule.ethertype, (to_guest, *rule.tests)) for rule in answers)
 

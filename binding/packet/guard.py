@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from binding.packet.messages import Kind, Parties
+from binding.packet.message_table import Kind, Parties
 from guest.network import Family, GuestNetwork
 
 # Heard of every guest, whoever serves it: its requests, and who gateways and other servers are.
@@ -59,7 +59,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class GuardTable:
     """The whole guard of one sidecar; a pod may have several, one for each registration."""
 
     name: str
@@ -78,22 +78,13 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the kernel holds of a Table."""
+    """What the kernel holds of a GuardTable, and beside it."""
 
     wrong: tuple[str, ...] = ()
-    """How it differs from what was set; empty while the guard is in force."""
-    dropped: tuple[Dropped, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What `diagnose` is told of the pod's packet filters."""
-
-    wrong: tuple[str, ...] = ()
-    """How the guard differs from what should be."""
+    """How the table in the kernel differs from what was set; empty while the guard is in force."""
     dropped: tuple[Dropped, ...] = ()
     foreign: tuple[str, ...] = ()
-    """Chains of others that can drop."""
+    """Chains in other tables of the pod that can drop packets."""
 
 
 def table_name(plugin: str | None) -> str:

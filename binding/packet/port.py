@@ -38,15 +38,6 @@ class Received:
     """The guest left it to be filled in by hardware."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A frame that the sidecar heard while serve started: to be answered, or only noted."""
-
-    link: str
-    received: Received
-    answered: bool
-
-
 class Port:
     """One link's packet socket. Frames that we send are never received again."""
 

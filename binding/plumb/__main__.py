@@ -1,13 +1,15 @@
-"""The only program that talks netlink: `python -m binding.plumb ACTION…`.
+"""The only program that changes the pod's network namespace: `python -m binding.plumb ACTION…`.
 
-`snapshot [RESOLV_CONF [-]]` prints the pod's links (a Snapshot) and needs no privilege; with `-`
-what a former snapshot on stdin knew of links that have been rewired since is in it. `wire` wires
-the NICs on stdin (a tuple of Wiring), all or none. `guard` makes the Table on stdin all that the
-kernel filters for this sidecar. `look` prints how the kernel's filters differ from the Table on
-stdin, what they have dropped, and filters of others (Looked). `wire guard` does both, a line of
-stdin for each, and stops at the first that fails. `mend` makes again what is missing of the wirings
-on stdin (a Mend). An answer is one line of JSON on stdout. It exits before anybody parses a guest's
-bytes, so NET_ADMIN and the memory of pyroute2 are held for a moment only.
+* `snapshot [RESOLV_CONF [-]]` prints the pod's links (a Snapshot) and needs no privilege. With `-`
+  it reads a former Snapshot on stdin and takes from it what has been rewired since.
+* `wire` wires the NICs on stdin (a tuple of Wiring), all of them or none.
+* `guard` makes the GuardTable on stdin all that the kernel filters for this sidecar.
+* `wire guard` does both, with a line of stdin for each, and stops at the first that fails.
+* `look` compares the kernel's filters with the GuardTable on stdin and prints the Observed.
+* `mend` makes again what is missing of the wirings on stdin (a Mend).
+
+Each answer is one line of JSON on stdout. plumb then exits, so NET_ADMIN and the memory of pyroute2
+are held for a moment only, and never by a program that reads a guest's frames.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import socket
 import stat
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from errno import EPERM
 from pathlib import Path
 
@@ -26,7 +29,7 @@ from binding.ipc import codec
 from binding.ipc.messages import Guarded, Undone, Wired
 from binding.ipc.snapshot import Snapshot, merged
 from binding.ipc.wiring import Mend, Wiring
-from binding.packet.guard import Looked, Table
+from binding.packet.guard import GuardTable
 from binding.process import capabilities, logs, no_openssl, oom  # noqa: F401  # keeps OpenSSL out
 
 _ACTIONS = (["wire"], ["guard"], ["wire", "guard"], ["mend"], ["look"])
@@ -112,12 +115,12 @@ def _mend(asked: str) -> int:
 def _guard(asked: str) -> int:
     from binding.plumb import nfnetlink  # noqa: PLC0415  # not needed for a snapshot
 
-    table = codec.decode(Table, asked)
+    table = codec.decode(GuardTable, asked)
     try:
         with nfnetlink.changes() as changes:  # before the guard is set: no change is missed
             own = _set_guard(table)
             _say(codec.encode(Guarded(own, tuple(one.link for one in table.filters))), changes)
-    except nfnetlink.RefusedError as error:
+    except nfnetlink.TransactionError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
         reason = f"{error.strerror or error}: does this kernel have nf_tables?"
@@ -128,17 +131,17 @@ def _guard(asked: str) -> int:
 def _look(asked: str) -> int:
     from binding.plumb import foreign_tables, guard_table  # noqa: PLC0415  # not needed for a snapshot
 
-    table = codec.decode(Table, asked)
+    table = codec.decode(GuardTable, asked)
     try:
-        seen = guard_table.observed(table)
-        looked = Looked(seen.wrong, seen.dropped, foreign_tables.that_drop(table.name))
+        foreign = foreign_tables.that_drop(table.name)
+        observed = replace(guard_table.observed(table), foreign=foreign)
     except OSError as error:
         return _fail("look at the guard", str(error.strerror or error), _privilege(error))
-    _say(codec.encode(looked))
+    _say(codec.encode(observed))
     return 0
 
 
-def _set_guard(table: Table) -> int:
+def _set_guard(table: GuardTable) -> int:
     """Set it with listening bridges where the kernel can feed them: it may lack fwd and dup.
 
     Returns the number by which the kernel's notices of this change name their sender.
@@ -152,7 +155,7 @@ def _set_guard(table: Table) -> int:
         made = listening_bridge.make(heard)
     try:
         own = guard_table.replace(table)
-    except nfnetlink.RefusedError:
+    except nfnetlink.TransactionError:
         if not made:
             raise
         listening_bridge.remove(made)

@@ -6,7 +6,7 @@ import struct
 from errno import EAFNOSUPPORT, EOPNOTSUPP
 from socket import AF_INET
 
-from binding.plumb.netlink import IPRoute, Message, NetlinkError, ifinfmsg, nlmsg, request
+from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, ifinfmsg, nlmsg, request
 from binding.plumb.nfnetlink import NLM_F_ACK, NLM_F_REQUEST, RTM_NEWLINK
 
 ADDRESSES_EUI64 = 0  # IN6_ADDR_GEN_MODE_EUI64
@@ -44,14 +44,14 @@ def ignore_arp(ipr: IPRoute, index: int, level: int = 1) -> None:
     request(ipr, message, RTM_NEWLINK, _REQUEST)
 
 
-def address_generation(link: Message) -> int:
+def address_generation(link: NetlinkMessage) -> int:
     """Return the mode that generate_addresses() would set."""
     inet6 = link.get_nested("IFLA_AF_SPEC", "AF_INET6")
     mode = inet6.get_attr("IFLA_INET6_ADDR_GEN_MODE") if inet6 else None
     return ADDRESSES_EUI64 if mode is None else int(mode)
 
 
-def arp_ignored(link: Message) -> int:
+def arp_ignored(link: NetlinkMessage) -> int:
     """Return the level that ignore_arp() would set."""
     inet = link.get_nested("IFLA_AF_SPEC", "AF_INET")
     return int(inet["arp_ignore"]) if inet else 0

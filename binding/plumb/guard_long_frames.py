@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from binding.packet.messages import Match
+from binding.packet.message_table import Match
 from binding.plumb import nft_expressions as nft
 from binding.plumb.nft_expressions import Expression, Matches
 from guest.ethernet import ETH_IPV6, ICMPV6, UDP

@@ -1,6 +1,6 @@
 """The guard's rules for one link, as nf_tables expressions for a netdev ingress chain. Pure.
 
-What a message looks like is said in `binding.packet.messages`. An nf_tables match on the
+What a message looks like is said in `binding.packet.message_table`. An nf_tables match on the
 protocol finds it behind all IPv6 extension headers, as one on a fixed offset does not.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from binding.packet.guard import Filter
-from binding.packet.messages import (
+from binding.packet.message_table import (
     DESTINATION_PORT,
     ICMPV6_TYPE,
     SOURCE_PORT,
     Field,
+    Form,
     Header,
     Is,
     Kind,
     Match,
-    Message,
     forms,
 )
 from binding.plumb import guard_long_frames
@@ -83,7 +83,7 @@ def rules(
         yield from _strict()
 
 
-def _long_frames(dropped6: Iterable[Message]) -> Iterator[tuple[str, list[Expression]]]:
+def _long_frames(dropped6: Iterable[Form]) -> Iterator[tuple[str, list[Expression]]]:
     ports, types = _told_by(dropped6, *_PORTS), _told_by(dropped6, ICMPV6_TYPE)
     for comment, matches, passes in guard_long_frames.rules(ports, types):
         yield comment, [*matches, *((_ACCEPT,) if passes else _DROP)]
@@ -99,7 +99,7 @@ def _of(kinds: Iterable[Kind], one: Filter) -> Iterator[tuple[Kind, Matches]]:
             yield kind, _matches(form)
 
 
-def _matches(message: Message) -> Matches:
+def _matches(message: Form) -> Matches:
     matches = nft.ethertype(message.ethertype)
     if message.protocol is not None:
         matches += nft.protocol(message.protocol)
@@ -127,7 +127,7 @@ def _other_udp(kinds: Iterable[Kind], one: Filter) -> Matches:
     return matches
 
 
-def _told_by(messages: Iterable[Message], *fields: Field) -> list[Match]:
+def _told_by(messages: Iterable[Form], *fields: Field) -> list[Match]:
     """Return the matches on these fields."""
     return [match for form in messages for match in form.matches if match.field in fields]
 

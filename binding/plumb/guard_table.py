@@ -14,7 +14,7 @@ from errno import ENODEV
 from itertools import zip_longest
 
 from binding.packet import links
-from binding.packet.guard import Dropped, Filter, Observed, Table
+from binding.packet.guard import Dropped, Filter, GuardTable, Observed
 from binding.plumb import nft_expressions as nft
 from binding.plumb.guard_rules import rules
 from binding.plumb.nfnetlink import (
@@ -27,8 +27,8 @@ from binding.plumb.nfnetlink import (
     NFT_MSG_NEWTABLE,
     NLM_F_APPEND,
     NLM_F_CREATE,
-    Message,
-    RefusedError,
+    NftChange,
+    TransactionError,
     attribute,
     attributes,
     commit,
@@ -64,19 +64,19 @@ class _Counts:
     octets: int
 
 
-def replace(table: Table) -> int:
+def replace(table: GuardTable) -> int:
     """Make its filters all that the table holds; none removes it.
 
     Messages to be heard are copied to the listening bridge of their link, where it has one.
     Returns the number by which notices of this change name its sender: the process id, as a
     rule. What the rules have counted is carried over.
-    Raises RefusedError, with what was before still in force, and OSError where the
+    Raises TransactionError, with what was before still in force, and OSError where the
     kernel has no nf_tables at all.
     """
     for one in table.filters:
         # Kernels from 6.16 on take a chain for a link that is not there, older ones do not.
         if one.drop and links.index(one.link) is None:
-            raise RefusedError(f"filter at link {one.link}", ENODEV)
+            raise TransactionError(f"filter at link {one.link}", ENODEV)
     filters = _in_force(table)
     counted = _counted(table.name)
     # Adding first makes deleting it succeed whether it was there or not.
@@ -86,15 +86,15 @@ def replace(table: Table) -> int:
     for one in filters:
         about = f"filter at link {one.link}"
         chain = _chain(table.name, one)
-        messages.append(Message(NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain, about))
+        messages.append(NftChange(NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain, about))
         for rule in _rules(table.name, one, counted):
             what = f"{about}: {rule.comment}"
             flags = NLM_F_CREATE | NLM_F_APPEND
-            messages.append(Message(NFT_MSG_NEWRULE, flags, rule.attributes, what))
+            messages.append(NftChange(NFT_MSG_NEWRULE, flags, rule.attributes, what))
     return commit(messages)
 
 
-def observed(table: Table) -> Observed:
+def observed(table: GuardTable) -> Observed:
     """Compare what the kernel holds with what `replace` would set now. Raises OSError."""
     filters = _in_force(table)
     wrong: list[str] = []
@@ -129,14 +129,14 @@ def observed(table: Table) -> Observed:
     return Observed(tuple(wrong), tuple(dropped))
 
 
-def _in_force(table: Table) -> list[Filter]:
+def _in_force(table: GuardTable) -> list[Filter]:
     return [one for one in table.filters if links.index(one.link) is not None]
 
 
-def _table(kind: int, table: str) -> Message:
+def _table(kind: int, table: str) -> NftChange:
     delete = kind == NFT_MSG_DELTABLE
     about = f"{'remove' if delete else 'create'} table {table}"
-    return Message(kind, 0 if delete else NLM_F_CREATE, text(_NFTA_TABLE_NAME, table), about)
+    return NftChange(kind, 0 if delete else NLM_F_CREATE, text(_NFTA_TABLE_NAME, table), about)
 
 
 def _chain(table: str, one: Filter) -> bytes:

@@ -18,8 +18,8 @@ with stand_ins("pyroute2", "multiprocessing", "ssl", "unittest"):
 
 __all__ = [
     "IPRoute",
-    "Message",
     "NetlinkError",
+    "NetlinkMessage",
     "connect",
     "dump",
     "ifaddrmsg",
@@ -30,7 +30,7 @@ __all__ = [
     "rtmsg",
 ]
 
-Message = Any
+NetlinkMessage = Any
 """A message of pyroute2: header fields by [], attributes by get()."""
 _ATTEMPTS = 5
 
@@ -40,7 +40,7 @@ def connect() -> IPRoute:
     return IPRoute(groups=0)
 
 
-def dump(call: Callable[..., Iterable[Message]]) -> tuple[Message, ...]:
+def dump(call: Callable[..., Iterable[NetlinkMessage]]) -> tuple[NetlinkMessage, ...]:
     """Read a whole table, once more when the kernel changed it meanwhile (NLM_F_DUMP_INTR)."""
     for _ in range(_ATTEMPTS - 1):
         try:
@@ -50,13 +50,13 @@ def dump(call: Callable[..., Iterable[Message]]) -> tuple[Message, ...]:
     return tuple(call("dump"))
 
 
-def out(hop: Message) -> int:
+def out(hop: NetlinkMessage) -> int:
     """Return the index of the link that a route, or one hop of a multipath route, leaves by."""
     # A hop has the index in its struct, a route in an attribute.
     return int(hop.get("oif") or hop.get("RTA_OIF") or 0)
 
 
-def request(ipr: IPRoute, message: Message, kind: int, flags: int) -> None:
+def request(ipr: IPRoute, message: NetlinkMessage, kind: int, flags: int) -> None:
     """Send one message and wait for the kernel's acknowledgement. Raises NetlinkError."""
 
     async def exchange() -> None:

@@ -38,7 +38,7 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class NftChange:
     """One change of a transaction."""
 
     kind: int
@@ -48,7 +48,7 @@ class Message:
     """What it does, for the error text."""
 
 
-class RefusedError(Exception):
+class TransactionError(Exception):
     """The kernel did not take the transaction; what was before is still in force."""
 
     def __init__(self, step: str, code: int) -> None:
@@ -89,10 +89,10 @@ def attributes(data: bytes) -> list[tuple[int, bool, bytes]]:
     return found
 
 
-def commit(messages: Sequence[Message]) -> int:
+def commit(messages: Sequence[NftChange]) -> int:
     """Carry out a transaction; return the number that the kernel knows its sender by.
 
-    Raises RefusedError naming the first message refused.
+    Raises TransactionError naming the first message refused.
     """
     last = len(messages)
     batch = [packed(0, _NFNL_MSG_BATCH_BEGIN, 0, _BATCH)]
@@ -107,7 +107,7 @@ def commit(messages: Sequence[Message]) -> int:
             for number, code in answers(netlink.recv(1 << 17)):
                 if code:
                     about = messages[number - 1].about if 1 <= number <= last else "set the guard"
-                    raise RefusedError(about, code)
+                    raise TransactionError(about, code)
                 if number == last:
                     return int(netlink.getsockname()[0])
 

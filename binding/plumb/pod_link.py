@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL, EEXIST
 from functools import partial
-from ipaddress import IPv4Interface, IPv6Interface
 from socket import AF_INET, AF_INET6
 
 from binding.ipc.wiring import Wiring
@@ -20,15 +19,15 @@ from binding.plumb.device_conf import (
 )
 from binding.plumb.netlink import (
     IPRoute,
-    Message,
     NetlinkError,
+    NetlinkMessage,
     dump,
     ifaddrmsg,
     out,
     request,
     rtmsg,
 )
-from guest.network import Route
+from guest.network import IPInterface, Route
 
 Change = Callable[[], object]
 
@@ -57,18 +56,18 @@ class PodLink:
     name: str
     mac: str
     up: bool
-    addresses: tuple[Message, ...]
-    routes: tuple[Message, ...]
+    addresses: tuple[NetlinkMessage, ...]
+    routes: tuple[NetlinkMessage, ...]
     address_generation: int = ADDRESSES_EUI64
     """IFLA_INET6_ADDR_GEN_MODE."""
     arp_ignore: int = 0
     exact: bool = True
     """Whether `routes` is complete, so that any other route must be deleted again."""
-    neighbors: tuple[Message, ...] = ()
+    neighbors: tuple[NetlinkMessage, ...] = ()
     """Permanent entries: AWS VPC CNI and Azure CNI give the pod its gateway's MAC this way."""
 
 
-def capture(ipr: IPRoute, link: Message) -> PodLink:
+def capture(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
     """Remember a link that is still as the CNI made it."""
     index = link["index"]
     return PodLink(
@@ -88,13 +87,13 @@ def capture(ipr: IPRoute, link: Message) -> PodLink:
     )
 
 
-def _as_added(addresses: Collection[Message]) -> tuple[Message, ...]:
+def _as_added(addresses: Collection[NetlinkMessage]) -> tuple[NetlinkMessage, ...]:
     """Put a dump into the order in which the addresses were added: IPv6's come newest first."""
     ipv6 = [one for one in addresses if one["family"] == AF_INET6]
     return (*(one for one in addresses if one["family"] != AF_INET6), *reversed(ipv6))
 
 
-def recall(link: Message, wiring: Wiring) -> PodLink:
+def recall(link: NetlinkMessage, wiring: Wiring) -> PodLink:
     """Rebuild, from the snapshot, what an interrupted wiring has already taken off the link."""
     flags = (
         _NOPREFIXROUTE if wiring.routes else 0
@@ -150,7 +149,7 @@ def flush(ipr: IPRoute, index: int) -> None:
                 raise
 
 
-def address_message(index: int, address: IPv4Interface | IPv6Interface, flags: int = 0) -> Message:
+def address_message(index: int, address: IPInterface, flags: int = 0) -> NetlinkMessage:
     """Return what RTM_NEWADDR needs to put an address on a link."""
     message = ifaddrmsg()
     message["family"] = AF_INET if address.version == 4 else AF_INET6
@@ -193,7 +192,7 @@ def _failure(change: Change) -> NetlinkError | None:
     return None
 
 
-def _again(message: Message, *without: str) -> Message:
+def _again(message: NetlinkMessage, *without: str) -> NetlinkMessage:
     """Make the request that creates what a dump has listed."""
     request = type(message)()
     for field, *_ in type(message).fields:
@@ -202,7 +201,7 @@ def _again(message: Message, *without: str) -> Message:
     return request
 
 
-def _address(message: Message, more: int = 0) -> Message:
+def _address(message: NetlinkMessage, more: int = 0) -> NetlinkMessage:
     request = _again(message, "IFA_FLAGS", "IFA_CACHEINFO")
     flags = (message.get("IFA_FLAGS") or 0) & ~_SET_BY_KERNEL | more
     request["flags"] = 0
@@ -210,7 +209,7 @@ def _address(message: Message, more: int = 0) -> Message:
     return request
 
 
-def _routes(ipr: IPRoute, index: int) -> tuple[Message, ...]:
+def _routes(ipr: IPRoute, index: int) -> tuple[NetlinkMessage, ...]:
     found = []
     for message in dump(ipr.route):
         if message["family"] not in (AF_INET, AF_INET6) or message["table"] == _LOCAL_TABLE:
@@ -223,12 +222,12 @@ def _routes(ipr: IPRoute, index: int) -> tuple[Message, ...]:
     return tuple(found)
 
 
-def _identity(route: Message) -> tuple[object, ...]:
+def _identity(route: NetlinkMessage) -> tuple[object, ...]:
     attributes = ("table", "dst", "priority", "gateway", "prefsrc")
     return (route["family"], route["dst_len"], *(route.get(one) for one in attributes))
 
 
-def _route_message(index: int, route: Route) -> Message:
+def _route_message(index: int, route: Route) -> NetlinkMessage:
     message = rtmsg()
     message["family"] = AF_INET if route.destination.version == 4 else AF_INET6
     message["table"], message["proto"], message["type"] = _MAIN_TABLE, _STATIC, _UNICAST

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from ipaddress import (
-    IPv4Interface,
     IPv4Network,
-    IPv6Interface,
     IPv6Network,
     ip_address,
     ip_interface,
@@ -21,12 +19,10 @@ from socket import AF_INET, AF_INET6
 
 from binding.ipc.snapshot import Link, Snapshot
 from binding.plumb import resolv_conf
-from binding.plumb.netlink import IPRoute, Message, connect, dump, out
-from guest.network import Address, Route
+from binding.plumb.netlink import IPRoute, NetlinkMessage, connect, dump, out
+from guest.network import Address, IPInterface, IPNetwork, Route
 
-Interface = IPv4Interface | IPv6Interface
-Network = IPv4Network | IPv6Network
-_ANY: dict[int, Network] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
+_ANY: dict[int, IPNetwork] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
 
 _LINK_LOCAL = IPv6Network("fe80::/64")  # the kernel's route; Calico's fe80::…/128 is a gateway's
 
@@ -76,7 +72,7 @@ def _links(ipr: IPRoute) -> tuple[Link, ...]:
     )
 
 
-def _addresses(messages: Iterable[Message], index: int) -> tuple[Interface, ...]:
+def _addresses(messages: Iterable[NetlinkMessage], index: int) -> tuple[IPInterface, ...]:
     found = [
         message
         for message in messages
@@ -93,11 +89,13 @@ def _addresses(messages: Iterable[Message], index: int) -> tuple[Interface, ...]
     return tuple(_interface(message) for message in (*ipv4, *reversed(ipv6)))
 
 
-def _is_permanent(address: Message) -> bool:
+def _is_permanent(address: NetlinkMessage) -> bool:
     return bool((address.get("flags") or 0) & _PERMANENT)
 
 
-def _of_cni(routes: Iterable[Message], addresses: Iterable[Message]) -> Iterator[Message]:
+def _of_cni(
+    routes: Iterable[NetlinkMessage], addresses: Iterable[NetlinkMessage]
+) -> Iterator[NetlinkMessage]:
     """Yield the routes that the CNI made: all but those of router advertisements."""
     learned = {
         (address["index"], _interface(address).network)
@@ -112,7 +110,7 @@ def _of_cni(routes: Iterable[Message], addresses: Iterable[Message]) -> Iterator
         yield route
 
 
-def _interface(message: Message) -> Interface:
+def _interface(message: NetlinkMessage) -> IPInterface:
     """Return the pod's address: IFA_LOCAL where there is one; IFA_ADDRESS is the peer's then."""
     prefix = ip_interface(f"{message.get('address')}/{message['prefixlen']}")
     local = ip_address(message.get("local") or message.get("address"))
@@ -120,11 +118,13 @@ def _interface(message: Message) -> Interface:
     return ip_interface(f"{local}/{length}")
 
 
-def _own(messages: Iterable[Message]) -> frozenset[Address]:
+def _own(messages: Iterable[NetlinkMessage]) -> frozenset[Address]:
     return frozenset(_interface(m).ip for m in messages if m["family"] in _ANY)
 
 
-def _routes(messages: Iterable[Message], index: int, own: frozenset[Address]) -> tuple[Route, ...]:
+def _routes(
+    messages: Iterable[NetlinkMessage], index: int, own: frozenset[Address]
+) -> tuple[Route, ...]:
     found: list[tuple[int, Route]] = []
     for message in messages:
         if message["family"] not in _ANY or message["type"] != _UNICAST:
@@ -144,20 +144,20 @@ def _routes(messages: Iterable[Message], index: int, own: frozenset[Address]) ->
     return tuple(route for _, route in found)
 
 
-def _destination(message: Message) -> Network:
+def _destination(message: NetlinkMessage) -> IPNetwork:
     if not message.get("dst"):
         return _ANY[message["family"]]
     return ip_network(f"{message.get('dst')}/{message['dst_len']}")
 
 
-def _gateway(hop: Message) -> Address | None:
+def _gateway(hop: NetlinkMessage) -> Address | None:
     via = hop.get("via")
     gateway = hop.get("gateway") or (via["addr"] if via else None)
     return ip_address(gateway) if gateway else None
 
 
 def _neighbors(
-    messages: Iterable[Message], index: int, states: int
+    messages: Iterable[NetlinkMessage], index: int, states: int
 ) -> tuple[tuple[Address, str], ...]:
     return tuple(
         (ip_address(message.get("dst")), message.get("lladdr"))

@@ -11,13 +11,13 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import EOPNOTSUPP
 from functools import partial
-from ipaddress import IPv4Interface, IPv6Interface
 
 from binding.ipc.wiring import Wiring
 from binding.plumb import pod_link, tap
 from binding.plumb.device_conf import ADDRESSES_NONE, generate_addresses, ignore_arp
-from binding.plumb.netlink import IPRoute, Message, NetlinkError, dump, request
+from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, request
 from binding.plumb.steps import Step, carry_out
+from guest.network import IPInterface
 
 _IFF_UP = 1
 _IFF_LOWER_UP = 1 << 16
@@ -26,7 +26,7 @@ _NODAD = 0x02
 _NO_PORTS = ("macvlan", "ipvlan", "macvtap", "ipvtap")
 _PLACEHOLDERS = ("dummy", "bridge")
 
-Links = Mapping[str, Message]
+Links = Mapping[str, NetlinkMessage]
 
 
 class LinkError(Exception):
@@ -137,7 +137,7 @@ def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
     set_link(ipr, wiring.names.pod, arp=False)
 
 
-def _keep(ipr: IPRoute, name: str, address: IPv4Interface | IPv6Interface) -> None:
+def _keep(ipr: IPRoute, name: str, address: IPInterface) -> None:
     message = pod_link.address_message(_index(ipr, name), address, _NODAD)
     request(ipr, message, pod_link.NEWADDR, pod_link.CREATE)
 
@@ -176,7 +176,7 @@ def _random_mac() -> str:
     return bytes([octets[0] & 0xFC | 0x02, *octets[1:]]).hex(":")
 
 
-def _kind(link: Message) -> str:
+def _kind(link: NetlinkMessage) -> str:
     return link.get(("linkinfo", "kind")) or ""
 
 
@@ -198,7 +198,7 @@ def _complete(links: Links, wiring: Wiring) -> bool:
     )
 
 
-def _fits(port: Message, wiring: Wiring) -> bool:
+def _fits(port: NetlinkMessage, wiring: Wiring) -> bool:
     if _kind(port) != "tun":
         return False
     multi_queue = bool(port.get(("linkinfo", "data", "tun_multi_queue")))

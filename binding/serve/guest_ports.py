@@ -9,9 +9,9 @@ from itertools import chain
 from typing import NamedTuple
 
 from binding.ipc.codec import encode
-from binding.ipc.messages import Event, GuestReport, Router
-from binding.packet import address_claim, bpf, guard
-from binding.packet.address_claim import Claim
+from binding.ipc.messages import Event, GuestReport, RouterStatus
+from binding.packet import address_owner, bpf, guard
+from binding.packet.address_owner import AddressOwner
 from binding.packet.port import Port, Received
 from binding.serve import client_words
 from binding.serve.responder import Output, Responder
@@ -24,7 +24,7 @@ _ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
 """Ports of requests; ICMPv6 has none."""
 _FULL_SOCKET = 8
 """Batches."""
-_MOST_CLAIMS = 8
+_MOST_OWNERS = 8
 _MOST_REASONS = 16
 _DIGITS = frozenset("0123456789")
 _MOST_EVENTS = 20
@@ -52,8 +52,8 @@ class GuestPorts:
     """Arriving by migration: the filter still passes everything, to see the first frame."""
     events: list[Told] = field(default_factory=list)
     """What came of each frame."""
-    claims: set[Claim] = field(default_factory=set)
-    """Of others to addresses of the guest."""
+    other_owners: set[AddressOwner] = field(default_factory=set)
+    """Other hosts that say on the pod network that they have an address of the guest."""
     silences: Counter[str] = field(default_factory=Counter)
     """Requests without an answer, by `REQUEST: reason`."""
 
@@ -76,14 +76,14 @@ class GuestPorts:
 
     def _look_for_another_host(self, frame: bytes, now: float) -> None:
         """Say once for each address and MAC that another host has an address of the guest."""
-        claim = address_claim.read(frame)
+        owner = address_owner.read(frame)
         guest = self.responder.guest
-        if claim is None or claim.mac == guest.mac or len(self.claims) >= _MOST_CLAIMS:
+        if owner is None or owner.mac == guest.mac or len(self.other_owners) >= _MOST_OWNERS:
             return
         own = (*(one.ip for one in guest.ipv4), *(one.ip for one in guest.ipv6))
-        if claim.address in own and claim not in self.claims:
-            self.claims.add(claim)
-            note = f"another host has the guest's address {claim.address}: {claim.mac}"
+        if owner.address in own and owner not in self.other_owners:
+            self.other_owners.add(owner)
+            note = f"another host has the guest's address {owner.address}: {owner.mac}"
             self.events.append(Told(Exchange("", note=note, warning=True), now))
 
     def _first(self, received: Received, now: float) -> None:
@@ -143,7 +143,7 @@ class GuestPorts:
             router=(
                 None
                 if router is None
-                else Router(str(router.address), router.lladdr, router.source)
+                else RouterStatus(str(router.address), router.lladdr, router.source)
             ),
             events=tuple(
                 Event(

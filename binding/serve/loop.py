@@ -38,7 +38,7 @@ class ServeLoop:
         self._unreported: float | None = None
         """When something happened that the sidecar does not know yet."""
         self._reported = 0.0
-        self._heard = 0.0
+        self._last_frame_at = 0.0
         self._to_warm_up: list[GuestNetwork] = []
 
     def run(self) -> None:
@@ -57,7 +57,7 @@ class ServeLoop:
                     self._read(guest, port, port.receive())
             now = time.monotonic()
             self._timers(now)
-            if self._guests and now >= self._heard + _QUIET and self._leave(now):
+            if self._guests and now >= self._last_frame_at + _QUIET and self._leave(now):
                 return
 
     def _timeout(self) -> float | None:
@@ -65,8 +65,8 @@ class ServeLoop:
         wakes = [at for one in self._guests.values() if (at := one.responder.wake_at) is not None]
         if self._unreported is not None:
             wakes.append(self._report_at(self._unreported))
-        if self._guests and now < self._heard + _QUIET:
-            wakes.append(self._heard + _QUIET)
+        if self._guests and now < self._last_frame_at + _QUIET:
+            wakes.append(self._last_frame_at + _QUIET)
         return max(0.0, min(wakes) - now) if wakes else None
 
     def _obey(self) -> bool:
@@ -101,15 +101,15 @@ class ServeLoop:
             for descriptor in handed.values():  # copies of what we have, or of no guest
                 os.close(descriptor)
         capabilities.drop()
-        self._heard = time.monotonic()
-        self._unreported = self._unreported or self._heard
+        self._last_frame_at = time.monotonic()
+        self._unreported = self._unreported or self._last_frame_at
         serving = messages.Serving(command.number, tuple(port.link for port in self._ports))
         channel.send(self._control, serving, [port.socket.fileno() for port in self._ports])
-        self._take_heard(command.heard)
+        self._take_queued(command.queued)
         if not command.handovers:  # else the guest has been answered before
             self._to_warm_up = [one.responder.guest for one in self._guests.values()]
 
-    def _take_heard(self, frames: tuple[messages.Heard, ...]) -> None:
+    def _take_queued(self, frames: tuple[messages.QueuedFrame, ...]) -> None:
         """Take the frames that came in while no `serve` was there."""
         watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
         by_link = {port.link: (guest, port) for guest, port in watched}
@@ -117,7 +117,7 @@ class ServeLoop:
             if one.link in by_link:  # it may have gone meanwhile
                 guest, port = by_link[one.link]
                 received = Received(one.frame, one.partial_checksum)
-                guest.receive(port, received, self._heard, answered=one.answered)
+                guest.receive(port, received, self._last_frame_at, answered=one.answered)
                 guest.responder.excuse()
 
     def _guest(
@@ -161,7 +161,7 @@ class ServeLoop:
         for one in received:
             now = time.monotonic()
             if port is guest.tap:  # what the network says to itself keeps nobody awake
-                self._heard = now
+                self._last_frame_at = now
             guest.receive(port, one, now)
             self._unreported = self._unreported or now
 
@@ -174,7 +174,7 @@ class ServeLoop:
 
     def _report_at(self, since: float) -> float:
         """Return when to report what happened then: in a pause, if there is one."""
-        paused = max(self._reported + _BETWEEN_REPORTS, self._heard + _PAUSE)
+        paused = max(self._reported + _BETWEEN_REPORTS, self._last_frame_at + _PAUSE)
         return min(paused, since + _LATEST)
 
     def _report(self, now: float) -> None:
@@ -203,5 +203,5 @@ class ServeLoop:
             return True
         for one in guests:
             one.listen(now, at_rest=False)
-        self._heard = now
+        self._last_frame_at = now
         return False

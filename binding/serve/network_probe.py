@@ -24,7 +24,7 @@ from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
-from binding.serve.other_servers import Answer
+from binding.serve.other_servers import ServerMessage
 from dhcp.v4_reply import EVERYBODY, NOBODY
 from guest.ethernet import BROADCAST, mac_bytes
 from guest.network import Family, GuestNetwork
@@ -38,7 +38,7 @@ _ALL_SERVERS_MAC = "33:33:00:01:00:02"
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class Search:
     """A search under way."""
 
     wanted: frozenset[Family]
@@ -54,33 +54,33 @@ class State:
         return self.offered >= self.wanted
 
 
-def start(guest: GuestNetwork, now: float) -> State:
+def start(guest: GuestNetwork, now: float) -> Search:
     """Begin the search; without a pod NIC there is no network to ask."""
     wanted: set[Family] = set()
     if guest.nic and guest.ipv4 and guest.ipv4_mode != "off":
         wanted.add(4)
     if guest.nic and guest.ipv6 and guest.ipv6_mode != "off":
         wanted.add(6)
-    return State(frozenset(wanted), now)
+    return Search(frozenset(wanted), now)
 
 
-def due(state: State, guest: GuestNetwork, now: float) -> tuple[State, tuple[bytes, ...]]:
+def due(search: Search, guest: GuestNetwork, now: float) -> tuple[Search, tuple[bytes, ...]]:
     """Ask for each family that no server has offered, if it is time; after three tries give up."""
-    if now < state.at or state.done:
-        return state, ()
-    if state.tries == TRIES:
-        return replace(state, wanted=state.offered), ()
-    asked = state.wanted - state.offered
+    if now < search.at or search.done:
+        return search, ()
+    if search.tries == TRIES:
+        return replace(search, wanted=search.offered), ()
+    asked = search.wanted - search.offered
     frames = tuple(_REQUESTS[family](guest) for family in sorted(asked))
-    return replace(state, tries=state.tries + 1, at=now + BETWEEN_TRIES), frames
+    return replace(search, tries=search.tries + 1, at=now + BETWEEN_TRIES), frames
 
 
-def heard(state: State, guest: GuestNetwork, answer: Answer) -> State:
+def heard(search: Search, guest: GuestNetwork, answer: ServerMessage) -> Search:
     """Take note of an offer of the pod's own address."""
     own = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
     if answer.kind not in _OFFERS or not own.intersection(answer.addresses):
-        return state
-    return replace(state, offered=state.offered | {_OFFERS[answer.kind]})
+        return search
+    return replace(search, offered=search.offered | {_OFFERS[answer.kind]})
 
 
 def _transaction(guest: GuestNetwork) -> bytes:

@@ -23,7 +23,7 @@ _AUTONOMOUS = 0x40
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerMessage:
     """A message that gives this guest, or all nodes of its link, a configuration."""
 
     kind: str
@@ -39,7 +39,7 @@ class Answer:
     """The prefix that an RA lets the guest make an address of (SLAAC)."""
 
 
-def read(packet: Packet, mac: str) -> Answer | None:
+def read(packet: Packet, mac: str) -> ServerMessage | None:
     """Return what a packet from the network tells the guest with this MAC, else None."""
     if packet.protocol == ICMPV6:
         return _advertisement(packet, mac)
@@ -48,7 +48,7 @@ def read(packet: Packet, mac: str) -> Answer | None:
     return _dhcp6(packet, mac) if packet.dport == 546 else None
 
 
-def _dhcp4(packet: Packet, mac: str) -> Answer | None:
+def _dhcp4(packet: Packet, mac: str) -> ServerMessage | None:
     payload = packet.payload
     if len(payload) < 240 or payload[:3] != b"\x02\x01\x06" or payload[236:240] != COOKIE:
         return None
@@ -58,7 +58,7 @@ def _dhcp4(packet: Packet, mac: str) -> Answer | None:
     if len(found.get(53, b"")) != 1 or found[53][0] not in _V4:
         return None
     server = found.get(_SERVER4, b"")
-    return Answer(
+    return ServerMessage(
         kind=_V4[found[53][0]],
         server=IPv4Address(server) if len(server) == 4 else packet.src,
         mac=packet.src_mac,
@@ -68,7 +68,7 @@ def _dhcp4(packet: Packet, mac: str) -> Answer | None:
     )
 
 
-def _dhcp6(packet: Packet, mac: str) -> Answer | None:
+def _dhcp6(packet: Packet, mac: str) -> ServerMessage | None:
     payload = packet.payload
     if packet.dst_mac != mac or len(payload) < 4 or payload[0] not in _V6:
         return None
@@ -83,10 +83,10 @@ def _dhcp6(packet: Packet, mac: str) -> Answer | None:
             given = (text for kind, text in inner if kind == IA_ADDRESS and text is not None)
             addresses += [IPv6Address(text[:16]) for text in given if len(text) >= 24]
     kind = _V6[payload[0]]
-    return Answer(kind, packet.src, packet.src_mac, payload[1:4], tuple(addresses), dns)
+    return ServerMessage(kind, packet.src, packet.src_mac, payload[1:4], tuple(addresses), dns)
 
 
-def _advertisement(packet: Packet, mac: str) -> Answer | None:
+def _advertisement(packet: Packet, mac: str) -> ServerMessage | None:
     if packet.payload[0] != ROUTER_ADVERTISEMENT or message.fault(packet, 16):
         return None
     if not packet.src.is_link_local or not (packet.dst_mac == mac or packet.dst.is_multicast):
@@ -97,4 +97,6 @@ def _advertisement(packet: Packet, mac: str) -> Answer | None:
     if len(prefix) == 30 and prefix[1] & _AUTONOMOUS and prefix[0] <= 128:
         (network,) = struct.unpack_from("!16s", prefix, 14)
         autonomous = IPv6Network((network, prefix[0]), strict=False)
-    return Answer("RA", packet.src, packet.src_mac, dns=_RDNSS in said, autonomous=autonomous)
+    return ServerMessage(
+        "RA", packet.src, packet.src_mac, dns=_RDNSS in said, autonomous=autonomous
+    )

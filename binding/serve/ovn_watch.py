@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network
 from typing import Literal
 
-from binding.serve.other_servers import Answer
+from binding.serve.other_servers import ServerMessage
 from dhcp import v4_request, v6_message
 from guest.ethernet import ICMPV6, ROUTER_SOLICITATION, UDP
 from guest.exchange import Exchange, Malformed
@@ -77,7 +77,7 @@ class Witness:
         self._strangers: set[str] = set()
         self._rogues: set[tuple[str, str]] = set()
         self._asked: dict[Service, tuple[str, bytes]] = {}
-        self._latest: dict[Service, tuple[Answer, float]] = {}
+        self._latest: dict[Service, tuple[ServerMessage, float]] = {}
         self.findings: dict[str, str] = {}
         """What is new since somebody emptied this: by kind, empty where it is mended."""
         self._known: dict[str, str] = {}
@@ -119,7 +119,7 @@ class Witness:
             self._waits.setdefault(service, _Wait(name, awaited, now, iaid0))
         return Sight(name, (Exchange(name, note="for OVN"),))
 
-    def from_network(self, answer: Answer, now: float) -> Sight:
+    def from_network(self, answer: ServerMessage, now: float) -> Sight:
         """See what the network tells the guest."""
         if _FAMILY[answer.kind] not in self._by_ovn:
             return self._rogue(answer)
@@ -138,14 +138,14 @@ class Witness:
 
     def _early(
         self, service: Service, awaited: str, transaction: bytes, now: float
-    ) -> Answer | None:
+    ) -> ServerMessage | None:
         """Return an answer that was read before its request: they come in by two sockets."""
         answer, at = self._latest.get(service, (None, -math.inf))
         if answer is None or now > at + _TOGETHER or answer.transaction != transaction:
             return None
         return answer if awaited and (answer.kind == awaited or answer.kind != "OFFER") else None
 
-    def _check(self, service: Service, answer: Answer) -> None:
+    def _check(self, service: Service, answer: ServerMessage) -> None:
         """Look for what the guest will miss in the answer."""
         if answer.addresses:
             self._find(f"{service} dns", self._without_dns(answer))
@@ -156,7 +156,7 @@ class Witness:
         if self._known.get(kind) != text:
             self._known[kind] = self.findings[kind] = text
 
-    def _without_dns(self, answer: Answer) -> str:
+    def _without_dns(self, answer: ServerMessage) -> str:
         family = _FAMILY[answer.kind]
         if answer.dns or (family == 6 and self._rdnss):
             return ""
@@ -166,7 +166,7 @@ class Witness:
             f"add dns_server to dhcpV{family}Options of the Subnet"
         )
 
-    def _strange(self, answer: Answer) -> str:
+    def _strange(self, answer: ServerMessage) -> str:
         guest = self._guest
         own = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
         if others := set(answer.addresses) - own:
@@ -203,7 +203,7 @@ class Witness:
         note = f"MAC: the guest sends from {packet.src_mac}, but OVN's port has {self._guest.mac}"
         yield Exchange("", note=f"{note} and drops all else", warning=True)
 
-    def _rogue(self, answer: Answer) -> Sight:
+    def _rogue(self, answer: ServerMessage) -> Sight:
         counted = f"rogue {answer.kind}"
         known = (answer.kind, str(answer.server))
         if known in self._rogues or len(self._rogues) >= _MOST_ROGUES:
@@ -213,7 +213,7 @@ class Witness:
         return Sight(counted, (Exchange("", note=note, warning=True),))
 
 
-def _given(answer: Answer) -> str:
+def _given(answer: ServerMessage) -> str:
     given = ", ".join(map(str, answer.addresses))
     return f"{given} from {answer.server}" if given else f"from {answer.server}"
 

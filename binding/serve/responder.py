@@ -13,7 +13,7 @@ from binding.ipc.handover import Handover, Repeat
 from binding.serve import other_servers
 from binding.serve.output import NOTHING, Output
 from binding.serve.service import Service
-from binding.serve.solicitations import Heard
+from binding.serve.solicitations import GuestFrame
 from binding.serve.who_serves import Choice
 from guest.ethernet import ETH_ARP, mac_bytes
 from guest.frame import Packet, parse
@@ -49,7 +49,7 @@ class Responder:
         """Whether the guest has been heard."""
         self._choice = Choice(guest, now, decided)
         self._service: Service | None = None
-        self._held: deque[Heard] = deque(maxlen=_MOST_HELD)
+        self._held: deque[GuestFrame] = deque(maxlen=_MOST_HELD)
         self._settle(now)
         if resumed is not None and self._service is not None:
             self._service.resume(resumed, known)
@@ -116,11 +116,11 @@ class Responder:
             self._choice.from_guest(packet)
         self._name_other_mac(packet)
         settled = self._settle(now)
-        heard = Heard(packet, frame, partial_checksum)
+        asked = GuestFrame(packet, frame, partial_checksum)
         if self._service is None:
-            self._held.append(heard)
+            self._held.append(asked)
             return settled
-        return settled + self._service.from_guest(heard, now)
+        return settled + self._service.from_guest(asked, now)
 
     def from_network(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Learn from a frame that came in on the pod NIC."""

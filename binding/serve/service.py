@@ -15,7 +15,7 @@ from binding.serve.answers import Answer, Answers
 from binding.serve.output import NOTHING, Output, output_of
 from binding.serve.ovn_watch import Sight, Witness
 from binding.serve.sent_again import SentAgain
-from binding.serve.solicitations import Heard, Solicitations, Solicited
+from binding.serve.solicitations import GuestFrame, Solicitations, Solicited
 from binding.serve.who_serves import BOTH
 from dhcp import v4
 from guest.ethernet import ICMPV6
@@ -85,13 +85,13 @@ class Service:
             return self._answered(known, b"", frame, partial_checksum=partial_checksum)
         return None
 
-    def from_guest(self, heard: Heard, now: float) -> Output:
+    def from_guest(self, guest_frame: GuestFrame, now: float) -> Output:
         """Answer a request of the guest."""
-        packet, frame, partial_checksum = heard
+        packet, frame, partial_checksum = guest_frame
         if packet.src.version not in self.ours:
             return self._see(self.others.from_guest(packet, now)) + self._appear(packet, now)
         if packet.protocol == ICMPV6:
-            return self._counted(self._solicitations.answer(heard, now))
+            return self._counted(self._solicitations.answer(guest_frame, now))
         found = self._answers.dhcp(packet)
         if found is None:
             self._counters["malformed"] += 1
@@ -114,7 +114,9 @@ class Service:
         self._answers.keep(frame, answer)
         return self._answered(answer, b"", frame, partial_checksum=False)
 
-    def from_network(self, frame: bytes, told: other_servers.Answer | None, now: float) -> Output:
+    def from_network(
+        self, frame: bytes, told: other_servers.ServerMessage | None, now: float
+    ) -> Output:
         """Learn from a frame that came in on the pod NIC, and from what it tells the guest."""
         seen = self._see(self.others.from_network(told, now)) if told else NOTHING
         return seen + self._went(guest_input.from_network(self.session, self.guest, frame, now))

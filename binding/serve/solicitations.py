@@ -22,7 +22,7 @@ _BETWEEN_ADVERTISEMENTS = 1.0
 _MOST_FRAMES = 16
 
 
-class Heard(NamedTuple):
+class GuestFrame(NamedTuple):
     """A frame that the guest sent, and what is in it."""
 
     packet: Packet
@@ -59,9 +59,9 @@ class Solicitations:
         asked = self._read.get((frame, partial_checksum))
         return None if asked is None else self._advertised(asked, now)
 
-    def answer(self, heard: Heard, now: float) -> Output:
+    def answer(self, guest_frame: GuestFrame, now: float) -> Output:
         """Return what comes of a packet of ICMPv6."""
-        packet, frame, partial = heard
+        packet, frame, partial = guest_frame
         asked = question(packet, self._guest)
         known = None if asked is None else self._advertised(asked, now)
         if known is not None:

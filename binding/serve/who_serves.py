@@ -11,7 +11,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from binding.serve import network_probe
-from binding.serve.other_servers import Answer
+from binding.serve.other_servers import ServerMessage
 from dhcp import v4, v4_request, v6, v6_message
 from dhcp.v4_reply import EVERYBODY
 from guest.ethernet import ICMPV6, UDP
@@ -29,7 +29,7 @@ class Choice:
         self, guest: GuestNetwork, now: float, decided: frozenset[Family] | None = None
     ) -> None:
         self._guest = guest
-        self._search: network_probe.State | None = None
+        self._search: network_probe.Search | None = None
         self._named: dict[Family, bool] = {}
         self.ours: frozenset[Family] | None = decided
         """The families that we serve; None while that is not known."""
@@ -57,7 +57,7 @@ class Choice:
         self._conclude()
         return frames
 
-    def from_network(self, answer: Answer) -> None:
+    def from_network(self, answer: ServerMessage) -> None:
         """Take note of an answer that the network gives the guest."""
         if self._search is not None and self.ours is None:
             self._search = network_probe.heard(self._search, self._guest, answer)

@@ -11,7 +11,7 @@ from binding.ipc.messages import Guarded
 from binding.ipc.status import Guard
 from binding.ipc.wiring import Mend, Wiring
 from binding.packet import links, table_changes
-from binding.packet.guard import Filter, Table
+from binding.packet.guard import Filter, GuardTable
 from binding.process import capabilities
 from binding.sidecar.loop import Loop
 from binding.sidecar.plumb_child import Done, PlumbError, plumb
@@ -41,7 +41,7 @@ class PodGuard:
         self._forget()  # filters go with their links
         actions = {"wire": encode(wirings)}
         if filters:
-            actions["guard"] = encode(Table(self._table, filters))
+            actions["guard"] = encode(GuardTable(self._table, filters))
         try:
             done = await plumb(self._loop, actions)
             if filters:
@@ -69,7 +69,8 @@ class PodGuard:
         self._forget()
         try:
             self._take(
-                await plumb(self._loop, {"guard": encode(Table(self._table, filters))}), filters
+                await plumb(self._loop, {"guard": encode(GuardTable(self._table, filters))}),
+                filters,
             )
         except (PlumbError, OSError) as error:
             return self._off(error)

@@ -141,10 +141,10 @@ class ServeChild:
 
     def _change(self, guests: tuple[GuestNetwork, ...]) -> None:
         former, self._guests = self._guests, guests
-        heard = self._end_standby()
+        queued = self._end_standby()
         self.known.change(former, guests)
         if not self.child.is_there or self.child.phase is Phase.STARTING:
-            self._stand_by(tuple(self.known.handovers.values()), heard)
+            self._stand_by(tuple(self.known.handovers.values()), queued)
 
     def _start(self) -> None:
         if self._next_start is not None:
@@ -191,7 +191,7 @@ class ServeChild:
         guests = self._guests
         if self._serving is None:
             guests = tuple(one for one in guests if links.index(one.tap) is not None)
-        heard = self._end_standby()
+        queued = self._end_standby()
         wanted = {link for guest in guests for link in (guest.tap, guest.nic) if link}
         known = self._sockets.of(wanted)
         handovers, changed = self.known.for_serve({guest.network for guest in guests})
@@ -202,7 +202,7 @@ class ServeChild:
             decided=self.known.decided,
             handovers=handovers,
             changed=changed,
-            heard=heard,
+            queued=queued,
             sockets=tuple(port.link for port in known),
         )
         self.child.send(message, [port.socket.fileno() for port in known])
@@ -233,9 +233,13 @@ class ServeChild:
         _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
         self._next_start = self._loop.after(pause, self._start)
 
-    def _stand_by(self, handovers: tuple[Handover, ...], heard: tuple[messages.Heard, ...]) -> None:
+    def _stand_by(
+        self, handovers: tuple[Handover, ...], queued: tuple[messages.QueuedFrame, ...]
+    ) -> None:
         if self._sockets.ports:
-            self._standby = Standby(self._loop, handovers, self._sockets.ports, self._wanted, heard)
+            self._standby = Standby(
+                self._loop, handovers, self._sockets.ports, self._wanted, queued
+            )
 
     def _wanted(self) -> None:
         """Start `serve`: the stand-in does not know an answer, or its plan is at the end."""
@@ -245,8 +249,8 @@ class ServeChild:
             self._next_start.cancel()
             self._next_start = self._loop.after(_SOONEST_START, self._start)
 
-    def _end_standby(self) -> tuple[messages.Heard, ...]:
+    def _end_standby(self) -> tuple[messages.QueuedFrame, ...]:
         standby, self._standby = self._standby, None
-        handovers, heard = standby.end() if standby is not None else ((), ())
+        handovers, queued = standby.end() if standby is not None else ((), ())
         self.known.take_over(handovers)
-        return heard
+        return queued

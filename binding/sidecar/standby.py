@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from binding.ipc.handover import Handover, Repeat
-from binding.ipc.messages import Heard
+from binding.ipc.messages import QueuedFrame
 from binding.packet.port import Port, Received
 from binding.sidecar.loop import Loop, Timer
 
 _MOST_REPEATS = 5
 """Repeated requests answered within a second; more than that are for `serve` to judge."""
-_MOST_HEARD = 64
+_MOST_QUEUED = 64
 """Frames kept for the next `serve`; further ones wait in their packet socket."""
 
 
@@ -31,7 +31,7 @@ class Standby:
         handovers: tuple[Handover, ...],
         ports: Mapping[str, Port],
         wake: Callable[[], None],
-        heard: tuple[Heard, ...] = (),
+        queued: tuple[QueuedFrame, ...] = (),
     ) -> None:
         self._loop = loop
         self._handovers = handovers
@@ -39,7 +39,7 @@ class Standby:
         self._wake: Callable[[], None] | None = wake
         self._timer: Timer | None = None
         self._second, self._answered = 0.0, 0
-        self._heard = list(heard)
+        self._queued = list(queued)
         self._known: dict[tuple[str, bytes, bool], tuple[Handover, Repeat]] = {
             (one.tap, repeat.request, repeat.partial_checksum): (one, repeat)
             for one in handovers
@@ -49,7 +49,7 @@ class Standby:
             loop.watch(port.socket, lambda port=port: self._readable(port))  # type: ignore[misc]  # bound now
         self._plan()
 
-    def end(self) -> tuple[tuple[Handover, ...], tuple[Heard, ...]]:
+    def end(self) -> tuple[tuple[Handover, ...], tuple[QueuedFrame, ...]]:
         """Leave the packet sockets; return the handovers as they stand, and what came in."""
         self._wake = None
         if self._timer is not None:
@@ -57,7 +57,7 @@ class Standby:
         for port in self._ports.values():
             self._loop.unwatch(port.socket)
         now = self._loop.now()
-        return tuple(one.after(now) for one in self._handovers), tuple(self._heard)
+        return tuple(one.after(now) for one in self._handovers), tuple(self._queued)
 
     def _plan(self) -> None:
         times = [one.planned[0].at for one in self._handovers if one.planned]
@@ -82,11 +82,13 @@ class Standby:
             answered = self._answer(port.link, received)
             # Half of the room is left for requests without an answer, however long `serve` may
             # take.
-            if answered is None or (answered.wakes and len(self._heard) < _MOST_HEARD // 2):
+            if answered is None or (answered.wakes and len(self._queued) < _MOST_QUEUED // 2):
                 frame, partial = received.frame, received.partial_checksum
-                self._heard.append(Heard(port.link, frame, partial, answered=answered is not None))
+                self._queued.append(
+                    QueuedFrame(port.link, frame, partial, answered=answered is not None)
+                )
                 self._call()
-            if len(self._heard) >= _MOST_HEARD:
+            if len(self._queued) >= _MOST_QUEUED:
                 self._loop.unwatch(port.socket)
                 return
 

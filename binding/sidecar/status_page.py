@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from binding.ipc.messages import Event, GuestReport, Router
+from binding.ipc.messages import Event, GuestReport, RouterStatus
 from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Said, Warned
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
@@ -35,7 +35,7 @@ class Page:
     asked: dict[str, Asked] = field(default_factory=dict)
     last: dict[str, LastExchange] = field(default_factory=dict)
     last_heard: float = 0.0
-    router: Router | None = None
+    router: RouterStatus | None = None
     gateways: dict[str, str] = field(default_factory=dict)
     moved: dict[str, Said] = field(default_factory=dict)
     serves: tuple[int, ...] | None = None

@@ -48,7 +48,7 @@ class Bed:
     def install(
         self, filters: tuple[guard.Filter, ...], name="dsbridge", prefix=()
     ) -> dict[str, object]:
-        table = codec.encode(guard.Table(name, filters))
+        table = codec.encode(guard.GuardTable(name, filters))
         done = plumb(self.pod, "guard", stdin=table, prefix=prefix)
         answer = json.loads(done.stdout)
         assert (done.returncode == 0) is ("links" in answer), done

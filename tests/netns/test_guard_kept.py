@@ -12,7 +12,7 @@ import pytest
 
 from binding.ipc import codec
 from binding.packet import guard, table_changes
-from binding.packet.guard import Observed, Table
+from binding.packet.guard import GuardTable, Observed
 from binding.plumb import guard_table, listening_bridge, nfnetlink
 from tests.bed.evasions import PLAIN_ANSWERS, REQUESTS
 from tests.bed.guarded import GUEST, KUBE_OVN
@@ -22,7 +22,7 @@ from tests.bed.plumb import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
 from tests.bed.wait import until
 
 pytestmark = pytest.mark.netns
-TABLE = Table("dsbridge", guard.filters((GUEST,)))
+TABLE = GuardTable("dsbridge", guard.filters((GUEST,)))
 LINKS = ("eth0-nic", "tap0")
 
 
@@ -43,12 +43,12 @@ def plug(space: Netns, link: str) -> None:
         link set far-{link} up""")
 
 
-def install(space: Netns, table: Table = TABLE) -> None:
+def install(space: Netns, table: GuardTable = TABLE) -> None:
     done = plumb(space, "guard", stdin=codec.encode(table))
     assert json.loads(done.stdout)["links"] == [one.link for one in table.filters]
 
 
-def observed(space: Netns, table: Table = TABLE) -> Observed:
+def observed(space: Netns, table: GuardTable = TABLE) -> Observed:
     return space.call(lambda: guard_table.observed(table))
 
 
@@ -62,7 +62,7 @@ def send(space: Netns, link: str, *frames: bytes) -> None:
             far.send(frame)
 
 
-def dropped(space: Netns, table: Table = TABLE) -> dict[tuple[str, str], int]:
+def dropped(space: Netns, table: GuardTable = TABLE) -> dict[tuple[str, str], int]:
     return {
         (each.link, each.message): each.packets
         for each in observed(space, table).dropped
@@ -114,10 +114,10 @@ def test_a_rule_with_another_value_is_not_ours(pod):
 
 
 def test_another_guard_is_not_this_one(pod):
-    install(pod, Table("dsbridge", guard.filters((KUBE_OVN,))))
+    install(pod, GuardTable("dsbridge", guard.filters((KUBE_OVN,))))
     assert observed(pod).wrong != ()
-    assert observed(pod, Table("dsbridge")).wrong != ()
-    assert observed(pod, Table("dsbridge-other")) == Observed()
+    assert observed(pod, GuardTable("dsbridge")).wrong != ()
+    assert observed(pod, GuardTable("dsbridge-other")) == Observed()
 
 
 def test_what_was_dropped_is_counted_by_link_and_message_also_over_a_new_table(pod):

@@ -98,7 +98,7 @@ def test_a_kernel_that_cannot_copy_guards_all_the_same_and_has_no_listening_brid
         bed.pod.ip(f"link del {listening_bridge(bed.pod, link)}")
     subprocess.run(
         bed.pod.command(sys.executable, "-c", WITHOUT_DUP),
-        input=codec.encode(guard.Table("dsbridge", guard.filters((GUEST,)))),
+        input=codec.encode(guard.GuardTable("dsbridge", guard.filters((GUEST,)))),
         text=True, cwd=ROOT, check=True,
     )  # fmt: skip
     assert not bed.pod.has(listening_bridge(bed.pod, "tap0"))

@@ -11,7 +11,7 @@ import pytest
 from binding.ipc import codec
 from binding.ipc.wiring import Wiring
 from binding.packet import link_names
-from binding.packet.guard import Filter, Table
+from binding.packet.guard import Filter, GuardTable
 from tests.bed.cable import cable
 from tests.bed.capture import capture
 from tests.bed.layouts import LAYOUTS
@@ -161,7 +161,7 @@ def test_nothing_leaves_the_pod_by_itself():
 
 
 def both(inside, *filters):
-    asked = (codec.encode((PRIMARY,)), codec.encode(Table("dsbridge", filters)))
+    asked = (codec.encode((PRIMARY,)), codec.encode(GuardTable("dsbridge", filters)))
     done = plumb(inside, "wire", "guard", stdin="\n".join(asked))
     return [json.loads(line) for line in done.stdout.splitlines()], done.returncode
 

@@ -21,11 +21,11 @@ from binding.ipc.status import (
     Warned,
 )
 from binding.operator import diagnose
-from binding.operator.heard import Heard
 from binding.operator.link_details import Details
 from binding.operator.look import Look
 from binding.operator.remedies import REMEDIES
-from binding.packet.guard import Dropped, Looked
+from binding.operator.traffic import Traffic
+from binding.packet.guard import Dropped, Observed
 from binding.packet.link_table import LinkState
 from guest.network import GuestNetwork, Route
 
@@ -105,8 +105,8 @@ LOOK = Look(
     },
     details={"tap0": Details("tun", 107, 107)},
     frames={"tap0": 9},
-    guard=Looked(),
-    heard={"default": Heard()},
+    guard=Observed(),
+    traffic={"default": Traffic()},
     processes={"sidecar": "S", "serve": "S"},
 )
 
@@ -192,8 +192,8 @@ def test_a_guest_that_came_by_migration_need_not_ask_again():
 
 
 def test_a_guest_that_answers_for_its_address_is_not_said_to_lack_it():
-    heard = Heard(has={"10.244.1.5": MAC, "fd00::5": MAC})
-    assert judged(replace(LOOK, heard={"default": heard}), asked={}, counters={})[0] == OK
+    traffic = Traffic(has={"10.244.1.5": MAC, "fd00::5": MAC})
+    assert judged(replace(LOOK, traffic={"default": traffic}), asked={}, counters={})[0] == OK
 
 
 def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
@@ -205,9 +205,9 @@ def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
 @pytest.mark.parametrize(
     ("look", "status", "anchor"),
     [
-        ({"guard": Looked(wrong=("there is no table dsbridge",))}, WARNING, "guard-changed"),
+        ({"guard": Observed(wrong=("there is no table dsbridge",))}, WARNING, "guard-changed"),
         (
-            {"guard": Looked(foreign=("table bridge x, chain y: 1",))},
+            {"guard": Observed(foreign=("table bridge x, chain y: 1",))},
             WARNING,
             "foreign-rules",
         ),
@@ -215,22 +215,22 @@ def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
         ({"processes": {"sidecar": "S", "serve": "T"}}, HARM, "process-hung"),
         ({"permitted": frozenset()}, HARM, "no-net-raw"),
         (
-            {"guard": Looked(dropped=(Dropped("tap0", "ra", 3),))},
+            {"guard": Observed(dropped=(Dropped("tap0", "ra", 3),))},
             WARNING,
             "guest-server",
         ),
         (
-            {"guard": Looked(dropped=(Dropped("eth0-nic", "ra", 3),))},
+            {"guard": Observed(dropped=(Dropped("eth0-nic", "ra", 3),))},
             WARNING,
             "rogue",
         ),
         (
-            {"heard": {"default": Heard(claimed={"10.244.1.5": "02::1"})}},
+            {"traffic": {"default": Traffic(claimed={"10.244.1.5": "02::1"})}},
             HARM,
             "duplicate-address",
         ),
         (
-            {"heard": {"default": Heard(claimed={"10.244.1.1": "02::1"})}},
+            {"traffic": {"default": Traffic(claimed={"10.244.1.1": "02::1"})}},
             WARNING,
             "gateway-moved",
         ),
@@ -247,7 +247,7 @@ def test_a_serve_that_has_gone_to_rest_since_it_was_asked_for_is_no_problem():
 
 
 def test_rules_of_iptables_matter_only_where_frames_of_bridges_pass_them():
-    foreign = Looked(foreign=("table ip filter, chain FORWARD: policy drop",))
+    foreign = Observed(foreign=("table ip filter, chain FORWARD: policy drop",))
     assert judged(replace(LOOK, guard=foreign))[0] == OK
     passing = replace(LOOK, guard=foreign, bridge_filters=("bridge-nf-call-iptables",))
     assert judged(passing)[1].keys() == {"foreign-rules"}

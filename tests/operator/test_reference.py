@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from binding.ipc import status
-from binding.ipc.messages import Instance, Router
+from binding.ipc.messages import Instance, RouterStatus
 from binding.operator import metrics
 from guest.network import GuestNetwork
 from tests.operator.test_diagnose import STATUS
@@ -17,7 +17,15 @@ from tests.operator.test_diagnose import STATUS
 PAGE = (Path(__file__).parents[2] / "docs/reference.md").read_text()
 KINDS = (
     *(status.Status, status.GuestStatus, status.ProcessStatus, status.Asked, status.LastExchange),
-    *(status.Warned, status.Said, status.Modes, status.Finding, Router, Instance, GuestNetwork),
+    *(
+        status.Warned,
+        status.Said,
+        status.Modes,
+        status.Finding,
+        RouterStatus,
+        Instance,
+        GuestNetwork,
+    ),
 )
 
 

@@ -22,7 +22,7 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from binding.packet import bpf
-from binding.packet.messages import Parties
+from binding.packet.message_table import Parties
 from guest.network import OUR_LINK_LOCAL
 
 GUEST, ROUTER = "52:54:00:12:34:56", "ee:ee:ee:ee:ee:ee"

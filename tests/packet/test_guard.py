@@ -4,7 +4,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 from binding.packet.guard import filters, table_name
-from binding.packet.messages import Parties
+from binding.packet.message_table import Parties
 from guest.network import OUR_IPV4, GuestNetwork, Route
 
 GUEST = GuestNetwork(

@@ -102,7 +102,7 @@ class SameAs:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Form:
     """One form of a message: every match must hold."""
 
     ethertype: int
@@ -150,17 +150,17 @@ def _first(field: Field) -> Field:
     return Field(field.header, field.offset, 1)
 
 
-def _port(ethertype: int, field: Field, port: int, *more: Match) -> Message:
-    return Message(ethertype, UDP, (Match(field, port.to_bytes(2, "big")), *more))
+def _port(ethertype: int, field: Field, port: int, *more: Match) -> Form:
+    return Form(ethertype, UDP, (Match(field, port.to_bytes(2, "big")), *more))
 
 
-def _icmpv6(kind: int, target: Address | None = None) -> Message:
+def _icmpv6(kind: int, target: Address | None = None) -> Form:
     about = () if target is None else (Match(ND_TARGET, target.packed),)
-    return Message(ETH_IPV6, ICMPV6, (Match(ICMPV6_TYPE, bytes((kind,))), *about))
+    return Form(ETH_IPV6, ICMPV6, (Match(ICMPV6_TYPE, bytes((kind,))), *about))
 
 
-def _arp(*matches: Match, heard_if: tuple[Match | SameAs, ...] = ()) -> Message:
-    return Message(ETH_ARP, None, matches, heard_if)
+def _arp(*matches: Match, heard_if: tuple[Match | SameAs, ...] = ()) -> Form:
+    return Form(ETH_ARP, None, matches, heard_if)
 
 
 # A fragment that is not the last may have its DHCP header replaced by one that overlaps it.
@@ -169,11 +169,11 @@ _FROM_SERVER = Match(SOURCE_PORT, DHCP4_SERVER.to_bytes(2, "big"))
 _TO_ONE_STATION = Match(_first(FRAME_DESTINATION), b"\0", mask=_GROUP_BIT)
 
 
-def _of_each_guest() -> dict[Kind, tuple[Message, ...]]:
+def _of_each_guest() -> dict[Kind, tuple[Form, ...]]:
     to_client = _port(ETH_IPV4, DESTINATION_PORT, DHCP4_CLIENT)
     return {
         "dhcp4-to-server": (_port(ETH_IPV4, DESTINATION_PORT, DHCP4_SERVER),),
-        "dhcp4-to-client": (Message(ETH_IPV4, UDP, to_client.matches, (_FROM_SERVER,)),),
+        "dhcp4-to-client": (Form(ETH_IPV4, UDP, to_client.matches, (_FROM_SERVER,)),),
         "dhcp4-from-server": (_port(ETH_IPV4, SOURCE_PORT, DHCP4_SERVER),),
         "dhcp6-to-server": (_port(ETH_IPV6, DESTINATION_PORT, DHCP6_SERVER),),
         "dhcp6-relayed": (
@@ -199,7 +199,7 @@ def _of_each_guest() -> dict[Kind, tuple[Message, ...]]:
     }
 
 
-def _of_this_guest(who: Parties) -> dict[Kind, tuple[Message, ...]]:
+def _of_this_guest(who: Parties) -> dict[Kind, tuple[Form, ...]]:
     another_client = (_WHOLE, Match(BOOTP_CHADDR, mac_bytes(who.mac), Is.OTHER))
     another_server4 = (
         _TO_ONE_STATION,
@@ -240,7 +240,7 @@ def _of_this_guest(who: Parties) -> dict[Kind, tuple[Message, ...]]:
 _OF_EACH_GUEST = _of_each_guest()
 
 
-def forms(kinds: Iterable[Kind], who: Parties) -> tuple[Message, ...]:
+def forms(kinds: Iterable[Kind], who: Parties) -> tuple[Form, ...]:
     """Return all forms of these kinds, in order."""
     table = _OF_EACH_GUEST | _of_this_guest(who)
     return tuple(form for kind in kinds for form in table[kind])

@@ -14,7 +14,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from binding.packet import address_claim, bpf
+from binding.packet import address_owner, bpf
 from binding.packet.port import Port
 from guest.ethernet import (
     ETH_ARP,
@@ -35,7 +35,7 @@ _BROADCAST = b"\xff" * 6
 
 
 @dataclass(slots=True)
-class Heard:
+class Traffic:
     """Of one guest."""
 
     macs: Counter[str] = field(default_factory=Counter)
@@ -53,12 +53,12 @@ class Heard:
 
 def listen(
     guests: tuple[GuestNetwork, ...], seconds: float, silent: Container[str] = ()
-) -> dict[str, Heard]:
+) -> dict[str, Traffic]:
     """Listen at all of them at once; needs NET_RAW. What cannot be opened has an `error`.
 
     Guests of the networks in `silent` are asked nothing: they still run elsewhere.
     """
-    found = {guest.network: Heard() for guest in guests}
+    found = {guest.network: Traffic() for guest in guests}
     sockets: dict[int, tuple[Port, GuestNetwork, bool]] = {}
     poll = select.poll()
     for guest in guests:
@@ -84,7 +84,7 @@ def _until(
     until: float,
     poll: select.poll,
     sockets: dict[int, tuple[Port, GuestNetwork, bool]],
-    found: dict[str, Heard],
+    found: dict[str, Traffic],
 ) -> None:
     budget = _MOST_FRAMES * max(1, len(sockets))
     while (left := until - time.monotonic()) > 0 and budget > 0:
@@ -118,22 +118,22 @@ def _solicitation(target: IPv6Address) -> bytes:
     return header + struct.pack("!IHBB", 0x60000000, len(body), ICMPV6, 255) + ends + body
 
 
-def note(found: Heard, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> None:
+def note(found: Traffic, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> None:
     """Take what one frame shows."""
     if len(frame) < 34:
         return
     mac, ethertype = frame[6:12].hex(":"), int.from_bytes(frame[12:14], "big")
-    claim = address_claim.read(frame)
+    owner = address_owner.read(frame)
     if is_tap:
         found.macs[mac] += 1
         source = _source(frame, ethertype)
         if mac == guest.mac and source is not None and len(found.sources) < _MOST_ADDRESSES:
             found.sources[str(source)] = source
-        if claim is not None and len(found.has) < _MOST_ADDRESSES:
-            found.has[str(claim.address)] = claim.mac
+        if owner is not None and len(found.has) < _MOST_ADDRESSES:
+            found.has[str(owner.address)] = owner.mac
         return
-    if claim is not None and len(found.claimed) < 4 * _MOST_ADDRESSES:
-        found.claimed[str(claim.address)] = claim.mac
+    if owner is not None and len(found.claimed) < 4 * _MOST_ADDRESSES:
+        found.claimed[str(owner.address)] = owner.mac
     server = _server(frame, ethertype)
     if server and mac != guest.mac and len(found.servers) < _MOST_ADDRESSES:
         found.servers.add((server, str(_source(frame, ethertype)), mac))

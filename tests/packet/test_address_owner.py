@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from binding.packet.address_claim import Claim, read
+from binding.packet.address_owner import AddressOwner, read
 from tests.dhcp.v4_wire import mac
 from tests.ra.nd_wire import na
 
@@ -21,7 +21,7 @@ def arp(operation, address):
 
 @pytest.mark.parametrize("operation", [1, 2])
 def test_arp_of_any_kind_is_a_claim_of_its_sender(operation):
-    assert read(arp(operation, "10.0.0.5")) == Claim(ip_address("10.0.0.5"), OTHER)
+    assert read(arp(operation, "10.0.0.5")) == AddressOwner(ip_address("10.0.0.5"), OTHER)
 
 
 def test_a_probe_claims_nothing():
@@ -29,8 +29,8 @@ def test_a_probe_claims_nothing():
 
 
 def test_a_neighbour_advertisement_claims_its_target():
-    claim = read(na("fd00:10:244:1::5", OTHER))
-    assert claim == Claim(ip_address("fd00:10:244:1::5"), OTHER)
+    owner = read(na("fd00:10:244:1::5", OTHER))
+    assert owner == AddressOwner(ip_address("fd00:10:244:1::5"), OTHER)
 
 
 @pytest.mark.parametrize("length", [0, 13, 14, 40, 41])
