@@ -249,7 +249,7 @@ def classless(routes: Iterable[tuple[IPv4Network, IPv4Address]]) -> bytes:
     )
 
 
-def names(domains: Iterable[str]) -> bytes:
+def domain_names(domains: Iterable[str]) -> bytes:
     """Encode domain names for option 119 (RFC 3397), compressed as in RFC 1035 section 4.1.4.
 
     A name that DNS cannot hold is left out.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
-from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, names
+from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, domain_names
 from dhcp.v4_request import Request
 from guest.network import INFINITE, Address, GuestNetwork
 
@@ -103,7 +103,7 @@ def shorter(
 
 @lru_cache(maxsize=8)  # the same for every request of a guest, which may send many
 def _heads(search: tuple[str, ...]) -> tuple[Shorter, ...]:
-    heads = ((names(search[:kept]), search[kept:]) for kept in range(len(search) - 1, 0, -1))
+    heads = ((domain_names(search[:kept]), search[kept:]) for kept in range(len(search) - 1, 0, -1))
     return tuple(Shorter(head, _but("119 but its head", rest)) for head, rest in heads if head)
 
 
@@ -132,12 +132,6 @@ def boot_fields(guest: GuestNetwork, request: Request) -> BootFields:
         sname=sname if len(sname) < SNAME_SIZE else b"",
         file=file if len(file) < FILE_SIZE else b"",
     )
-
-
-def default_gateway(guest: GuestNetwork) -> IPv4Address | None:
-    """Return the gateway of the pod's IPv4 default route, unless that is on-link."""
-    route = guest.default4
-    return route.gateway if route and isinstance(route.gateway, IPv4Address) else None
 
 
 def routes(guest: GuestNetwork, address: IPv4Interface) -> list[tuple[IPv4Network, IPv4Address]]:
@@ -170,8 +164,7 @@ def _classless(guest: GuestNetwork, address: IPv4Interface, _: Request) -> bytes
 
 
 def _router(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
-    gateway = default_gateway(guest)
-    return gateway.packed if gateway else b""
+    return guest.gateway4.packed if guest.gateway4 else b""
 
 
 def _mtu(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
@@ -236,7 +229,7 @@ _WORTH: tuple[tuple[int, _Make], ...] = (
     (150, _tftp_address),
     (12, lambda guest, _, __: _ascii(guest.hostname)),
     (15, lambda guest, _, __: _ascii(guest.domain)),
-    (119, lambda guest, _, __: names(guest.search)),
+    (119, lambda guest, _, __: domain_names(guest.search)),
     (28, _broadcast),
     (42, lambda guest, _, __: _packed(guest.ntp)),
     (108, lambda guest, _, __: v6only_wait(guest)),

@@ -201,8 +201,7 @@ def _frame(payload: bytes, packet: Packet) -> bytes:
 
 
 def _given(guest: GuestNetwork) -> str:
-    lease = "infinite" if guest.lease is None else f"{guest.lease} s"
-    return f"{_list(associations.offered(guest))}, lease {lease}"
+    return f"{_list(associations.offered(guest))}, lease {guest.lease_text}"
 
 
 def _ours(message: Message, guest: GuestNetwork) -> list[IPv6Address]:

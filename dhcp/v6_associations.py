@@ -53,7 +53,7 @@ def offered(guest: GuestNetwork) -> tuple[IPv6Address, ...]:
 
     At most 32, so that the answer fits into any IPv6 link's MTU.
     """
-    if guest.ipv6_mode not in ("dhcp", "both"):
+    if not guest.has_dhcp6:
         return ()
     return tuple(interface.ip for interface in guest.ipv6[:_MOST_ADDRESSES])
 

@@ -34,6 +34,7 @@ OUR_IPV4 = IPv4Address("192.0.0.8")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
 Family = Literal[4, 6]
+FAMILIES: tuple[Family, ...] = (4, 6)
 INFINITE = 0xFFFFFFFF
 """Seconds of an infinite lease or lifetime, in DHCPv4, DHCPv6 and router advertisements alike."""
 PREF64_LENGTHS = (96, 64, 56, 48, 40, 32)
@@ -130,9 +131,48 @@ class GuestNetwork:
     """V6ONLY_WAIT of RFC 8925 in seconds; None: option 108 is never sent."""
 
     @property
+    def is_served(self) -> bool:
+        """Whether dsbridge or OVN configures this NIC.
+
+        A NIC with `provider: off`, or without IPAM, is left to whoever is on its network.
+        """
+        return self.provider != "off" and bool(self.ipv4 or self.ipv6)
+
+    @property
+    def gets_ipv4(self) -> bool:
+        """Whether there is an IPv4 address, and DHCPv4 to tell it by."""
+        return bool(self.ipv4) and self.ipv4_mode == "dhcp"
+
+    @property
+    def gets_ipv6(self) -> bool:
+        """Whether there is an IPv6 address, so that the guest gets router advertisements."""
+        return bool(self.ipv6) and self.ipv6_mode != "off"
+
+    @property
+    def has_dhcp6(self) -> bool:
+        """Whether DHCPv6 gives addresses: the M flag of router advertisements."""
+        return self.ipv6_mode in ("dhcp", "both")
+
+    @property
+    def has_slaac(self) -> bool:
+        """Whether the guest makes addresses of the prefixes that it is told (the A flag)."""
+        return self.ipv6_mode in ("slaac", "both")
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """All addresses of the guest, IPv4 first."""
+        return (*(one.ip for one in self.ipv4), *(one.ip for one in self.ipv6))
+
+    @property
     def default4(self) -> Route | None:
         """The IPv4 default route that the pod has, if any."""
         return _default(self.routes, 4)
+
+    @property
+    def gateway4(self) -> IPv4Address | None:
+        """The gateway of the IPv4 default route, unless that is on-link."""
+        gateway = self.default4.gateway if self.default4 else None
+        return gateway if isinstance(gateway, IPv4Address) else None
 
     @property
     def server4(self) -> IPv4Address:
@@ -170,9 +210,9 @@ class GuestNetwork:
         return INFINITE if self.lease is None else min(self.lease, INFINITE)
 
     @property
-    def gets_ipv4(self) -> bool:
-        """Whether there is an IPv4 address, and DHCPv4 to tell it by."""
-        return bool(self.ipv4) and self.ipv4_mode == "dhcp"
+    def lease_text(self) -> str:
+        """The lease in words for the operator."""
+        return "infinite" if self.lease is None else f"{self.lease} s"
 
     @property
     def fqdn(self) -> str:

@@ -25,16 +25,14 @@ from scapy.layers.inet6 import (
 from scapy.packet import Raw
 
 from guest.build import built
-from guest.network import OUR_MAC, GuestNetwork
+from guest.network import INFINITE, OUR_MAC, PREF64_LENGTHS, GuestNetwork
 from ra.gateway import Router
 from ra.message import frame
 
 LIFETIME = 65535
 """Seconds, of the router, its routes (RIO), RDNSS and DNSSL: the most that a router
 lifetime can say, and far more than three times the longest interval between two RAs."""
-INFINITE = 0xFFFFFFFF
 _PREF64_LIFETIME = 8191  # units of 8 seconds: the most that 13 bits can say
-_PREF64_LENGTHS = {96: 0, 64: 1, 56: 2, 48: 3, 40: 4, 32: 5}  # RFC 8781 section 4
 _MOST_SERVERS = 32  # more than any resolver asks; half of the room that the least MTU has
 _LARGEST = 2040  # 255 units of 8 octets, of one option
 _MEDIUM = 0  # scapy's default is High
@@ -86,14 +84,12 @@ def prefixes(guest: GuestNetwork) -> tuple[Prefix, ...]:
 
     A /128 says nothing is on-link, and a host route only leads to a gateway: no PIO.
     """
-    lifetime = INFINITE if guest.lease is None else min(guest.lease, INFINITE)
-    slaac = guest.ipv6_mode in ("slaac", "both")
     found = {
         address.network: Prefix(
             address.network,
             on_link=True,
-            autonomous=slaac and address.network.prefixlen == 64,
-            lifetime=lifetime,
+            autonomous=guest.has_slaac and address.network.prefixlen == 64,
+            lifetime=guest.lease_seconds,
         )
         for address in guest.ipv6
     }
@@ -113,7 +109,7 @@ def _frame(
 ) -> bytes:
     message = ICMPv6ND_RA(
         chlim=64,
-        M=int(guest.ipv6_mode in ("dhcp", "both")),
+        M=int(guest.has_dhcp6),
         O=1,
         prf=_MEDIUM,
         routerlifetime=lifetime,
@@ -188,11 +184,11 @@ def _resolver(guest: GuestNetwork) -> Iterator[bytes]:
 
 
 def _rarer(guest: GuestNetwork) -> Iterator[bytes]:
-    if guest.pref64 is not None and guest.pref64.prefixlen in _PREF64_LENGTHS:
+    if guest.pref64 is not None and guest.pref64.prefixlen in PREF64_LENGTHS:
         yield built(
             ICMPv6NDOptPREF64(
                 scaledlifetime=_PREF64_LIFETIME,
-                plc=_PREF64_LENGTHS[guest.pref64.prefixlen],
+                plc=PREF64_LENGTHS.index(guest.pref64.prefixlen),
                 prefix=str(guest.pref64.network_address),
             )
         )

@@ -8,7 +8,7 @@ address of the gateway's MAC if the gateway answers for it; else OUR_LINK_LOCAL 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from typing import Literal
 
 from guest.ethernet import mac_bytes
@@ -25,26 +25,9 @@ class Router:
     source: Literal["pod", "eui64", "virtual"]
 
 
-def gateway4_of(guest: GuestNetwork) -> IPv4Address | None:
-    """Return the IPv4 default gateway, if the guest is told one."""
-    if guest.default4 is None or not guest.ipv4 or guest.ipv4_mode == "off":
-        return None
-    gateway = guest.default4.gateway
-    return gateway if isinstance(gateway, IPv4Address) else None
-
-
 def has_default(guest: GuestNetwork) -> bool:
     """Say whether the guest gets an IPv6 default router at all."""
-    return (
-        gets_advertisements(guest)
-        and guest.default6 is not None
-        and guest.default6.gateway is not None
-    )
-
-
-def gets_advertisements(guest: GuestNetwork) -> bool:
-    """Say whether this guest gets RAs."""
-    return bool(guest.ipv6) and guest.ipv6_mode != "off"
+    return guest.gets_ipv6 and guest.default6 is not None and guest.default6.gateway is not None
 
 
 def eui64(mac: str) -> IPv6Address:

@@ -16,8 +16,6 @@ from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from ra import neighbor
 from ra.gateway import (
     Router,
-    gateway4_of,
-    gets_advertisements,
     has_default,
     may_be_eui64,
 )
@@ -33,15 +31,15 @@ __all__ = [
     "Router",
     "Solicit",
     "State",
+    "answer_basis",
     "due",
     "from_guest",
     "from_network",
     "gateways",
+    "may_repeat_ra",
     "repeatable",
     "router",
-    "settled",
     "start",
-    "told",
     "wake_at",
 ]  # fmt: skip
 
@@ -52,11 +50,11 @@ def start(guest: GuestNetwork, now: float) -> State:
     A guest that is not a migration target is taken to be there after one RA interval: after a
     restart of serve it may send nothing for days, while its route expires in 18 h.
     """
-    unheard = now if gets_advertisements(guest) and not guest.migration_target else None
+    unheard = now if guest.gets_ipv6 and not guest.migration_target else None
     return State(
         begin(f"{guest.mac} {guest.network}", unheard, guest.lease),
-        gateway4=_gateway(guest, gateway4_of(guest)),
-        gateway6=_gateway(guest, guest.gateway6 if gets_advertisements(guest) else None),
+        gateway4=_gateway(guest, guest.gateway4 if guest.gets_ipv4 else None),
+        gateway6=_gateway(guest, guest.gateway6 if guest.gets_ipv6 else None),
         has_default=has_default(guest),
     )
 
@@ -69,7 +67,7 @@ def _gateway(guest: GuestNetwork, address: Address | None) -> Neighbor | None:
 
 
 def router(state: State) -> Router | None:
-    """Return the default router that the guest is told, once that is decided."""
+    """Return the default router that the guest is answer_basis, once that is decided."""
     return state.router if state.has_default else None
 
 
@@ -113,15 +111,15 @@ def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: fl
     return state, ()
 
 
-def told(state: State) -> tuple[object, ...]:
+def answer_basis(state: State) -> tuple[object, ...]:
     """Return the part of a state that answers to the guest's solicitations depend on."""
     gateway = state.gateway6
     deprecates = state.schedule.initial > 0
     return state.router, state.withdrawn, gateway and gateway.lladdr, deprecates
 
 
-def settled(state: State) -> bool:
-    """Say whether an RS can be answered with the RA of the last one, while `told` is equal."""
+def may_repeat_ra(state: State) -> bool:
+    """Say whether the RA of the last RS answers another, as long as `answer_basis` is equal."""
     waits = state.rs is not None or state.ns is not None
     return state.active and not waits and _seek(state) is state
 
@@ -155,7 +153,7 @@ def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now:
     if wrong:
         return state, (Exchange("RS", note=wrong),)
     state = _appear(state, guest, now, soliciting=True)
-    if not gets_advertisements(guest):
+    if not guest.gets_ipv6:
         state, actions = advance(state, guest, now)
         return state, (Exchange("RS", note="no IPv6 for this guest"), *actions)
     refused: tuple[Action, ...] = ()
@@ -173,7 +171,7 @@ def _neighbor_solicitation(
     if packet.src_mac != guest.mac or target is None:
         return state, ()
     permanent = dict(guest.permanent_neighbors).get(target)
-    if permanent is None and not (gets_advertisements(guest) and target == OUR_LINK_LOCAL):
+    if permanent is None and not (guest.gets_ipv6 and target == OUR_LINK_LOCAL):
         return state, ()
     state = _appear(state, guest, now)
     if packet.src == UNSPECIFIED:
@@ -232,7 +230,7 @@ def _appear(state: State, guest: GuestNetwork, now: float, *, soliciting: bool =
     # Its RS gets an answer of its own; the series for all nodes follows.
     delay = INITIAL_SHORTEST if soliciting else 0.0
     schedule = state.schedule
-    if gets_advertisements(guest):
+    if guest.gets_ipv6:
         schedule = schedule.later(now, "guest appeared", delay)
     if gateway6 is not None and gateway6.lladdr is None:
         gateway6 = gateway6.ask()

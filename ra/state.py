@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
 from ra import advert, arp, neighbor
-from ra.gateway import Router, decide, eui64, gets_advertisements, has_default, may_be_eui64
+from ra.gateway import Router, decide, eui64, has_default, may_be_eui64
 from ra.message import ALL_NODES, UNSPECIFIED, group_mac
 from ra.resolve import Neighbor
 from ra.schedule import BETWEEN_MULTICASTS, Schedule
@@ -69,7 +69,16 @@ Outcome = tuple[State, tuple[Action, ...]]
 def advance(state: State, guest: GuestNetwork, now: float) -> Outcome:
     """Do everything that is possible or due now."""
     actions: tuple[Action, ...] = ()
-    for step in (_resolve, _probe, _resolve, _choose, _tell, _answer_ns, _answer_rs, _multicast):
+    for step in (
+        _resolve,
+        _probe,
+        _resolve,
+        _choose,
+        _correct_caches,
+        _answer_ns,
+        _answer_rs,
+        _multicast,
+    ):
         state, more = step(state, guest, now)
         actions += more
     return state, actions
@@ -119,7 +128,7 @@ def _ask(
 
 
 def _choose(state: State, guest: GuestNetwork, now: float) -> Outcome:
-    if not state.active or not gets_advertisements(guest):
+    if not state.active or not guest.gets_ipv6:
         return state, ()
     router, before = decide(guest, state.gateway6, state.probe), state.router
     if _may_change(state, router, now) or (before == router and state.decide_by is None):
@@ -156,7 +165,7 @@ def _may_change(state: State, router: Router, now: float) -> bool:
     return waits and router.source == "virtual" and not follows
 
 
-def _tell(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
+def _correct_caches(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
     """Correct the MACs in the guest's caches, at its tap only."""
     actions: list[Action] = []
     gateway, router = state.gateway4, state.router

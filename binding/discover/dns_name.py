@@ -1,4 +1,4 @@
-"""Names of the guest: host names and search domains that DNS can hold, and the VM's domain."""
+"""Host names and search domains that DNS can hold."""
 
 from __future__ import annotations
 
@@ -24,16 +24,3 @@ def search_list(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...
         except ValueError:
             bad.append(name)
     return tuple(good), tuple(bad)
-
-
-def with_subdomain(search: tuple[str, ...], subdomain: str) -> tuple[str, ...]:
-    """Put the domain of the VM's headless service first, as KubeVirt does.
-
-    Kubernetes leaves it out of the pod's resolv.conf; it stands in front of the longest
-    service domain.
-    """
-    services = [name for name in search if ".svc." in name]
-    longest = max(services, key=len, default="")
-    if not subdomain or not longest or longest.startswith(f"{subdomain}."):
-        return search
-    return (f"{subdomain}.{longest}", *search)

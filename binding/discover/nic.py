@@ -119,7 +119,7 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
             "bridged; give the interface another network or another binding"
         )
     pod_link = _pod_link(snapshot, vmi, network)
-    named = link_names.links(pod_link, primary=not network.secondary)
+    named = link_names.names_of(pod_link, primary=not network.secondary)
     rewired_port = snapshot.link(named.nic)
     link = snapshot.link(pod_link) or rewired_port
     if link is None:
@@ -177,7 +177,7 @@ def _pod_link(snapshot: Snapshot, vmi: Vmi, network: VmiNetwork) -> str:
     ordinal = f"net{secondary.index(network.name) + 1}"
     candidates = (reported, link_names.hashed(network.name), ordinal)
     for name in candidates:
-        short = link_names.links(name, primary=False)
+        short = link_names.names_of(name, primary=False)
         if name and (snapshot.link(name) or snapshot.link(short.nic)):
             return name
     return candidates[1]

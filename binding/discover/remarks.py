@@ -13,7 +13,7 @@ from guest.network import GuestNetwork
 
 def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot) -> Iterator[str]:
     """Yield the warnings about one guest, each with its remedy."""
-    if guest.provider == "off" or not (guest.ipv4 or guest.ipv6):
+    if not guest.is_served:
         return
     if not nic.rewired and guest.mac != nic.link.mac.lower():
         yield from _other_mac(guest, nic)
@@ -22,7 +22,7 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
     if guest.provider != "kube-ovn":
         yield from _second_ipv4(guest)
         yield from _untold_ipv4_routes(guest)
-        if guest.ipv6 and guest.ipv6_mode != "off":
+        if guest.gets_ipv6:
             yield from _untold_ipv6(guest)
 
 

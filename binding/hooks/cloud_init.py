@@ -34,7 +34,7 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
         return data
     wanted = dict(source)
     ours = tuple(guests)
-    served = any(not _is_left_alone(g) and (_dhcp4(g) or _ipv6(g)) for g in ours)
+    served = any(one.is_served and (one.gets_ipv4 or one.gets_ipv6) for one in ours)
     # cloud-init then configures no NIC that is not in it.
     if served and not any(source.get(key) for key in _GIVEN) and _all_ours(vmi, ours):
         # The file is network-config for NoCloud, OpenStack's network_data.json else.
@@ -66,17 +66,13 @@ def _all_ours(vmi: Vmi | None, ours: Iterable[GuestNetwork]) -> bool:
     return present <= {guest.network for guest in ours}
 
 
-def _is_left_alone(guest: GuestNetwork) -> bool:
-    """Whether the network itself may configure it: then both are tried, as cloud-init would."""
-    return guest.provider == "off" or not (guest.ipv4 or guest.ipv6)
-
-
+# On a NIC that nobody serves both families are tried, as cloud-init's fallback does.
 def _dhcp4(guest: GuestNetwork) -> bool:
-    return _is_left_alone(guest) or (bool(guest.ipv4) and guest.ipv4_mode == "dhcp")
+    return guest.gets_ipv4 or not guest.is_served
 
 
 def _ipv6(guest: GuestNetwork) -> bool:
-    return _is_left_alone(guest) or (bool(guest.ipv6) and guest.ipv6_mode != "off")
+    return guest.gets_ipv6 or not guest.is_served
 
 
 def _dhcp6(guest: GuestNetwork) -> bool:
@@ -94,8 +90,8 @@ def _v2(guests: Iterable[GuestNetwork]) -> dict[str, Any]:
                 "dhcp6": _dhcp6(guest),
                 # Routes come with the RA, whatever the addresses come with.
                 **({"accept-ra": True} if _ipv6(guest) else {}),
-                # Nobody may be there to answer: the guest's boot must not wait for that.
-                **({"optional": True} if _is_left_alone(guest) else {}),
+                # Perhaps no server answers there: the guest's boot must not wait for one.
+                **({} if guest.is_served else {"optional": True}),
             }
             for guest in guests
         },
@@ -108,7 +104,8 @@ def _openstack(guests: Iterable[GuestNetwork]) -> dict[str, Any]:
     for guest in guests:
         links.append({"id": guest.network, "type": "phy", "ethernet_mac_address": guest.mac})
         stateful = "ipv6_dhcpv6-stateful" if _dhcp6(guest) else "ipv6_slaac"
-        kinds = ["ipv4_dhcp"] * _dhcp4(guest) + [stateful] * _ipv6(guest)
+        kinds = ["ipv4_dhcp"] if _dhcp4(guest) else []
+        kinds += [stateful] if _ipv6(guest) else []
         networks += [
             {"id": f"{guest.network}-{kind}", "link": guest.network, "type": kind} for kind in kinds
         ]

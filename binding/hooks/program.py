@@ -16,7 +16,7 @@ from binding.hooks.grpc_services import Services
 from binding.hooks.sidecar import Sidecar
 from binding.ipc.messages import Leaving, Lost, Ready
 
-_LINGERS = 600.0
+_LEAVES_AFTER = 600.0
 """Seconds without a connection after which this program leaves."""
 
 
@@ -33,12 +33,12 @@ async def _run(
     # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
     short = f"/proc/self/fd/{os.open(state, os.O_PATH | os.O_DIRECTORY)}"
     front = GrpcFront(listener, f"{short}/grpc.sock", services, on_lost=lambda: sidecar.say(Lost()))
-    lingers = float(os.environ.get("DSBRIDGE_HOOKS_LINGER") or _LINGERS)
+    leaves_after = float(os.environ.get("DSBRIDGE_HOOKS_LINGER") or _LEAVES_AFTER)
     await front.start()
     sidecar.say(Ready())
     services.load_soon()
     gone = asyncio.ensure_future(sidecar.run())
-    idle = asyncio.ensure_future(front.idle(lingers))
+    idle = asyncio.ensure_future(front.idle(leaves_after))
     alone = asyncio.ensure_future(front.is_alone(sidecar.asked_to_leave))
     await asyncio.wait({gone, idle, alone}, return_when=asyncio.FIRST_COMPLETED)
     if not gone.done():

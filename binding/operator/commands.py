@@ -53,7 +53,7 @@ def status(directory: Path, form: str, *, watch: bool) -> int:
     """
     with suppress(KeyboardInterrupt):
         while True:
-            said = told(directory, form)
+            said = rendered(directory, form)
             if said is None:
                 return _NO_SIDECAR
             if watch and sys.stdout.isatty():
@@ -66,7 +66,7 @@ def status(directory: Path, form: str, *, watch: bool) -> int:
     return 0
 
 
-def told(directory: Path, form: str) -> str | None:
+def rendered(directory: Path, form: str) -> str | None:
     """Return the status object in this form; None when no sidecar answers."""
     if form == "json":
         return ask.text(directory)
@@ -76,7 +76,7 @@ def told(directory: Path, form: str) -> str | None:
     if form == "prometheus":
         from binding.operator import look, metrics  # noqa: PLC0415  # as in main
 
-        looked = look.filters(answer)[0]
+        looked = look.packet_filters(answer)[0]
         return metrics.prometheus(answer, looked.dropped if looked else ())
     if form == "rows":
         from binding.operator import rows  # noqa: PLC0415  # as in main

@@ -20,10 +20,10 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
     """Judge a status object and what was seen beside it. Pure."""
     found = list(judge_pod.judge(status, look))
     for guest in status.guests:
-        found += judge_wiring.links(status, guest, look)
-        found += judge_wiring.gateways(guest, look)
-        found += (exchange := tuple(judge_exchange.exchange(guest, look)))
-        found += judge_wiring.others(guest, look)
+        found += judge_wiring.judge_links(status, guest, look)
+        found += judge_wiring.judge_gateways(guest, look)
+        found += (exchange := tuple(judge_exchange.judge(guest, look)))
+        found += judge_wiring.judge_others(guest, look)
         is_said = any(one.anchor == "other-mac" for one in exchange)
         found += (one for one in _warnings(guest) if not (is_said and one.anchor == "other-mac"))
     return tuple(dict.fromkeys(found))

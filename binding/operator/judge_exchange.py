@@ -17,7 +17,7 @@ _UNASKED = ("RA", "NA", "ARP")
 """Kinds under which answers stand that nobody asked for."""
 
 
-def exchange(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield what the guest was given in each family, and what not and why."""
     if guest.provider == "off" or not guest.ipv4 + guest.ipv6:
         yield ok("nothing is served, the path is transparent", network=guest.network)

@@ -30,7 +30,7 @@ _BY_TEXT = (
 )
 
 
-def links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Finding]:
+def judge_links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield what is so of the links of a guest."""
     name, wrong = guest.network, [one for one in guest.warned if one.kind in _LINK_KINDS]
     for one in wrong:
@@ -87,7 +87,7 @@ def _made_by_us(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield what is known of the guest's gateways."""
     told, name = guest.told, guest.network
     if told is None or guest.provider == "off":
@@ -119,7 +119,7 @@ def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:
     return moved if moved and look.epoch - epoch(moved.time) < _RECENT else None
 
 
-def others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield what other machines do on the guest's network, and the guest as a server."""
     name = guest.network
     traffic = look.traffic.get(name, Traffic())

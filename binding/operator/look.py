@@ -61,7 +61,7 @@ def take(status: Status) -> Look:
         for one in status.guests
         if one.told is not None and one.told.migration_target and not one.arrived
     }
-    looked, why = filters(status)
+    looked, why = packet_filters(status)
     links, details = {}, {}
     with suppress(OSError):
         links = link_table.read()
@@ -87,7 +87,7 @@ def take(status: Status) -> Look:
     )
 
 
-def filters(status: Status) -> tuple[Observed | None, str]:
+def packet_filters(status: Status) -> tuple[Observed | None, str]:
     """Have plumb compare the kernel's packet filters with those that there should be.
 
     Returns what it saw, or None and why not.
@@ -95,14 +95,14 @@ def filters(status: Status) -> tuple[Observed | None, str]:
     if "NET_ADMIN" not in capabilities.permitted():
         return None, "no NET_ADMIN"
     guests = tuple(one.told for one in status.guests if one.told is not None)
-    served: dict[str, frozenset[Family]] = {}
+    families: dict[str, frozenset[Family]] = {}
     for one in status.guests:
         if one.serves:
             by_us = {f for f, name in ((4, "ipv4"), (6, "ipv6")) if one.serves[name] == "in-pod"}
-            served[one.network] = frozenset(by_us)  # type: ignore[arg-type]  # 4 and 6
+            families[one.network] = frozenset(by_us)  # type: ignore[arg-type]  # 4 and 6
     links = link_table.read()
     there = tuple(guest for guest in guests if guest.tap in links)
-    table = GuardTable(status.table, guard.filters(there, served))
+    table = GuardTable(status.table, guard.filters(there, families))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(_PLUMB_WITHIN)

@@ -111,7 +111,7 @@ def _told(told: GuestNetwork, *, wide: bool) -> Iterator[tuple[str, str]]:
     if told.ntp:
         yield "NTP", ", ".join(map(str, told.ntp))
     yield "host name", told.fqdn or "none"
-    yield "lease", "infinite" if told.lease is None else f"{told.lease} s"
+    yield "lease", told.lease_text
     others = [one for one in told.routes if one not in defaults]
     if others and wide:
         routes = (f"{one.destination} via {one.gateway or 'on-link'}" for one in others)

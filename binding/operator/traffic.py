@@ -93,7 +93,7 @@ def _until(
             try:
                 for received in port.receive():
                     budget -= 1
-                    note(found[guest.network], guest, received.frame, is_tap=is_tap)
+                    take_frame(found[guest.network], guest, received.frame, is_tap=is_tap)
             except OSError:  # the link went away
                 poll.unregister(number)
 
@@ -118,7 +118,7 @@ def _solicitation(target: IPv6Address) -> bytes:
     return header + struct.pack("!IHBB", 0x60000000, len(body), ICMPV6, 255) + ends + body
 
 
-def note(found: Traffic, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> None:
+def take_frame(found: Traffic, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> None:
     """Take what one frame shows."""
     if len(frame) < 34:
         return

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from binding.packet.message_table import Kind, Parties
-from guest.network import Family, GuestNetwork
+from guest.network import FAMILIES, Family, GuestNetwork
 
 # Heard of every guest, whoever serves it: its requests, and who gateways and other servers are.
 HEARD_AT_TAP: tuple[Kind, ...] = (
@@ -96,27 +96,25 @@ def table_name(plugin: str | None) -> str:
 
 def is_heard(guest: GuestNetwork) -> bool:
     """Whether this guest's frames are read at all; a NIC without IPAM is left alone."""
-    has_address = bool(guest.ipv4 or guest.ipv6)
-    return guest.provider == "kube-ovn" or (guest.provider != "off" and has_address)
+    return guest.provider == "kube-ovn" or guest.is_served
 
 
-def served_by_us(guest: GuestNetwork) -> frozenset[Family]:
+def our_families(guest: GuestNetwork) -> frozenset[Family]:
     """Return the families in which nobody but us may answer; `auto` is not decided yet.
 
     Both even for a pod of one family: a rogue RA in an IPv4-only cluster is the classic
     (CVE-2020-10749). A NIC without IPAM is not ours: an external server serves it.
     """
-    ours = guest.provider == "in-pod" and (guest.ipv4 or guest.ipv6)
-    return frozenset((4, 6)) if ours else frozenset()
+    return frozenset(FAMILIES if guest.provider == "in-pod" and guest.is_served else ())
 
 
 def filters(
     guests: Collection[GuestNetwork],
-    served: Mapping[str, frozenset[Family]] | None = None,
+    ours: Mapping[str, frozenset[Family]] | None = None,
 ) -> tuple[Filter, ...]:
     """Return the whole guard of a pod, the same for the same guests.
 
-    `served` are the families that we serve by network, where `auto` has decided. What is
+    `ours` are the families that we serve by network, where `auto` has decided. What is
     heard of a guest is the same as long as it is there: packet sockets rely on it.
     """
     dropped: dict[str, set[Kind]] = {}
@@ -128,12 +126,12 @@ def filters(
         if is_heard(guest):
             heard |= {guest.tap: HEARD_AT_TAP, guest.nic: HEARD_AT_NIC}
         at_tap, at_nic = (dropped.setdefault(link, set()) for link in (guest.tap, guest.nic))
-        for family in (served or {}).get(guest.network, served_by_us(guest)):
+        for family in (ours or {}).get(guest.network, our_families(guest)):
             at_tap.update(_REQUESTS[family])
             at_nic.update(_ANSWERS[family])
             passed.setdefault(guest.tap, set()).update(_REQUESTS_OF_OTHERS[family])
             passed.setdefault(guest.nic, set()).update(_ANSWERS_TO_OTHERS[family])
-        if guest.shield and _somebody_serves(guest):
+        if guest.shield and guest.is_served:
             at_tap.update(_SHIELDED)
         if guest.shape == "takeover":
             # KubeVirt's own server listens on the bridge and must stay mute in any mode.
@@ -155,7 +153,3 @@ def parties(guest: GuestNetwork) -> Parties:
     """Return who speaks at the links of a guest, and for which addresses we answer there."""
     ipv6 = tuple(one.ip for one in guest.ipv6)
     return Parties(guest.mac, ipv6, guest.server4, guest.answered_for)
-
-
-def _somebody_serves(guest: GuestNetwork) -> bool:
-    return guest.provider != "off" and bool(guest.ipv4 or guest.ipv6)

@@ -33,7 +33,7 @@ def hashed(network: str) -> str:
     return "pod" + sha256(network.encode()).hexdigest()[:11]
 
 
-def links(pod_link: str, *, primary: bool) -> LinkNames:
+def names_of(pod_link: str, *, primary: bool) -> LinkNames:
     """Return the names that belong to a pod link such as eth0 or pod16477688c0e."""
     short = pod_link.removeprefix("pod")
     tap = "tap0" if primary else f"tap{pod_link[3:]}"

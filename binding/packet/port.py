@@ -80,7 +80,7 @@ class Port:
         self.hear_outgoing(wanted=place != self.link)
         self.socket.bind((place, _ETH_P_ALL))
 
-    def settle(self) -> None:
+    def move_to_listening_bridge(self) -> None:
         """Bind to the listening bridge if it is up: at the link a socket costs each packet."""
         place = links.place(self.link)
         if place != self._place:

@@ -95,12 +95,12 @@ def _has_offset(at: int) -> Matches:
     return [*bits, nft.compare(b"\0\0", nft.NFT_CMP_NEQ)]
 
 
-def _others(transport: int, told_by: Collection[Match]) -> Matches:
+def _others(transport: int, known_by: Collection[Match]) -> Matches:
     """Match a transport header, at an offset from the network header, of none of these."""
     matches: Matches = []
-    for field in dict.fromkeys(match.field for match in told_by):
+    for field in dict.fromkeys(match.field for match in known_by):
         where = transport + field.offset
         matches.append(nft.load(nft.NFT_PAYLOAD_NETWORK_HEADER, where, field.size))
-        values = dict.fromkeys(match.value for match in told_by if match.field == field)
+        values = dict.fromkeys(match.value for match in known_by if match.field == field)
         matches += (nft.compare(value, nft.NFT_CMP_NEQ) for value in values)
     return matches

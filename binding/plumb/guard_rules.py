@@ -84,7 +84,7 @@ def rules(
 
 
 def _long_frames(dropped6: Iterable[Form]) -> Iterator[tuple[str, list[Expression]]]:
-    ports, types = _told_by(dropped6, *_PORTS), _told_by(dropped6, ICMPV6_TYPE)
+    ports, types = _matches_on(dropped6, *_PORTS), _matches_on(dropped6, ICMPV6_TYPE)
     for comment, matches, passes in guard_long_frames.rules(ports, types):
         yield comment, [*matches, *((_ACCEPT,) if passes else _DROP)]
 
@@ -121,13 +121,13 @@ def _other_udp(kinds: Iterable[Kind], one: Filter) -> Matches:
     """Match UDP of none of these kinds."""
     matches = nft.protocol(UDP)
     for port in _PORTS:
-        values = sorted({match.value for match in _told_by(forms(kinds, one.who), port)})
+        values = sorted({match.value for match in _matches_on(forms(kinds, one.who), port)})
         if values:
             matches += [_load(port), *(nft.compare(each, nft.NFT_CMP_NEQ) for each in values)]
     return matches
 
 
-def _told_by(messages: Iterable[Form], *fields: Field) -> list[Match]:
+def _matches_on(messages: Iterable[Form], *fields: Field) -> list[Match]:
     """Return the matches on these fields."""
     return [match for form in messages for match in form.matches if match.field in fields]
 

@@ -67,7 +67,7 @@ class PodLink:
     """Permanent entries: AWS VPC CNI and Azure CNI give the pod its gateway's MAC this way."""
 
 
-def capture(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
+def remember(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
     """Remember a link that is still as the CNI made it."""
     index = link["index"]
     return PodLink(

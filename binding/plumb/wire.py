@@ -65,7 +65,7 @@ def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
         before = pod_link.recall(links[names.nic], wiring)
         yield Step(f"restore {names.pod}", partial(pod_link.restore, ipr, before))
     else:
-        before = pod_link.capture(ipr, links[names.pod])
+        before = pod_link.remember(ipr, links[names.pod])
     for part in bridge_steps(ipr, wiring):
         yield from part
     yield from _nic(ipr, wiring, before)

@@ -31,7 +31,7 @@ _MOST_EVENTS = 20
 """Between two reports: a flooding guest fills its counters, not the node's disk."""
 
 
-class Told(NamedTuple):
+class TimedExchange(NamedTuple):
     """An exchange that is to be reported."""
 
     exchange: Exchange
@@ -50,7 +50,7 @@ class GuestPorts:
     nic: Port | None
     quiet: bool
     """Arriving by migration: the filter still passes everything, to see the first frame."""
-    events: list[Told] = field(default_factory=list)
+    events: list[TimedExchange] = field(default_factory=list)
     """What came of each frame."""
     other_owners: set[AddressOwner] = field(default_factory=set)
     """Other hosts that say on the pod network that they have an address of the guest."""
@@ -80,11 +80,10 @@ class GuestPorts:
         guest = self.responder.guest
         if owner is None or owner.mac == guest.mac or len(self.other_owners) >= _MOST_OWNERS:
             return
-        own = (*(one.ip for one in guest.ipv4), *(one.ip for one in guest.ipv6))
-        if owner.address in own and owner not in self.other_owners:
+        if owner.address in guest.addresses and owner not in self.other_owners:
             self.other_owners.add(owner)
             note = f"another host has the guest's address {owner.address}: {owner.mac}"
-            self.events.append(Told(Exchange("", note=note, warning=True), now))
+            self.events.append(TimedExchange(Exchange("", note=note, warning=True), now))
 
     def _first(self, received: Received, now: float) -> None:
         """Take a frame of any kind, maybe the guest's first."""
@@ -100,7 +99,7 @@ class GuestPorts:
             if packet is not None and packet.dport in _ASKED:
                 self.receive(self.tap, each, now)
 
-    def tell(self, now: float) -> None:
+    def announce(self, now: float) -> None:
         """Tell a guest that is there already what is new."""
         self._put(self.responder.present(now))
 
@@ -118,7 +117,8 @@ class GuestPorts:
         who = guard.parties(self.responder.guest)
         self.tap.restrict(bpf.program(bpf.guest_rules(who, silent)))
         if at_rest:
-            self.tap.settle()  # a guest that arrived was first heard at the tap itself
+            # The first frame of a guest that arrives by migration was heard at the tap itself.
+            self.tap.move_to_listening_bridge()
         if self.nic is None:
             return
         rules = bpf.NETWORK_RULES
@@ -179,7 +179,7 @@ class GuestPorts:
         room = max(_MOST_EVENTS - len(self.events), 0)
         for one in output.exchanges[:room]:
             client = client_words.read(asked) if asked and one.request else {}
-            self.events.append(Told(one, time.monotonic(), client))
+            self.events.append(TimedExchange(one, time.monotonic(), client))
 
     def _reason(self, silence: Exchange) -> str:
         """Return why there was no answer, without the addresses in the note: a metric's label."""

@@ -12,7 +12,7 @@ from binding.ipc import channel, messages
 from binding.packet import bpf, guard
 from binding.packet.port import Port, Received
 from binding.process import capabilities
-from binding.serve.guest_ports import GuestPorts, Told
+from binding.serve.guest_ports import GuestPorts, TimedExchange
 from binding.serve.open_ports import OpenPorts, PortError
 from binding.serve.predecessor import Predecessor
 from binding.serve.warm_up import warm_up
@@ -50,7 +50,7 @@ class ServeLoop:
                 warm_up(self._to_warm_up.pop())
             for key, _ in events:
                 if key.data is None:
-                    if not self._obey():
+                    if not self._take_command():
                         return
                 else:
                     guest, port = key.data
@@ -69,7 +69,7 @@ class ServeLoop:
             wakes.append(self._last_frame_at + _QUIET)
         return max(0.0, min(wakes) - now) if wakes else None
 
-    def _obey(self) -> bool:
+    def _take_command(self) -> bool:
         """Do what the sidecar says; False when it has ended."""
         try:
             received = channel.receive(self._control)
@@ -118,13 +118,13 @@ class ServeLoop:
                 guest, port = by_link[one.link]
                 received = Received(one.frame, one.partial_checksum)
                 guest.receive(port, received, self._last_frame_at, answered=one.answered)
-                guest.responder.excuse()
+                guest.responder.forget_waits()
 
     def _guest(
         self, guest: GuestNetwork, handed: dict[str, int], command: messages.Serve
     ) -> GuestPorts:
         before = self._guests.get(guest.network)
-        now, events = time.monotonic(), list[Told]()
+        now, events = time.monotonic(), list[TimedExchange]()
         if before is not None and before.responder.guest == guest:
             responder, was_told_else, events = before.responder, False, before.events
         else:
@@ -144,7 +144,7 @@ class ServeLoop:
                     raise
         found = GuestPorts(responder, tap, nic, is_quiet, events)
         if was_told_else:
-            found.tell(now)
+            found.announce(now)
         return found
 
     def _watch(self, guests: dict[str, GuestPorts]) -> None:

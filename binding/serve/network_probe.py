@@ -27,7 +27,7 @@ from scapy.layers.l2 import Ether
 from binding.serve.other_servers import ServerMessage
 from dhcp.v4_reply import EVERYBODY, NOBODY
 from guest.ethernet import BROADCAST, mac_bytes
-from guest.network import Family, GuestNetwork
+from guest.network import FAMILIES, Family, GuestNetwork
 from ra.gateway import eui64
 
 TRIES = 3
@@ -56,11 +56,8 @@ class Search:
 
 def start(guest: GuestNetwork, now: float) -> Search:
     """Begin the search; without a pod NIC there is no network to ask."""
-    wanted: set[Family] = set()
-    if guest.nic and guest.ipv4 and guest.ipv4_mode != "off":
-        wanted.add(4)
-    if guest.nic and guest.ipv6 and guest.ipv6_mode != "off":
-        wanted.add(6)
+    gets = {4: guest.gets_ipv4, 6: guest.gets_ipv6}
+    wanted = (family for family in FAMILIES if guest.nic and gets[family])
     return Search(frozenset(wanted), now)
 
 
@@ -75,10 +72,9 @@ def due(search: Search, guest: GuestNetwork, now: float) -> tuple[Search, tuple[
     return replace(search, tries=search.tries + 1, at=now + BETWEEN_TRIES), frames
 
 
-def heard(search: Search, guest: GuestNetwork, answer: ServerMessage) -> Search:
+def take_offer(search: Search, guest: GuestNetwork, answer: ServerMessage) -> Search:
     """Take note of an offer of the pod's own address."""
-    own = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
-    if answer.kind not in _OFFERS or not own.intersection(answer.addresses):
+    if answer.kind not in _OFFERS or not set(guest.addresses).intersection(answer.addresses):
         return search
     return replace(search, offered=search.offered | {_OFFERS[answer.kind]})
 

@@ -52,7 +52,7 @@ _SERVICE: dict[str, Service] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Seen:
     """What one frame showed."""
 
     counted: str = ""
@@ -67,7 +67,7 @@ class _Wait:
     iaid0: bool = False
 
 
-class Witness:
+class OvnWatch:
     """Of one guest. `by_ovn` are the families that OVN serves; we serve the others."""
 
     def __init__(self, guest: GuestNetwork, by_ovn: frozenset[Family]) -> None:
@@ -95,17 +95,17 @@ class Witness:
                 del self._waits[service]
                 self._find(f"{service} answer", self._explained(service, wait))
 
-    def excuse(self) -> None:
+    def forget_waits(self) -> None:
         """Wait for no answer to what was asked at rest, when it may have gone by unheard."""
         self._waits.clear()
 
-    def from_guest(self, packet: Packet, now: float) -> Sight:
+    def from_guest(self, packet: Packet, now: float) -> Seen:
         """See a request of a family that OVN serves."""
         name, transaction, iaid0 = _request(packet)
         if not name:
-            return Sight("malformed")
+            return Seen("malformed")
         if packet.src_mac != self._guest.mac:
-            return Sight(
+            return Seen(
                 name, (Exchange(name, note=f"from {packet.src_mac}"), *self._stranger(packet))
             )
         family: Family = 4 if packet.src.version == 4 else 6
@@ -113,13 +113,13 @@ class Witness:
         awaited = _AWAITED.get((family, name), "")
         early = self._early(service, awaited, transaction, now)
         if early is not None:
-            return Sight(name, (Exchange(name, early.kind, note=_given(early)),))
+            return Seen(name, (Exchange(name, early.kind, note=_given(early)),))
         self._asked[service] = name, transaction
         if awaited and (self._guest.ipv4 if family == 4 else self._guest.ipv6):
             self._waits.setdefault(service, _Wait(name, awaited, now, iaid0))
-        return Sight(name, (Exchange(name, note="for OVN"),))
+        return Seen(name, (Exchange(name, note="for OVN"),))
 
-    def from_network(self, answer: ServerMessage, now: float) -> Sight:
+    def from_network(self, answer: ServerMessage, now: float) -> Seen:
         """See what the network tells the guest."""
         if _FAMILY[answer.kind] not in self._by_ovn:
             return self._rogue(answer)
@@ -133,8 +133,8 @@ class Witness:
         request, transaction = self._asked.get(service, ("", b""))
         if transaction != answer.transaction or (service == "RA" and wait is None):
             # Its request is read after it, or it is one of the RAs that OVN sends all the time.
-            return Sight(answer.kind)
-        return Sight(answer.kind, (Exchange(request, answer.kind, note=_given(answer)),))
+            return Seen(answer.kind)
+        return Seen(answer.kind, (Exchange(request, answer.kind, note=_given(answer)),))
 
     def _early(
         self, service: Service, awaited: str, transaction: bytes, now: float
@@ -168,12 +168,11 @@ class Witness:
 
     def _strange(self, answer: ServerMessage) -> str:
         guest = self._guest
-        own = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
-        if others := set(answer.addresses) - own:
+        if others := set(answer.addresses).difference(guest.addresses):
             given = ", ".join(sorted(map(str, others)))
             return f"address: {answer.server} gives {given}, which the pod does not have"
         prefix = answer.autonomous
-        if prefix and _eui64_in(prefix, guest.mac) not in own:
+        if prefix and _eui64_in(prefix, guest.mac) not in guest.addresses:
             return (
                 f"address_mode: the RA of {answer.server} lets guests make an address of {prefix} "
                 "by themselves, which OVN does not know; set address_mode=dhcpv6_stateful in "
@@ -203,14 +202,14 @@ class Witness:
         note = f"MAC: the guest sends from {packet.src_mac}, but OVN's port has {self._guest.mac}"
         yield Exchange("", note=f"{note} and drops all else", warning=True)
 
-    def _rogue(self, answer: ServerMessage) -> Sight:
+    def _rogue(self, answer: ServerMessage) -> Seen:
         counted = f"rogue {answer.kind}"
         known = (answer.kind, str(answer.server))
         if known in self._rogues or len(self._rogues) >= _MOST_ROGUES:
-            return Sight(counted)
+            return Seen(counted)
         self._rogues.add(known)
         note = f"{counted} from {answer.server} ({answer.mac}) on the pod network"
-        return Sight(counted, (Exchange("", note=note, warning=True),))
+        return Seen(counted, (Exchange("", note=note, warning=True),))
 
 
 def _given(answer: ServerMessage) -> str:

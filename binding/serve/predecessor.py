@@ -8,10 +8,8 @@ from binding.ipc.codec import decode
 from binding.ipc.handover import Repeat
 from binding.ipc.messages import Serve
 from binding.serve.responder import Responder
-from guest.network import Family, GuestNetwork
+from guest.network import FAMILIES, Family, GuestNetwork
 from ra.guest_input import State
-
-_FAMILIES: tuple[Family, ...] = (4, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Predecessor:
     def of(cls, guest: GuestNetwork, command: Serve) -> Predecessor:
         """Return what the sidecar hands over of a guest."""
         ours = command.decided.get(guest.network)
-        decided = None if ours is None else frozenset(one for one in _FAMILIES if one in ours)
+        decided = None if ours is None else frozenset(one for one in FAMILIES if one in ours)
         left = next((one for one in command.handovers if one.network == guest.network), None)
         state = None if left is None else decode(State, left.session)
         repeats = () if left is None else left.repeats

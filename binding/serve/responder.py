@@ -50,7 +50,7 @@ class Responder:
         self._choice = Choice(guest, now, decided)
         self._service: Service | None = None
         self._held: deque[GuestFrame] = deque(maxlen=_MOST_HELD)
-        self._settle(now)
+        self._begin_if_known(now)
         if resumed is not None and self._service is not None:
             self._service.resume(resumed, known)
             self.here = resumed.active
@@ -115,12 +115,12 @@ class Responder:
             self._choice.begin(now)
             self._choice.from_guest(packet)
         self._name_other_mac(packet)
-        settled = self._settle(now)
+        begun = self._begin_if_known(now)
         asked = GuestFrame(packet, frame, partial_checksum)
         if self._service is None:
             self._held.append(asked)
-            return settled
-        return settled + self._service.from_guest(asked, now)
+            return begun
+        return begun + self._service.from_guest(asked, now)
 
     def from_network(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Learn from a frame that came in on the pod NIC."""
@@ -130,7 +130,7 @@ class Responder:
             return self._service.from_network(frame, told, now)
         if told:
             self._choice.from_network(told)
-        return self._settle(now)
+        return self._begin_if_known(now)
 
     def arrived(self, frame: bytes, now: float) -> Output:
         """Take note that a migrated guest now runs here: any frame of its own tells."""
@@ -140,18 +140,18 @@ class Responder:
         """Take note that the guest is there, whatever it was told so far."""
         self.here = True
         self._choice.begin(now)
-        settled = self._settle(now)
-        return settled + self._service.appear(now) if self._service else settled
+        begun = self._begin_if_known(now)
+        return begun + self._service.appear(now) if self._service else begun
 
     def due(self, now: float) -> Output:
         """Do what the time asks for."""
-        output = Output(nic=self._choice.due(now)) + self._settle(now)
+        output = Output(nic=self._choice.due(now)) + self._begin_if_known(now)
         return output + self._service.due(now) if self._service else output
 
-    def excuse(self) -> None:
+    def forget_waits(self) -> None:
         """Do not warn about a missing answer to a request sent before this process listened."""
         if self._service is not None:
-            self._service.others.excuse()
+            self._service.others.forget_waits()
 
     def handover(self, now: float) -> Handover | None:
         """Return what a stand-in needs while all is quiet; None as long as it is not."""
@@ -183,7 +183,7 @@ class Responder:
             f"{self.guest.mac}; give the guest that MAC again, or set macAddress in the VMI"
         )
 
-    def _settle(self, now: float) -> Output:
+    def _begin_if_known(self, now: float) -> Output:
         """Begin to serve what is ours, as soon as that is known or if it has changed."""
         ours = self._choice.ours
         if ours is None or (self._service is not None and ours == self._service.ours):

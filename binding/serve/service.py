@@ -13,7 +13,7 @@ from binding.ipc.handover import Planned, Repeat
 from binding.serve import other_servers
 from binding.serve.answers import Answer, Answers
 from binding.serve.output import NOTHING, Output, output_of
-from binding.serve.ovn_watch import Sight, Witness
+from binding.serve.ovn_watch import OvnWatch, Seen
 from binding.serve.sent_again import SentAgain
 from binding.serve.solicitations import GuestFrame, Solicitations, Solicited
 from binding.serve.who_serves import BOTH
@@ -36,7 +36,7 @@ class Service:
         self, guest: GuestNetwork, ours: frozenset[Family], counters: Counter[str], now: float
     ) -> None:
         self.ours = ours
-        self.others = Witness(guest, BOTH - ours)
+        self.others = OvnWatch(guest, BOTH - ours)
         """Watches the families that others serve."""
         self.guest = _share(guest, ours)
         self._counters = counters
@@ -44,12 +44,12 @@ class Service:
         self._sent = SentAgain()
         self._solicitations = Solicitations(self.guest, self._answers, now)
         self._before: tuple[Repeat, ...] = ()
-        self._told_before: tuple[object, ...] = ()
+        self._basis_before: tuple[object, ...] = ()
 
     def resume(self, session: guest_input.State, repeats: tuple[Repeat, ...]) -> None:
         """Go on where a former process left, and repeat what that could repeat."""
         self._solicitations.session = session
-        self._before, self._told_before = repeats, self._solicitations.told
+        self._before, self._basis_before = repeats, self._solicitations.basis
 
     @property
     def session(self) -> guest_input.State:
@@ -149,13 +149,13 @@ class Service:
     @property
     def repeats(self) -> tuple[Repeat, ...]:
         """What the guest asked of late, and what it would be answered if it asked that again."""
-        told = self._solicitations.told
+        basis = self._solicitations.basis
         latest = [
             _repeat(answer)
             for key, answer in self._answers.latest()
-            if not isinstance(key, Solicited) or key.told == told
+            if not isinstance(key, Solicited) or key.basis == basis
         ]
-        before = self._before if told == self._told_before else ()
+        before = self._before if basis == self._basis_before else ()
         known = {(one.request, one.partial_checksum): one for one in (*before, *latest)}
         return tuple(known.values())[-_MOST_REPEATS:]
 
@@ -170,9 +170,9 @@ class Service:
     def _appear(self, packet: Packet, now: float) -> Output:
         return self.appear(now) if packet.src_mac == self.guest.mac else NOTHING
 
-    def _see(self, sight: Sight) -> Output:
-        self._counters[sight.counted] += 1
-        return Output(exchanges=sight.exchanges)
+    def _see(self, seen: Seen) -> Output:
+        self._counters[seen.counted] += 1
+        return Output(exchanges=seen.exchanges)
 
     def _went(self, step: guest_input.Outcome) -> Output:
         return self._counted(self._solicitations.went(step))

@@ -14,7 +14,6 @@ from guest.ethernet import ROUTER_SOLICITATION
 from guest.frame import Packet
 from guest.network import GuestNetwork
 from ra import guest_input
-from ra.gateway import gets_advertisements
 from ra.solicitation_key import Key, question
 
 _BETWEEN_ADVERTISEMENTS = 1.0
@@ -34,7 +33,7 @@ class Solicited(NamedTuple):
     """What the answer to a solicitation depends on."""
 
     asked: Key
-    told: tuple[object, ...]
+    basis: tuple[object, ...]
 
 
 class Solicitations:
@@ -49,10 +48,10 @@ class Solicitations:
         self._advertise_at = now
 
     @property
-    def told(self) -> tuple[object, ...]:
+    def basis(self) -> tuple[object, ...]:
         """All of the session that an answer depends on."""
-        *basis, deprecates = guest_input.told(self.session)
-        return *basis, deprecates if self._guest.deprecated else False
+        *always, deprecates = guest_input.answer_basis(self.session)
+        return *always, deprecates if self._guest.deprecated else False
 
     def sent_again(self, frame: bytes, now: float, *, partial_checksum: bool) -> Answer | None:
         """Return the RA to an RS that is, to the octet, one of before."""
@@ -72,7 +71,7 @@ class Solicitations:
         answer = self._lasting(output)
         states = before, self.session
         if asked and answer and guest_input.repeatable(states, self._guest, packet, output.nic):
-            self._answers.keep(Solicited(asked, self.told), answer)
+            self._answers.keep(Solicited(asked, self.basis), answer)
             self._answers.asked(answer, frame, partial_checksum=partial)
             if len(self._read) >= _MOST_FRAMES:
                 self._read.clear()
@@ -87,8 +86,8 @@ class Solicitations:
     def _advertised(self, asked: Key, now: float) -> Answer | None:
         if asked.kind != ROUTER_SOLICITATION or now < self._advertise_at:
             return None
-        known = self._answers.known(Solicited(asked, self.told))
-        if known is None or not guest_input.settled(self.session):
+        known = self._answers.known(Solicited(asked, self.basis))
+        if known is None or not guest_input.may_repeat_ra(self.session):
             return None
         self._advertise_at = now + _BETWEEN_ADVERTISEMENTS
         return known
@@ -99,6 +98,6 @@ class Solicitations:
         if len(own) != 1 or own[0].warning:
             return None
         # The session's silence depends on more than the request, but for a guest without IPv6.
-        if not own[0].frame and (gets_advertisements(self._guest) or output.nic):
+        if not own[0].frame and (self._guest.gets_ipv6 or output.nic):
             return None
         return Answer(own[0], output.nic)

@@ -17,9 +17,9 @@ from dhcp.v4_reply import EVERYBODY
 from guest.ethernet import ICMPV6, UDP
 from guest.exchange import Malformed
 from guest.frame import Packet
-from guest.network import Family, GuestNetwork
+from guest.network import FAMILIES, Family, GuestNetwork
 
-BOTH: frozenset[Family] = frozenset((4, 6))
+BOTH: frozenset[Family] = frozenset(FAMILIES)
 
 
 class Choice:
@@ -60,7 +60,7 @@ class Choice:
     def from_network(self, answer: ServerMessage) -> None:
         """Take note of an answer that the network gives the guest."""
         if self._search is not None and self.ours is None:
-            self._search = network_probe.heard(self._search, self._guest, answer)
+            self._search = network_probe.take_offer(self._search, self._guest, answer)
             self._conclude()
 
     def from_guest(self, packet: Packet) -> None:

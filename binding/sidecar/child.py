@@ -20,7 +20,7 @@ from binding.sidecar.loop import Future, Loop, Timer, within
 
 _log = logging.getLogger(__name__)
 
-_LINGERS = 1.0
+_ENDS_WITHIN = 1.0
 """Seconds from the end of a child's messages to the end of its process."""
 
 
@@ -223,7 +223,7 @@ class Child:
             self._loop.unwatch(self._control)
             self._control.close()
             self._control = None
-            self._reap(self._loop.now() + _LINGERS)
+            self._reap(self._loop.now() + _ENDS_WITHIN)
 
     def _reap(self, until: float) -> None:
         assert self._process is not None

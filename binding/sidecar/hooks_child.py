@@ -64,7 +64,7 @@ class HooksChild:
             _log.warning("cannot start hooks, retrying in %.0f s: %s", _SLOWEST_START, error)
             self._loop.after(_SLOWEST_START, self.start)
 
-    def tell_pod(self, snapshot: str) -> None:
+    def pod_read(self, snapshot: str) -> None:
         """Let `hooks` know the pod as it has been read."""
         self._pod = snapshot
         self._send_pod()

@@ -47,7 +47,7 @@ class Known:
         """Keep what a `serve` that leaves, or the stand-in, says last."""
         self.handovers |= {one.network: one for one in handovers}
 
-    def note(self, report: Report, guests: tuple[GuestNetwork, ...]) -> None:
+    def keep_report(self, report: Report, guests: tuple[GuestNetwork, ...]) -> None:
         """Keep what matters should this `serve` die."""
         by_network = {guest.network: guest for guest in guests}
         for one in report.guests:

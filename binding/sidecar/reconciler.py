@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _POLICY = capabilities.remedy()
 _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
-_SETTLES = 1.0
+_LINKS_CHANGE_FOR = 1.0
 """Seconds after a hook call in which changes of links may still be those that it made."""
 _LEAVES_WITHIN = 2.0
 _LONGEST_PAUSE = 5.0
@@ -93,7 +93,7 @@ class Reconciler:
             try:
                 refusal = await self._define(request)
             finally:
-                self._wiring_until = self._loop.now() + _SETTLES
+                self._wiring_until = self._loop.now() + _LINKS_CHANGE_FOR
             self.pages.called(refusal)
             return refusal
 
@@ -199,7 +199,7 @@ class Reconciler:
 
     def _filters(self, guests: tuple[GuestNetwork, ...]) -> tuple[guard.Filter, ...]:
         """Return the guard; nothing can be filtered at a link that is gone."""
-        every = guard.filters(guests, self.pages.served(guests))
+        every = guard.filters(guests, self.pages.families_served(guests))
         return tuple(one for one in every if links.index(one.link) is not None)
 
     def _warn_unguarded(self, reason: str) -> None:
@@ -222,9 +222,9 @@ class Reconciler:
         self._saved = hash(text)
 
     def _reported(self, report: Report) -> None:
-        before = self.pages.served(self.desired.guests)
+        before = self.pages.families_served(self.desired.guests)
         self.pages.take(report)
-        if self.pages.served(self.desired.guests) != before:
+        if self.pages.families_served(self.desired.guests) != before:
             self.look_soon()
 
 

@@ -111,7 +111,7 @@ class ServeChild:
         if self._sockets.ports and not there <= self._sockets.ports.keys():
             self.child.end()  # it has given up the privilege to open more sockets
         elif self.child.phase is Phase.RUNNING:
-            self._tell()
+            self._send_guests()
         if not self.child.is_there:
             self._start()
         try:
@@ -161,7 +161,7 @@ class ServeChild:
     def _take(self, message: messages.Message, descriptors: list[int]) -> None:
         match message:
             case messages.Ready() if self._guests:
-                self._tell()
+                self._send_guests()
             case messages.Ready():
                 self.child.is_running()
             case messages.Serving(number, sockets):
@@ -181,12 +181,12 @@ class ServeChild:
                 self.known.take_over(handovers)
                 self.child.change(Change.LEAVES)
             case messages.Report():
-                self.known.note(message, self._guests)
+                self.known.keep_report(message, self._guests)
                 self._on_report(message)
             case _:
                 _log.error("serve sends %s, which is not for us", type(message).__name__)
 
-    def _tell(self) -> None:
+    def _send_guests(self) -> None:
         """Tell `serve` its guests; where nobody waits for it, without those whose tap is gone."""
         guests = self._guests
         if self._serving is None:

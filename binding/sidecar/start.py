@@ -115,13 +115,13 @@ class _Sidecar:
 
     async def _start(self) -> None:
         self._reconciler.restore()
-        self._hooks.tell_pod(await self._pod.read())
+        self._hooks.pod_read(await self._pod.read())
         os.rename(f"{self._state}/hook.sock", self._socket)
         _log.info("dsbridge %s listens on %s", VERSION, self._socket)
 
     def _pod_changed(self, snapshot: str) -> None:
         """Have the guests found out anew."""
-        self._hooks.tell_pod(snapshot)
+        self._hooks.pod_read(snapshot)
         if self._reconciler.desired.guests and (call := self._reconciler.last_call()):
             _log.info("the pod's addresses, routes or MTU have changed; finding the guests anew")
             self._hooks.discover(*call)

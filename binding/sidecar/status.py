@@ -10,8 +10,8 @@ from binding.ipc.messages import Event, Report
 from binding.ipc.status import GuestStatus, Said, Warned
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
-from binding.sidecar.status_page import BOTH, Page, now, serves
-from guest.network import Family, GuestNetwork
+from binding.sidecar.status_page import Page, now, serves
+from guest.network import FAMILIES, Family, GuestNetwork
 
 _log = logging.getLogger(__name__)
 _MOST_WARNINGS = 20
@@ -85,10 +85,10 @@ class StatusPages:
         """Yield the status of each guest."""
         return (page.status() for page in self._pages.values())
 
-    def served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:
+    def families_served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:
         """Return by network the families that we serve of these guests, as far as is known."""
         return {
-            name: frozenset(family for family in BOTH if family in page.serves)
+            name: frozenset(family for family in FAMILIES if family in page.serves)
             for name, page in self._pages.items()
             if page.serves is not None and page.guest in guests
         }

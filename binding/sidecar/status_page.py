@@ -10,9 +10,8 @@ from binding.ipc.messages import Event, GuestReport, RouterStatus
 from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Said, Warned
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
-from guest.network import Family, GuestNetwork
+from guest.network import FAMILIES, GuestNetwork
 
-BOTH: tuple[Family, ...] = (4, 6)
 _MOST_KINDS = 40
 """Kinds of requests and reasons for silence that are remembered; there are about twenty."""
 _MOST_GATEWAYS = 8
@@ -111,7 +110,7 @@ def serves(ours: tuple[int, ...] | None) -> dict[str, str]:
     """Return who serves each family, `in-pod` or `kube-ovn`."""
     if ours is None:
         return {}
-    return {f"ipv{family}": "in-pod" if family in ours else "kube-ovn" for family in BOTH}
+    return {f"ipv{family}": "in-pod" if family in ours else "kube-ovn" for family in FAMILIES}
 
 
 def now() -> str:

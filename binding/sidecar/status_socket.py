@@ -44,7 +44,7 @@ class StatusSocket:
         if self._waiting < _MOST_WAITING:
             self._loop.spawn(self._answer(client))
         else:
-            self._tell(client)
+            self._send_status(client)
 
     async def _answer(self, client: socket.socket) -> None:
         self._waiting += 1
@@ -52,9 +52,9 @@ class StatusSocket:
             await self._refresh()
         finally:
             self._waiting -= 1
-            self._tell(client)
+            self._send_status(client)
 
-    def _tell(self, client: socket.socket) -> None:
+    def _send_status(self, client: socket.socket) -> None:
         client.settimeout(_PATIENCE)
         with client, suppress(OSError):  # a reader that left early
             client.sendall(self._text().encode())

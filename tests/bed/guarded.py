@@ -96,7 +96,7 @@ def wired(mtu: int = JUMBO) -> Iterator[Bed]:
         outside.ip(f"link set pod0 mtu {mtu}")
         # Hosts with br_netfilter would reassemble, and hold back, the fragments sent here.
         inside.run("sh", "-c", "echo 0 | tee /proc/sys/net/bridge/*", check=False)
-        wiring = Wiring(link_names.links("eth0", primary=True), MAC, mtu)
+        wiring = Wiring(link_names.names_of("eth0", primary=True), MAC, mtu)
         assert plumb(inside, "wire", stdin=codec.encode((wiring,))).returncode == 0
         guest = stack.enter_context(cable(inside, mac=MAC, mtu=mtu))
         guest.sysctl(ipv6__conf__eth0__disable_ipv6=1)

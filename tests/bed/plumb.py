@@ -27,7 +27,7 @@ NET_ADMIN_ONLY = (
     *("--bounding-set", "-all,+net_admin"),
 )
 WITHOUT_TUN = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh")
-ETH0 = link_names.links("eth0", primary=True)
+ETH0 = link_names.names_of("eth0", primary=True)
 
 
 def wiring(layout: Layout, queues: int = 1) -> Wiring:

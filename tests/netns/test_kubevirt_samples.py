@@ -60,7 +60,7 @@ def phase2(domain, links, macs):
     for nic in root.iterfind("devices/interface"):
         network = nic.find("alias").get("name").removeprefix("ua-")
         primary = links[network] == "eth0"
-        tap = link_names.links(links[network], primary=primary).tap
+        tap = link_names.names_of(links[network], primary=primary).tap
         etree.SubElement(nic, "target", dev=tap, managed="no")
         if nic.find("mac") is None:
             etree.SubElement(nic, "mac", address=macs[links[network]])

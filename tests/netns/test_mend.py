@@ -47,11 +47,6 @@ def rules(vm):
     return [counted.sub("", line.strip()) for line in listed.splitlines() if "drop" in line]
 
 
-def bridge_of(vm, link):
-    (found,) = vm.pod.netns.query("link", "show", "dev", link)
-    return found.get("master")
-
-
 def nothing_leaves(vm, name):
     """Ask once more and say whether no DHCP was seen outside the pod."""
     with capture(vm.pod.gateway, "pod0") as outside:

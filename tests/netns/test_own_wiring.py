@@ -95,7 +95,7 @@ def test_the_tap_is_one_that_qemu_may_open(queues):
 
 def test_secondary_networks_are_wired_beside_the_primary():
     with pod("flat", blue=True) as made:
-        blue = Wiring(link_names.links(BLUE, primary=False), "0a:58:0a:64:00:05", 1500)
+        blue = Wiring(link_names.names_of(BLUE, primary=False), "0a:58:0a:64:00:05", 1500)
         assert wire(made.netns, PRIMARY, blue) == {"wired": ["eth0", BLUE], "adopted": []}
         assert links(made.netns) >= {
             *("k6t-16477688c0e", "16477688c0e-nic", "tap16477688c0e", BLUE),

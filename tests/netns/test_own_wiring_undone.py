@@ -80,7 +80,7 @@ def fails_everywhere(made):
 def test_when_the_second_nic_fails_the_first_is_undone_too():
     with pod("flat", blue=True, dad=False) as made:
         before = state(made.netns)
-        impossible = Wiring(link_names.links(BLUE, primary=False), "0a:58:0a:64:00:05", 999_999)
+        impossible = Wiring(link_names.names_of(BLUE, primary=False), "0a:58:0a:64:00:05", 999_999)
         failure = wire(made.netns, PRIMARY, impossible)
         assert failure["step"] == "create bridge k6t-16477688c0e"
         assert as_before(made.netns, before)
@@ -118,7 +118,7 @@ def test_a_link_that_no_bridge_takes_is_named_with_the_way_out():
     with pod("flat", dad=False) as made:
         inside = made.netns
         inside.ip("link add link eth0 name pod16477688c0e type macvlan mode bridge")
-        blue = Wiring(link_names.links(BLUE, primary=False), FLAT.mac, 1450)
+        blue = Wiring(link_names.names_of(BLUE, primary=False), FLAT.mac, 1450)
         before = state(inside)
         assert "have the network attached by a veth" in wire(inside, blue)["error"]
         assert as_before(inside, before)

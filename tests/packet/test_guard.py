@@ -55,7 +55,7 @@ def test_where_kube_ovn_serves_only_the_shield_holds():
 def test_auto_is_transparent_until_it_has_decided():
     auto = replace(GUEST, provider="auto")
     assert dropped(auto) == {"tap0": SHIELD}
-    assert dropped(auto, served={"default": frozenset({6})}) == {
+    assert dropped(auto, ours={"default": frozenset({6})}) == {
         "tap0": SHIELD | {"dhcp6-to-server", "rs", "ns-for-us"},
         "eth0-nic": {"dhcp6-to-client", "ra", "na-for-us"},
     }
@@ -89,7 +89,7 @@ def test_what_is_heard_of_a_guest_is_the_same_whoever_serves_it():
     auto = replace(GUEST, provider="auto", shield=False)
     kube_ovn = replace(GUEST, provider="kube-ovn", shield=False, ipv4=(), ipv6=())
     assert heard(GUEST) == heard(auto) == heard(kube_ovn) == everything
-    assert heard(auto, served={"default": frozenset({4})}) == everything
+    assert heard(auto, ours={"default": frozenset({4})}) == everything
     assert dropped(auto, kube_ovn) == {}
 
 

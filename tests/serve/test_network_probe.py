@@ -98,7 +98,7 @@ def test_an_offer_of_another_address_is_not_for_this_guest():
 
 def test_an_acknowledgement_is_no_offer():
     state = network_probe.start(GUEST, 0.0)
-    assert network_probe.heard(state, GUEST, replace(OFFER, kind="ACK")) == state
+    assert network_probe.take_offer(state, GUEST, replace(OFFER, kind="ACK")) == state
 
 
 @pytest.mark.parametrize(

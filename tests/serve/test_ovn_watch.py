@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binding.serve import other_servers
-from binding.serve.ovn_watch import Witness
+from binding.serve.ovn_watch import OvnWatch
 from guest.frame import parse
 from guest.network import GuestNetwork
 from tests.samples import BESIDE_OVN as GUEST
@@ -31,7 +31,7 @@ def heard(octets, mac=GUEST.mac):
 
 @dataclass
 class Scene:
-    """A witness and its clock."""
+    """A watch and its clock."""
 
     guest: GuestNetwork = GUEST
     by_ovn: frozenset = BOTH
@@ -39,24 +39,24 @@ class Scene:
     found: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.witness = Witness(self.guest, self.by_ovn)
+        self.watch = OvnWatch(self.guest, self.by_ovn)
 
     def asks(self, name, **changes):
         packet = parse(frame(name), partial_checksum=True)
-        return self.witness.from_guest(replace(packet, **changes), self.now)
+        return self.watch.from_guest(replace(packet, **changes), self.now)
 
     def gets(self, name):
-        return self.witness.from_network(heard(frame(name)), self.now)
+        return self.watch.from_network(heard(frame(name)), self.now)
 
     def later(self, seconds):
         self.now += seconds
-        self.witness.due(self.now)
+        self.watch.due(self.now)
         return self.missing()
 
     def missing(self):
         """Take what is new, as serve does, and return what is missing now."""
-        self.found |= self.witness.findings
-        self.witness.findings.clear()
+        self.found |= self.watch.findings
+        self.watch.findings.clear()
         return sorted(text for text in self.found.values() if text)
 
 
@@ -107,7 +107,7 @@ def test_a_complete_configuration_leaves_nothing_to_say():
         assert got.exchanges[0].request == asked.counted
         assert got.exchanges[0].frame == b""
     assert scene.later(60) == []
-    assert scene.witness.wake_at is None
+    assert scene.watch.wake_at is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_complete_configuration_leaves_nothing_to_say():
 def test_an_unanswered_request_is_named_after_5_seconds_and_not_before(request_, name):
     scene = Scene()
     scene.asks(request_)
-    assert scene.witness.wake_at == scene.now + 5
+    assert scene.watch.wake_at == scene.now + 5
     assert scene.later(4.9) == []
     (text,) = scene.later(0.1)
     assert text.startswith(name)
@@ -244,7 +244,7 @@ def test_many_rogues_are_counted_and_not_remembered():
     scene = Scene(by_ovn=frozenset())
     offer = heard(frame("offer"))
     sights = [
-        scene.witness.from_network(replace(offer, server=IPv4Address(number)), scene.now)
+        scene.watch.from_network(replace(offer, server=IPv4Address(number)), scene.now)
         for number in range(1000)
     ]
     assert sum(len(one.exchanges) for one in sights) == 8
@@ -264,17 +264,17 @@ def test_no_bytes_raise(payload, port, is_v4):
             payload=payload.ljust(4, b"\0"),
         )
         scene = Scene()
-        scene.witness.from_guest(replace(packet, src_mac=GUEST.mac), scene.now)
+        scene.watch.from_guest(replace(packet, src_mac=GUEST.mac), scene.now)
         answer = other_servers.read(packet, packet.dst_mac)
         if answer is not None:
-            scene.witness.from_network(answer, scene.now)
+            scene.watch.from_network(answer, scene.now)
 
 
 def test_what_was_asked_at_rest_is_no_reason_to_blame_the_network():
     """Its answer may have been multicast, which nobody listens for then; the next one counts."""
     scene = Scene()
     scene.asks("rs")
-    scene.witness.excuse()
+    scene.watch.forget_waits()
     scene.later(10)
     assert scene.found == {}
     scene.asks("rs")

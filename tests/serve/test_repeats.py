@@ -116,9 +116,9 @@ def test_a_decline_of_the_pods_address_is_not_handed_over():
 def test_what_was_handed_over_is_handed_on_by_a_successor_that_heard_nothing():
     one = responder_of(DISCOVER)
     before = handed_over(one)
-    notes = one.handover(30.0)
-    session = decode(State, notes.session)
-    successor = Responder(one.guest, 31.0, None, session, notes.repeats)
+    handover = one.handover(30.0)
+    session = decode(State, handover.session)
+    successor = Responder(one.guest, 31.0, None, session, handover.repeats)
     assert handed_over(successor, 40.0) == before
 
 
@@ -129,7 +129,7 @@ NS = nd(ns(VIRTUAL, lladdr(1, nd_guest().mac)), dst=VIRTUAL, dst_mac=OLD_MAC)
 
 
 @pytest.fixture
-def settled():
+def quiet():
     """A responder whose gateway is known and whose first RAs are out."""
     one = Responder(nd_guest(), 0.0)
     one.from_guest(RS, 0.0)
@@ -146,49 +146,49 @@ def replies(one, frame, now):
     return [(x.request, x.reply, x.frame) for x in one.from_guest(frame, now).exchanges]
 
 
-def test_the_second_rs_gets_the_same_ra_and_is_counted(settled):
-    first, second = (replies(settled, RS, now) for now in (100, 101))
+def test_the_second_rs_gets_the_same_ra_and_is_counted(quiet):
+    first, second = (replies(quiet, RS, now) for now in (100, 101))
     assert first == second
     assert first[0][:2] == ("RS", "RA")
-    assert settled.counters["RA"] >= 3
-    assert settled.counters["RS"] == 3
+    assert quiet.counters["RA"] >= 3
+    assert quiet.counters["RS"] == 3
 
 
-def test_a_storm_of_the_same_rs_is_answered_within_bounds(settled):
-    answered = [replies(settled, RS, 100 + n / 1000) for n in range(1000)]
+def test_a_storm_of_the_same_rs_is_answered_within_bounds(quiet):
+    answered = [replies(quiet, RS, 100 + n / 1000) for n in range(1000)]
     assert sum(1 for exchanges in answered if exchanges[0][1] == "RA") <= 10
 
 
-def test_an_rs_from_the_unspecified_address_is_not_remembered(settled):
+def test_an_rs_from_the_unspecified_address_is_not_remembered(quiet):
     frame = nd(rs(), src="::")
-    settled.from_guest(frame, 100)
-    notes = settled.handover(100)
-    assert notes is None or frame not in [one.request for one in notes.repeats]
+    quiet.from_guest(frame, 100)
+    handover = quiet.handover(100)
+    assert handover is None or frame not in [one.request for one in handover.repeats]
 
 
-def test_a_gateway_that_moved_is_not_answered_for_with_its_former_mac(settled):
-    before = replies(settled, RS, 100), replies(settled, NS, 100)
-    settled.from_network(na("fd00:10:244:1::1", NEW_MAC, 0x20), 101)
+def test_a_gateway_that_moved_is_not_answered_for_with_its_former_mac(quiet):
+    before = replies(quiet, RS, 100), replies(quiet, NS, 100)
+    quiet.from_network(na("fd00:10:244:1::1", NEW_MAC, 0x20), 101)
     now = 101.0
-    while (at := settled.wake_at) is not None and at < 160:
+    while (at := quiet.wake_at) is not None and at < 160:
         now = max(now, at)
-        if settled.due(now).nic:  # the old MAC is silent, the new one answers
-            settled.from_network(na("fd00:10:244:1::1", NEW_MAC), now)
-    notes = settled.handover(now + 1)
-    assert notes is not None
-    old = [one.request for one in notes.repeats]
+        if quiet.due(now).nic:  # the old MAC is silent, the new one answers
+            quiet.from_network(na("fd00:10:244:1::1", NEW_MAC), now)
+    handover = quiet.handover(now + 1)
+    assert handover is not None
+    old = [one.request for one in handover.repeats]
     assert not old
-    after = replies(settled, RS, 200), replies(settled, NS, 200)
+    after = replies(quiet, RS, 200), replies(quiet, NS, 200)
     assert [OLD_MAC in one[0][2][6:12].hex(":") for one in before] == [True, True]
     assert [NEW_MAC in one[0][2][6:12].hex(":") for one in after] == [True, True]
 
 
-def test_notes_carry_what_was_asked_to_the_successor(settled):
-    settled.from_guest(RS, 100)
-    notes = settled.handover(110)
-    assert [one.request for one in notes.repeats] == [RS]
-    successor = Responder(nd_guest(), 111.0, None, settled.state, notes.repeats)
-    assert replies(successor, RS, 112) == replies(settled, RS, 112)
+def test_a_handover_carries_what_was_asked_to_the_successor(quiet):
+    quiet.from_guest(RS, 100)
+    handover = quiet.handover(110)
+    assert [one.request for one in handover.repeats] == [RS]
+    successor = Responder(nd_guest(), 111.0, None, quiet.state, handover.repeats)
+    assert replies(successor, RS, 112) == replies(quiet, RS, 112)
 
 
 def test_after_a_rest_no_ra_deprecates_what_the_first_ones_have():
@@ -202,11 +202,11 @@ def test_after_a_rest_no_ra_deprecates_what_the_first_ones_have():
     one = Responder(guest, 0.0)
     first = replies(one, RS, 0.0)
     assert one.state.schedule.initial
-    notes = one.handover(one.wake_at - 2)
-    later = notes.planned[-1].at + 1
-    notes = notes.after(later)
-    successor = Responder(guest, later, None, decode(State, notes.session), notes.repeats)
-    fresh = Responder(guest, later, None, decode(State, notes.session))
+    handover = one.handover(one.wake_at - 2)
+    later = handover.planned[-1].at + 1
+    handover = handover.after(later)
+    successor = Responder(guest, later, None, decode(State, handover.session), handover.repeats)
+    fresh = Responder(guest, later, None, decode(State, handover.session))
     answer = replies(successor, RS, later)
     assert answer == replies(fresh, RS, later)
     assert answer != first
@@ -227,27 +227,27 @@ def test_an_ra_that_the_last_of_the_first_series_follows_at_once_is_not_remember
     assert replies(one, RS, last + 2)[0][2] != first[0]
 
 
-def test_each_probe_at_rest_goes_with_a_question_to_the_gateway(settled):
+def test_each_probe_at_rest_goes_with_a_question_to_the_gateway(quiet):
     """Else a dead gateway would seem alive to the guest for ever: we answer in its place."""
-    asked = settled.from_guest(NS, 100).nic
+    asked = quiet.from_guest(NS, 100).nic
     assert asked
-    settled.from_network(vector("na-kernel-solicited"), 100.1)
-    assert not settled.from_guest(NS, 100.5).nic, "at most one a second"
-    settled.due(101)
-    settled.from_network(vector("na-kernel-solicited"), 101.1)
-    [kept] = settled.handover(110).repeats
+    quiet.from_network(vector("na-kernel-solicited"), 100.1)
+    assert not quiet.from_guest(NS, 100.5).nic, "at most one a second"
+    quiet.due(101)
+    quiet.from_network(vector("na-kernel-solicited"), 101.1)
+    [kept] = quiet.handover(110).repeats
     assert (kept.request, kept.nic, kept.wakes) == (NS, asked, False)
 
 
-def test_a_probe_answered_without_that_question_is_not_remembered(settled):
-    settled.from_guest(RS, 100)
-    settled._service._solicitations.session = replace(
-        settled.state, gateway6=replace(settled.state.gateway6, tried=99.5)
+def test_a_probe_answered_without_that_question_is_not_remembered(quiet):
+    quiet.from_guest(RS, 100)
+    quiet._service._solicitations.session = replace(
+        quiet.state, gateway6=replace(quiet.state.gateway6, tried=99.5)
     )
-    assert not settled.from_guest(NS, 100).nic
-    settled.due(100.5)
-    settled.from_network(vector("na-kernel-solicited"), 100.6)
-    assert NS not in [one.request for one in settled.handover(110).repeats]
+    assert not quiet.from_guest(NS, 100).nic
+    quiet.due(100.5)
+    quiet.from_network(vector("na-kernel-solicited"), 100.6)
+    assert NS not in [one.request for one in quiet.handover(110).repeats]
 
 
 def test_a_probe_where_there_is_no_gateway_is_remembered():
