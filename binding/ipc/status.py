@@ -45,8 +45,8 @@ class Warned:
     """A warning that stands."""
 
     kind: str
-    """`tap`, `nic`, `bridge`, `placeholder`: of links; `guard`, `MAC`, `v4 answer` …: found out
-    by name; `call`: of the last hook call; `event`: it has happened."""
+    """`tap`, `nic`, `bridge`, `placeholder`: of links; `other dsbridge`, `guard`, `MAC`,
+    `v4 answer` …: found out by name; `call`: of the last hook call; `event`: it has happened."""
     text: str
     time: str
 

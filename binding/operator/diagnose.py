@@ -20,6 +20,10 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
     """Judge a status object and what was seen beside it. Pure."""
     found = list(judge_pod.judge(status, look))
     for guest in status.guests:
+        if left := next((one for one in guest.warned if one.kind == "other dsbridge"), None):
+            about = {"network": guest.network, "time": left.time}
+            found.append(finding("warning", left.text, "two-sidecars", **about))
+            continue
         found += judge_wiring.judge_links(status, guest, look)
         found += judge_wiring.judge_gateways(guest, look)
         found += (exchange := tuple(judge_exchange.judge(guest, look)))

@@ -10,6 +10,7 @@ REMEDIES: dict[str, str] = {
     "no-guest": "is an interface of the VMI bound to the plugin? has the VM been started?",
     "refused-start": "do what the message says; the VM starts by itself at KubeVirt's next try",
     "no-net-raw": POLICY,
+    "two-sidecars": "ask the other container's `dsbridge status` for this NIC; keep one of the two",
     "process-restarted": "its end is in the log; after `out of memory` raise the memory limit",
     "process-hung": "the sidecar replaces it within seconds; if not, restart the VM",
     "pod-not-mended": "do what the message says; it is tried again every 5 s",

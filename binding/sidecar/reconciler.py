@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
+from binding.ipc.wiring import Wiring
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
@@ -23,6 +25,7 @@ from binding.sidecar.plumb_child import PlumbError
 from binding.sidecar.pod_guard import PodGuard
 from binding.sidecar.serve_child import LateError, ServeChild, ServeError
 from binding.sidecar.status import StatusPages
+from binding.sidecar.tap_claims import TapClaims
 from guest.network import GuestNetwork
 
 _log = logging.getLogger(__name__)
@@ -33,6 +36,10 @@ _SOON = 0.2
 _LINKS_CHANGE_FOR = 1.0
 """Seconds after a hook call in which changes of links may still be those that it made."""
 _LEAVES_WITHIN = 2.0
+_LEFT = (
+    "another dsbridge in this pod has {0}, so this one leaves {0} to it: remove one of the two, "
+    "such as `sidecarImage` of a registration beside the structured plugin"
+)
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -49,6 +56,9 @@ class Reconciler:
         self._wiring_until = 0.0
         self._saved = 0
         self._nics: dict[str, int] = {}
+        self._claims = TapClaims()
+        self._others: frozenset[str] = frozenset()
+        """Taps that another dsbridge of this pod serves: they are left to it."""
         self.desired = Desired()
         self.pages = StatusPages()
         self.guard = PodGuard(loop, table, self.look_soon)
@@ -62,7 +72,11 @@ class Reconciler:
     @property
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
-        return tuple(one for one in self.desired.guests if guard.is_heard(one))
+        return tuple(
+            one
+            for one in self.desired.guests
+            if guard.is_heard(one) and one.tap not in self._others
+        )
 
     @property
     def is_wiring(self) -> bool:
@@ -105,9 +119,11 @@ class Reconciler:
         self._name_vmi(wanted)
         try:
             _check_privileges(wanted)
+            self._claim(wanted.guests)
             unguarded = await self._wire(wanted)
             _check_taps(wanted.guests)
         except _RefusedError as refusal:
+            self._claim(former.guests)
             return str(refusal)
         self._open(wanted, unguarded)
         try:
@@ -116,6 +132,7 @@ class Reconciler:
             self.look_soon()
             return f"{error}; KubeVirt calls again"
         except ServeError as error:
+            self._claim(former.guests)
             self._open(former, "")
             self.look_soon()
             remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
@@ -151,7 +168,9 @@ class Reconciler:
 
     async def _make_true(self) -> bool:
         """Mend what is ours, name what is not; return whether nothing is left to be tried again."""
-        wirings, table = self.desired.wirings, link_table.read()
+        self._claim(self.desired.guests)
+        self._warn_left_to_others()
+        wirings, table = self._ours(self.desired.wirings), link_table.read()
         if to_mend(wirings, table, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
             await self.guard.mend(wirings, self._nics)
@@ -164,15 +183,23 @@ class Reconciler:
         unguarded = await self.guard.enforce(self._filters(there))
         self._warn_unguarded(unguarded)
         await self.serve.serve(tuple(one for one in self.served if one in there))
-        return not unguarded or self.guard.is_for_good
+        return (not unguarded or self.guard.is_for_good) and not self._others
+
+    def _claim(self, guests: tuple[GuestNetwork, ...]) -> None:
+        self._others = self._claims.claim([one.tap for one in guests])
+
+    def _ours(self, wirings: tuple[Wiring, ...]) -> tuple[Wiring, ...]:
+        return tuple(one for one in wirings if one.names.tap not in self._others)
 
     def _open(self, wanted: Desired, unguarded: str) -> None:
         self.desired = wanted
         self.pages.open(wanted.guests, wanted.warnings)  # before the first report of serve
         self._warn_unguarded(unguarded)
+        self._warn_left_to_others()
 
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
+        wanted = replace(wanted, wirings=self._ours(wanted.wirings))
         filters = self._filters(wanted.guests)
         table = link_table.read()
         # A wired pod whose CNI changed addresses or MTU is mended, not wired anew under the guest.
@@ -199,7 +226,8 @@ class Reconciler:
 
     def _filters(self, guests: tuple[GuestNetwork, ...]) -> tuple[guard.Filter, ...]:
         """Return the guard; nothing can be filtered at a link that is gone."""
-        every = guard.filters(guests, self.pages.families_served(guests))
+        ours = tuple(one for one in guests if one.tap not in self._others)
+        every = guard.filters(ours, self.pages.families_served(ours))
         return tuple(one for one in every if links.index(one.link) is not None)
 
     def _warn_unguarded(self, reason: str) -> None:
@@ -212,6 +240,11 @@ class Reconciler:
             self.pages.find(
                 guest.network, "guard", f"guard off, {what}: {reason}" if reason else ""
             )
+
+    def _warn_left_to_others(self) -> None:
+        for guest in self.desired.guests:
+            text = _LEFT.format(guest.tap) if guest.tap in self._others else ""
+            self.pages.find(guest.network, "other dsbridge", text)
 
     def _save(self, vmi: str, domain: str) -> None:
         decided = self.serve.known.decided

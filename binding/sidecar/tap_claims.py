@@ -1,0 +1,37 @@
+"""One dsbridge for each tap: a second sidecar in the pod leaves the tap to the first.
+
+A registration with `sidecarImage` beside a structured plugin gives a pod two dsbridges, which would
+answer each request twice and undo each other's guard.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection
+
+
+class TapClaims:
+    """The taps that this sidecar has claimed, each by a socket bound to a name of its own.
+
+    Abstract names belong to the network namespace, so the sidecars of one pod see each other's, and
+    the kernel frees the name when its sidecar ends in whatever way.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: dict[str, socket.socket] = {}
+
+    def claim(self, taps: Collection[str]) -> frozenset[str]:
+        """Claim these taps and release all others; return those that another sidecar has."""
+        for tap in self._sockets.keys() - set(taps):
+            self._sockets.pop(tap).close()
+        return frozenset(tap for tap in taps if tap not in self._sockets and not self._bind(tap))
+
+    def _bind(self, tap: str) -> bool:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0dsbridge/{tap}")
+        except OSError:
+            claim.close()
+            return False
+        self._sockets[tap] = claim
+        return True
