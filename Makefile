@@ -6,8 +6,8 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv),.cache/uv/bin/uv)
 PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
-# Ubuntu 22.04's is 3.10: uv fetches one then, from GitHub, but not the newest of all.
-OLD_PYTHON = $$(python3 -c 'import sys; sys.version_info >= (3, 11) or print("--python=3.13")')
+# Ubuntu 22.04's python3 is 3.10; its python3.11 is a package of its own.
+NEW_PYTHON = python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || tests/packages.sh python3.11
 PROTO_OUT := .
 # Its client logs that a sidecar asks one who says nothing to call again.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
@@ -24,7 +24,8 @@ setup: .venv/.ready  ## .venv with everything pinned
 	  python3 -m venv .cache/uv 2>/dev/null || { rm -rf .cache/uv; tests/packages.sh python3-venv; python3 -m venv .cache/uv; }; \
 	  .cache/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
 	fi
-	$(UV) sync --quiet --frozen --group dev $(OLD_PYTHON)
+	@$(NEW_PYTHON)
+	$(UV) sync --quiet --frozen --group dev
 	@touch $@
 
 lint: setup  ## style, types, layers
