@@ -12,7 +12,7 @@ PROTO_OUT := .
 # Its client logs that a sidecar asks one who says nothing to call again.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test soak demo image test-image test-fresh test-chart chart release proto bench clean
+.PHONY: help setup lint unit test fuzz differential soak demo image test-image test-fresh test-chart chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,10 @@ test: setup  ## every test, in namespaces of root's or of a user's own
 soak: setup  ## half an hour of kills, flaps and flushes (SOAK_SECONDS), ten minutes of the virtual router
 	tests/packages.sh test
 	$(RUN) tests/as_root.sh pytest -s tests/netns/soak_desired_state.py tests/netns/soak_reachability.py
+
+fuzz: setup  ## coverage-guided, every reader of foreign octets: TIME= seconds of each target, ARGS="[TARGET...]"
+	$(UV) sync --quiet --frozen --group dev --group fuzz
+	$(PY) -m tests.fuzz --seconds $(or $(TIME),60) $(ARGS)
 
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo

@@ -23,6 +23,8 @@ _LONGEST = 65_536
 _IN_FILE = b"\0"
 """Stands for a message whose text is in the first descriptor."""
 _MOST_DESCRIPTORS = 128
+_LONGEST_IN_FILE = 1 << 23
+"""Bytes. gRPC takes a VMI and a domain of 4 MiB together, which a message holds once each."""
 
 __all__ = ["decoded", "encoded", "messages", "pair", "receive", "send"]
 
@@ -78,11 +80,35 @@ def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
         return None
     if not data:
         return None
-    if data == _IN_FILE:
-        with open(descriptors.pop(0), "rb") as file:  # noqa: PTH123  # a descriptor
-            # Who reads a guest's bytes may have been taken over, and must not hold us up.
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError("a message in no regular file")
-            file.seek(0)
-            data = file.read()
-    return decoded(data), descriptors
+    try:
+        message = decoded(_in_file(descriptors) if data == _IN_FILE else data)
+        _count(message, descriptors)
+    except ValueError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    return message, descriptors
+
+
+def _count(message: Message, descriptors: list[int]) -> None:
+    """Raise ValueError where others come beside a message than it names."""
+    named = len(getattr(message, "sockets", ()))
+    if len(descriptors) != named:
+        raise ValueError(f"{len(descriptors)} descriptors beside a message that names {named}")
+
+
+def _in_file(descriptors: list[int]) -> bytes:
+    """Read the message in the first descriptor and close it. Raises ValueError.
+
+    Who reads a guest's bytes may have been taken over, and must neither hold us up nor fill memory.
+    """
+    if not descriptors:
+        raise ValueError("a message in a file that is not there")
+    with open(descriptors.pop(0), "rb") as file:  # noqa: PTH123  # a descriptor
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("a message in no regular file")
+        if about.st_size > _LONGEST_IN_FILE:
+            raise ValueError(f"a message of {about.st_size} bytes, the most are {_LONGEST_IN_FILE}")
+        file.seek(0)
+        return file.read(_LONGEST_IN_FILE)

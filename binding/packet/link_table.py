@@ -74,9 +74,9 @@ def _dump() -> tuple[list[LinkState], bool]:
                 if kind == _NLMSG_DONE:
                     return found, is_whole
                 if kind == _NLMSG_ERROR:
-                    code = -struct.unpack_from("=i", payload)[0]
+                    code = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
                     raise OSError(code, f"the kernel does not list its links ({code})")
-                if kind == _RTM_NEWLINK:
+                if kind == _RTM_NEWLINK and len(payload) >= _LINK.size:
                     found.append(_link(payload))
 
 
@@ -85,7 +85,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     at = 0
     while at + _MESSAGE.size <= len(data):
         length, kind, flags, _, _ = _MESSAGE.unpack_from(data, at)
-        if length < _MESSAGE.size:
+        if not _MESSAGE.size <= length <= len(data) - at:  # a notice that was cut
             return
         yield kind, flags, data[at + _MESSAGE.size : at + length]
         at += (length + 3) & ~3

@@ -228,7 +228,7 @@ def _counts(rule: bytes) -> Iterator[_Counts]:
     comment = values.get(_NFTA_RULE_USERDATA, b"")[2:].rstrip(b"\0").decode(errors="replace")
     for _, _, element in attributes(values.get(_NFTA_RULE_EXPRESSIONS, b"")):
         if _name(element, nft.NFTA_EXPR_NAME) == "counter":
-            counts = _values(_values(element)[nft.NFTA_EXPR_DATA])
-            packets = int.from_bytes(counts[nft.NFTA_COUNTER_PACKETS], "big")
-            octets = int.from_bytes(counts[nft.NFTA_COUNTER_BYTES], "big")
+            counts = _values(_values(element).get(nft.NFTA_EXPR_DATA, b""))
+            packets = int.from_bytes(counts.get(nft.NFTA_COUNTER_PACKETS, b""), "big")
+            octets = int.from_bytes(counts.get(nft.NFTA_COUNTER_BYTES, b""), "big")
             yield _Counts(_name(rule, _NFTA_RULE_CHAIN), comment, packets, octets)

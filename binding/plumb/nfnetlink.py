@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -135,7 +136,7 @@ def _dump(kind: int, body: bytes, family: int) -> tuple[list[bytes], bool]:
                 if answer == _NLMSG_DONE:
                     return found, interrupted
                 if answer == _NLMSG_ERROR:
-                    code = -struct.unpack_from("=i", content)[0]
+                    code = _code(content)
                     raise OSError(code, os.strerror(code))
                 found.append(content[4:])
 
@@ -178,7 +179,11 @@ def answers(data: bytes) -> Iterator[tuple[int, int]]:
     """Yield (sequence number, errno) of each acknowledgement."""
     for kind, _, number, content in _messages(data):
         if kind == _NLMSG_ERROR:
-            yield number, -struct.unpack_from("=i", content)[0]
+            yield number, _code(content)
+
+
+def _code(content: bytes) -> int:
+    return -int.from_bytes(content[:4], sys.byteorder, signed=True)
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:

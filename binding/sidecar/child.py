@@ -173,16 +173,17 @@ class Child:
         assert self._control is not None
         try:
             received = channel.receive(self._control)
+            if received is None:
+                self._hang_up()
+                return
+            self._hear(*received)
         except BlockingIOError:
             return
-        except ValueError as error:
+        except (ValueError, OverflowError, LookupError) as error:  # such as a time of no clock
             _log.error("%s says what cannot be read: %s", self._module, error)  # no bug of ours
             self.kill()
-            return
-        if received is None:
-            self._hang_up()
-            return
-        message, descriptors = received
+
+    def _hear(self, message: Message, descriptors: list[int]) -> None:
         if isinstance(message, Alive):
             self._asked_at, self._slowness = None, 1.0
             self._alive.set(None)

@@ -110,6 +110,8 @@ class StatusPages:
         if (before.text if before else "") == text:
             return
         standing.pop(kind, None)
+        if text and len(standing) >= _MOST_WARNINGS:  # `serve` makes them of what a guest sends
+            return
         if text:
             standing[kind] = Warned(kind, text, now())
             _log.warning("%s", text, extra=_about(page.guest))

@@ -14,6 +14,8 @@ from guest.network import FAMILIES, GuestNetwork
 
 _MOST_KINDS = 40
 """Kinds of requests and reasons for silence that are remembered; there are about twenty."""
+_MOST_COUNTERS = 100
+"""`serve` names them, and may have been taken over by the guest."""
 _MOST_GATEWAYS = 8
 
 
@@ -46,7 +48,9 @@ class Page:
 
     def add(self, report: GuestReport) -> None:
         """Add the numbers of one report."""
-        self.counters.update(report.counters)
+        for name, count in report.counters.items():
+            if name in self.counters or len(self.counters) < _MOST_COUNTERS:
+                self.counters[name] += count
         for reason, count in report.silences.items():
             known = reason in self.silences or len(self.silences) < _MOST_KINDS
             self.silences[reason if known else "other"] += count
@@ -54,7 +58,9 @@ class Page:
             before = self.gateways.get(address, mac)
             if before != mac and (address in self.moved or len(self.moved) < _MOST_GATEWAYS):
                 self.moved[address] = Said(before, now())
-        self.router, self.gateways = report.router, report.gateways or self.gateways
+        if 0 < len(report.gateways) <= _MOST_GATEWAYS:
+            self.gateways = report.gateways
+        self.router = report.router
 
     def exchanged(self, event: Event) -> None:
         """Remember an exchange as the latest of its kind."""

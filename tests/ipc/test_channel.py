@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from binding.ipc import channel
-from binding.ipc.messages import Alive, Ask, Defined, Report, Serve
+from binding.ipc.messages import Alive, Ask, Defined, Report, Serve, Serving
 from tests.samples import GUEST
 
 
@@ -27,18 +27,16 @@ def ends():
 def test_a_message_of_any_size_arrives_whole_with_its_descriptors(ends, size):
     ours, theirs = ends
     with socket.socket(socket.AF_UNIX) as one:
-        assert channel.send(ours, sized(size), [one.fileno()])
+        said = Serving(1, ("x" * size,))
+        assert channel.send(ours, said, [one.fileno()])
         message, (copy,) = channel.receive(theirs)
-        assert message == sized(size)
+        assert message == said
         assert os.fstat(copy).st_ino == os.fstat(one.fileno()).st_ino
         os.close(copy)
 
 
 def test_a_large_message_leaves_no_descriptor_open(ends):
     ours, theirs = ends
-
-    def opened():
-        return len(list(Path("/proc/self/fd").iterdir()))
 
     before = opened()
     for _ in range(3):
@@ -55,6 +53,37 @@ def test_a_pipe_in_the_place_of_a_large_message_is_not_waited_for(ends):
         channel.receive(theirs)
     os.close(reading)
     os.close(writing)
+
+
+def opened():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_message_in_a_file_that_is_not_there_is_no_message(ends):
+    ours, theirs = ends
+    ours.send(b"\0")
+    with pytest.raises(ValueError, match="not there"):
+        channel.receive(theirs)
+
+
+def test_a_file_that_would_fill_memory_is_not_read(ends):
+    ours, theirs = ends
+    with open(os.memfd_create("message"), "w+b") as file:  # noqa: PTH123  # a descriptor
+        os.ftruncate(file.fileno(), 1 << 40)
+        socket.send_fds(ours, [b"\0"], [file.fileno()])
+    with pytest.raises(ValueError, match="the most are"):
+        channel.receive(theirs)
+
+
+@pytest.mark.parametrize("said", [b'["Alive",{}]', b"{", b'["Serving",{"number":1,"sockets":[]}]'])
+def test_descriptors_that_nobody_asked_for_are_closed(ends, said):
+    ours, theirs = ends
+    before = opened()
+    with socket.socket(socket.AF_UNIX) as one:
+        socket.send_fds(ours, [said], [one.fileno()] * 3)
+    with pytest.raises(ValueError, match=r"3 descriptors|not a message|Expecting"):
+        channel.receive(theirs)
+    assert opened() == before
 
 
 def test_a_peer_that_does_not_keep_up_or_is_gone_is_said_so(ends):

@@ -1,0 +1,40 @@
+"""Files of a former sidecar, which any container of the pod could have written."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+
+from binding.ipc.codec import encode
+from binding.ipc.messages import Instance
+from binding.ipc.snapshot import Snapshot, merged
+from binding.ipc.wiring import Wiring
+from binding.packet import link_names
+from binding.plumb import __main__ as plumb
+from binding.sidecar import desired
+from tests.fuzz import mutations
+from tests.samples import FLAT, GUEST
+
+_FILE = os.path.join(tempfile.mkdtemp(dir="/dev/shm"), "state.json")
+_WIRING = Wiring(link_names.links("eth0", primary=True), GUEST.mac, 1450)
+_DESIRED = desired.Desired((GUEST,), (_WIRING,), ("a warning",), Instance("ns1", "vm1", "u"))
+_SAVED = desired.new(_DESIRED, "{}", "<domain/>", {"eth0-nic": 2}, {"default": (4, 6)})
+SEEDS = [b"d" + encode(_SAVED).encode(), b"s" + encode(FLAT).encode()]
+
+
+def run(data: bytes) -> None:
+    """It is used, or it is as good as none."""
+    if data[:1] == b"s":
+        saved = plumb._former(data[1:].decode(errors="replace"))
+        assert isinstance(merged(FLAT, saved), Snapshot)
+        return
+    with open(_FILE, "wb") as file:
+        file.write(data[1:])
+    found = desired.load(_FILE)
+    assert found is None or encode(found)
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """Change the JSON behind the letter."""
+    return data[:1] + mutations.json_text(data[1:], rng)

@@ -1,0 +1,7 @@
+"""The names of all targets."""
+
+TARGETS = (
+    *("requests", "dhcp4", "dhcp6", "neighbours", "other_servers"),
+    *("virtual_machine", "annotations", "domain_xml", "cloud_init", "resolv_conf"),
+    *("state_files", "ipc", "netlink"),
+)
