@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from binding.operator import heard
-from binding.packet import address_claim
+from binding.operator import traffic
+from binding.packet import address_owner
 from binding.serve import other_servers
 from binding.serve.responder import Responder
 from guest.ethernet import mac_bytes
@@ -30,8 +30,8 @@ def run(data: bytes) -> None:
     packet = parse(frame, partial_checksum=True)
     if packet is not None:
         other_servers.read(packet, guest.mac)
-    address_claim.read(frame)
-    heard.note(heard.Heard(), guest, frame, is_tap=False)
+    address_owner.read(frame)
+    traffic.take_frame(traffic.Traffic(), guest, frame, is_tap=False)
     if data[0] & 0x40:
         return  # the rest is slow
     responder = Responder(guest, 0.0)

@@ -10,8 +10,8 @@ import random
 
 from binding.ipc.codec import decode, encode
 from binding.ipc.handover import Handover
-from binding.operator import capture, heard
-from binding.packet import address_claim
+from binding.operator import capture, traffic
+from binding.packet import address_owner
 from binding.serve import client_words
 from binding.serve.responder import Output, Responder
 from guest.ethernet import mac_bytes, mac_text
@@ -47,8 +47,8 @@ def run(data: bytes) -> None:
     for words in client_words.read(frame).values():
         assert words.isascii() and words.isprintable()
     capture.protocol(frame)
-    address_claim.read(frame)
-    heard.note(heard.Heard(), guest, frame, is_tap=True)
+    address_owner.read(frame)
+    traffic.take_frame(traffic.Traffic(), guest, frame, is_tap=True)
     responder = Responder(guest, 0.0)
     first = responder.from_guest(frame, 0.0, partial_checksum=partial)
     _check(first, guest)

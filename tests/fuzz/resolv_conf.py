@@ -9,7 +9,7 @@ from binding.discover.dns_name import search_list
 from binding.ipc.codec import decode, encode
 from binding.ipc.snapshot import Snapshot
 from binding.plumb import resolv_conf
-from dhcp.v4_option_codec import names
+from dhcp.v4_option_codec import domain_names
 from tests.fuzz import mutations
 from tests.samples import FLAT
 
@@ -36,7 +36,7 @@ def run(data: bytes) -> None:
     servers, search = resolv_conf.parse(data.decode(errors="replace"))
     assert not any(server.is_loopback for server in servers)
     good, _ = search_list(search)
-    assert names(good) or not good
+    assert domain_names(good) or not good
     if len(data) % 16:
         return  # the rest is slow
     pod = replace(FLAT, nameservers=servers, search=search)
