@@ -1,5 +1,6 @@
 """What must hold of the tree itself: generated code, layers, versions, names."""
 
+import ast
 import importlib.metadata
 import subprocess
 import sys
@@ -43,6 +44,30 @@ def test_every_file_is_in_a_room():
     assert {path.parent.relative_to(ROOT).as_posix() for path in code} == (
         {"guest", "binding", "dhcp", "ra"} | {f"binding/{room}" for room in rooms}
     )
+
+
+def written():
+    """Yield each file of Python that a person wrote, with its text."""
+    for top in ("guest", "binding", "dhcp", "ra", "bench", "tests", ".ci"):
+        for path in (ROOT / top).rglob("*.py"):
+            yield path.relative_to(ROOT).as_posix(), path.read_text()
+
+
+def test_no_file_has_more_than_300_lines():
+    sizes = {name: text.count("\n") for name, text in written()}
+    assert sizes
+    assert {name: size for name, size in sizes.items() if size > 300} == {}
+
+
+def test_no_class_has_more_than_200_lines():
+    sizes = {
+        f"{name}: {node.name}": node.end_lineno - node.lineno + 1
+        for name, text in written()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert sizes
+    assert {name: size for name, size in sizes.items() if size > 200} == {}
 
 
 def test_no_dependency_brings_a_package_of_our_name():

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 
 from binding.ipc import messages
-from binding.ipc.handover import Handover
 from binding.packet import links
 from binding.process import memory
 from binding.sidecar.child import Change, Child, Phase
@@ -144,7 +143,7 @@ class ServeChild:
         queued = self._end_standby()
         self.known.change(former, guests)
         if not self.child.is_there or self.child.phase is Phase.STARTING:
-            self._stand_by(tuple(self.known.handovers.values()), queued)
+            self._stand_by(queued)
 
     def _start(self) -> None:
         if self._next_start is not None:
@@ -221,7 +220,7 @@ class ServeChild:
         if self._is_closing or not self._guests:
             return
         if self._standby is None:  # else it died before it was told its guests
-            self._stand_by(tuple(self.known.handovers.values()), ())
+            self._stand_by()
         if phase is Phase.LEAVING:
             if self._serving is not None:
                 self._start()  # it left before it read what somebody waits for
@@ -233,13 +232,10 @@ class ServeChild:
         _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
         self._next_start = self._loop.after(pause, self._start)
 
-    def _stand_by(
-        self, handovers: tuple[Handover, ...], queued: tuple[messages.QueuedFrame, ...]
-    ) -> None:
-        if self._sockets.ports:
-            self._standby = Standby(
-                self._loop, handovers, self._sockets.ports, self._wanted, queued
-            )
+    def _stand_by(self, queued: tuple[messages.QueuedFrame, ...] = ()) -> None:
+        known, ports = tuple(self.known.handovers.values()), self._sockets.ports
+        if ports:
+            self._standby = Standby(self._loop, known, ports, self._wanted, queued)
 
     def _wanted(self) -> None:
         """Start `serve`: the stand-in does not know an answer, or its plan is at the end."""

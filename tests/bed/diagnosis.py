@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.bed.guests import started
 from tests.bed.netns import Netns
 from tests.bed.sidecar import PROGRAM, ROOT
 from tests.bed.wait import until
+
+WARNING, HARM = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +79,37 @@ def until_well(vm, timeout: float = 20) -> Diagnosis:
     except TimeoutError as error:
         error.add_note(said[-1].said)
         raise
+
+
+@contextmanager
+def booted(*, speaks_ipv6=True, **settings):
+    """A guest whose NIC is up and whose client is yet to come."""
+    annotations = {"dsbridge.io/default": settings} if settings else None
+    with started("flat", "managed", annotations) as vm:
+        vm.guest.sysctl(ipv6__conf__eth0__disable_ipv6=int(not speaks_ipv6))
+        vm.guest.ip("link set eth0 up")
+        yield vm
+
+
+def udhcpc(vm):
+    """Lease an address once, by busybox."""
+    words = "udhcpc -f -n -q -t 4 -T 1 -i eth0 -s /bin/true"
+    done = vm.guest.run("sh", "-c", f"busybox {words} 2>&1", check=False)
+    assert "obtained" in done
+
+
+def harmed(vm, anchor, *texts, status=HARM):
+    """Diagnose until this finding is made with these texts, a remedy and a time."""
+    seen = until_diagnosed(vm, anchor)
+    finding = seen.wrong[anchor]
+    for text in texts:
+        assert text in finding["text"], seen.said
+    assert seen.status == status, seen.said
+    assert finding["remedy"]
+    assert finding["time"]
+    return seen
+
+
+def logged(vm, text):
+    """Wait until the sidecar has logged a text."""
+    until(lambda: text in vm.sidecar.log, f"the log tells {text!r}")
