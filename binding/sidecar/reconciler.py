@@ -11,13 +11,13 @@ import math
 from dataclasses import replace
 
 from binding.ipc.codec import encode
-from binding.ipc.messages import Define, Report
+from binding.ipc.messages import Define, Instance, Report
 from binding.ipc.wiring import Wiring
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
 from binding.sidecar import desired as desired_state
-from binding.sidecar import state_file
+from binding.sidecar import pod_warnings, state_file
 from binding.sidecar.desired import Desired
 from binding.sidecar.faults import faults, to_mend
 from binding.sidecar.loop import Lock, Loop, Timer
@@ -36,10 +36,6 @@ _SOON = 0.2
 _LINKS_CHANGE_FOR = 1.0
 """Seconds after a hook call in which changes of links may still be those that it made."""
 _LEAVES_WITHIN = 2.0
-_LEFT = (
-    "another dsbridge in this pod has {0}, so this one leaves {0} to it: remove one of the two, "
-    "such as `sidecarImage` of a registration beside the structured plugin"
-)
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -95,7 +91,7 @@ class Reconciler:
             return
         self.desired, self._nics = saved.desired, dict(saved.nics)
         self.serve.known.decided = dict(saved.decided)
-        self._name_vmi(self.desired)
+        _name_in_log(self.desired.instance)
         self.pages.open(self.desired.guests, self.desired.warnings)
         _log.info("going on with the %d guests of a former sidecar", len(self.desired.guests))
         self.look_soon()
@@ -116,7 +112,7 @@ class Reconciler:
             self.desired,
             Desired(request.guests, request.wirings, request.warnings, request.instance),
         )
-        self._name_vmi(wanted)
+        _name_in_log(request.instance)
         try:
             _check_privileges(wanted)
             self._claim(wanted.guests)
@@ -141,11 +137,6 @@ class Reconciler:
         self.look_soon()
         return ""
 
-    @staticmethod
-    def _name_vmi(wanted: Desired) -> None:
-        vmi = wanted.instance
-        logs.name_vmi(vmi.namespace, vmi.name, vmi.uid)
-
     def look_soon(self) -> None:
         """Compare the pod with the desired state in a moment."""
         self._look_at = self._look_at or self._loop.after(_SOON, self._spawn_look)
@@ -169,7 +160,6 @@ class Reconciler:
     async def _make_true(self) -> bool:
         """Mend what is ours, name what is not; return whether nothing is left to be tried again."""
         self._claim(self.desired.guests)
-        self._warn_left_to_others()
         wirings, table = self._ours(self.desired.wirings), link_table.read()
         if to_mend(wirings, table, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
@@ -181,7 +171,7 @@ class Reconciler:
             self.pages.fault(guest.network, wrong)
         there = tuple(guest for guest in self.desired.guests if guest.tap in table)
         unguarded = await self.guard.enforce(self._filters(there))
-        self._warn_unguarded(unguarded)
+        self._warn(unguarded)
         await self.serve.serve(tuple(one for one in self.served if one in there))
         return (not unguarded or self.guard.is_for_good) and not self._others
 
@@ -194,8 +184,7 @@ class Reconciler:
     def _open(self, wanted: Desired, unguarded: str) -> None:
         self.desired = wanted
         self.pages.open(wanted.guests, wanted.warnings)  # before the first report of serve
-        self._warn_unguarded(unguarded)
-        self._warn_left_to_others()
+        self._warn(unguarded)
 
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
@@ -230,21 +219,10 @@ class Reconciler:
         every = guard.filters(ours, self.pages.families_served(ours))
         return tuple(one for one in every if links.index(one.link) is not None)
 
-    def _warn_unguarded(self, reason: str) -> None:
-        if reason and "NET_ADMIN" not in capabilities.permitted():
-            reason = f"{reason}; {_POLICY}"
-        for guest in self.desired.guests:
-            what = "requests leave the pod and other servers may answer"
-            if guest.shape == "takeover":
-                what = "KubeVirt's own DHCP server goes on answering, and others may"
-            self.pages.find(
-                guest.network, "guard", f"guard off, {what}: {reason}" if reason else ""
-            )
-
-    def _warn_left_to_others(self) -> None:
-        for guest in self.desired.guests:
-            text = _LEFT.format(guest.tap) if guest.tap in self._others else ""
-            self.pages.find(guest.network, "other dsbridge", text)
+    def _warn(self, unguarded: str) -> None:
+        guests = self.desired.guests
+        pod_warnings.unguarded(self.pages, guests, unguarded)
+        pod_warnings.left_to_others(self.pages, guests, self._others)
 
     def _save(self, vmi: str, domain: str) -> None:
         decided = self.serve.known.decided
@@ -263,6 +241,10 @@ class Reconciler:
 
 def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:
     return [(one.names, one.mac, one.queues, one.owner) for one in desired.wirings]
+
+
+def _name_in_log(vmi: Instance) -> None:
+    logs.name_vmi(vmi.namespace, vmi.name, vmi.uid)
 
 
 class _RefusedError(Exception):

@@ -98,8 +98,7 @@ class ServeChild:
             await self.child.gone(_LEAVES_WITHIN)
             return
         names = tuple(link for guest in guests for link in (guest.tap, guest.nic) if link)
-        # Where a link or its listening bridge was made anew, the packet socket has to be bound
-        # anew.
+        # A packet socket must be bound anew where its link or listening bridge was made anew.
         places = tuple((links.index(name), links.index(links.place(name))) for name in names)
         if (guests, places) == (self._guests, self._places) and self._serving is None:
             return
@@ -116,8 +115,8 @@ class ServeChild:
         try:
             await within(self._loop, _SERVING_WITHIN, serving)
         except TimeoutError:
-            text = f"not open within {_SERVING_WITHIN:.0f} s: the node is overloaded"
-            raise LateError("", text) from None
+            why = f"not open within {_SERVING_WITHIN:.0f} s: the node is overloaded"
+            raise LateError("", why) from None
         except ServeError:
             self._change(former)
             self.child.end()
