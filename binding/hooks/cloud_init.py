@@ -1,12 +1,14 @@
-"""networkData for a guest whose user wrote none: each NIC by its MAC, both families.
+"""networkData for a guest whose user wrote none: each NIC, both families.
 
-cloud-init's own fallback asks for DHCP on the first NIC only.
+cloud-init's own fallback asks for DHCP on the first NIC only. What it renders of networkData at
+the guest's first boot stays in the guest, whose next pod has another MAC unless the VMI fixes one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from binding.discover.vmi import Vmi
@@ -16,6 +18,10 @@ from guest.network import GuestNetwork
 # leaves empty fields out.
 _GIVEN = ("NetworkData", "networkData", "networkDataBase64", "networkDataSecretRef")
 _NOTHING = "#cloud-config\n{}\n"
+_READ_AT_EACH_BOOT = "updates: {network: {when: [boot-new-instance, boot]}}"
+# Of a VM's only NIC: udev's, and the kernel's where the image turns udev's off.
+_USUAL_NAMES = ("enp1s0", "eth0")
+_USER_DATA = ("UserData", "userData")
 
 
 class CloudInitError(ValueError):
@@ -34,17 +40,59 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
         return data
     wanted = dict(source)
     ours = tuple(guests)
-    served = any(one.is_served and (one.gets_ipv4 or one.gets_ipv6) for one in ours)
-    # cloud-init then configures no NIC that is not in it.
-    if served and not any(source.get(key) for key in _GIVEN) and _all_ours(vmi, ours):
+    writes = _is_ours_to_write(source, ours, vmi)
+    if writes:
         # The file is network-config for NoCloud, OpenStack's network_data.json else.
-        config = _openstack(ours) if source.get("DataSource") == "configDrive" else _v2(ours)
+        config = _openstack(ours) if _is_config_drive(source) else _v2(ours, _fixed(vmi))
         wanted["NetworkData" if "DataSource" in source else "networkData"] = json.dumps(config)
     # virt-launcher throws the metadata (host name, SSH keys) of a hook's answer away when
     # it is without userData.
     if "DataSource" in source and not source.get("UserData"):
-        wanted["UserData"] = _NOTHING
+        wanted["UserData"] = f"#cloud-config\n{_READ_AT_EACH_BOOT}\n" if writes else _NOTHING
     return data if wanted == source else json.dumps(wanted).encode()
+
+
+def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[str]:
+    """Yield what a guest loses with this pod, of the networkData that `complete` wrote for it.
+
+    Raises CloudInitError.
+    """
+    source, ours = _object(data), tuple(guests)
+    if source is None or not _is_ours_to_write(source, ours, vmi):
+        return
+    users = [str(source[key]) for key in _USER_DATA if source.get(key)]
+    if "DataSource" in source and not users:
+        return  # its userData is ours and has cloud-init read again
+    if any(re.search("^updates:", text, re.MULTILINE) for text in users):
+        return
+    if len(ours) == 1 and not _is_config_drive(source):
+        return
+    for guest in ours:
+        if guest.network not in _fixed(vmi):
+            yield (
+                f"network {guest.network}: cloud-init finds the NIC by this pod's MAC, "
+                f"{guest.mac}, and does not look again: the NIC has no configuration in the VM's "
+                f"next pod. Set macAddress in the VMI, or write in userData {_READ_AT_EACH_BOOT}"
+            )
+
+
+def _is_ours_to_write(
+    source: dict[str, Any], ours: Iterable[GuestNetwork], vmi: Vmi | None
+) -> bool:
+    """Say whether the user wrote no networkData and cloud-init's fallback would not do."""
+    if any(source.get(key) for key in _GIVEN) or not _all_ours(vmi, ours):
+        return False
+    # cloud-init configures no NIC that is not in it.
+    return any(one.is_served and (one.gets_ipv4 or one.gets_ipv6) for one in ours)
+
+
+def _is_config_drive(source: dict[str, Any]) -> bool:
+    return source.get("DataSource") == "configDrive"
+
+
+def _fixed(vmi: Vmi | None) -> set[str]:
+    """Return the networks whose NIC has the same MAC in every pod of the VM."""
+    return {one.name for one in vmi.interfaces if one.mac} if vmi is not None else set()
 
 
 def _object(data: bytes) -> dict[str, Any] | None:
@@ -79,33 +127,52 @@ def _dhcp6(guest: GuestNetwork) -> bool:
     return _ipv6(guest) and guest.ipv6_mode != "slaac"
 
 
-def _v2(guests: Iterable[GuestNetwork]) -> dict[str, Any]:
-    """Network config version 2; cloud-init reads YAML, which JSON is."""
+def _v2(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
+    """Network config version 2; cloud-init reads YAML, which JSON is.
+
+    cloud-init's renderers but netplan's take an entry's key for the name of the NIC where none has
+    the MAC. These are the names of udev on KubeVirt's machines, in the order of the VMI.
+    """
+    ethernets = {
+        f"enp{slot}s0": {"match": {"macaddress": guest.mac}, **_asks(guest)}
+        for slot, guest in enumerate(guests, 1)
+    }
+    if len(guests) > 1 or guests[0].network in fixed:
+        return {"version": 2, "ethernets": ethernets}
+    # Another pod, another MAC. netplan finds the only NIC by the pattern. The other renderers take
+    # a key for its name, and of entries with one name the last, which has no MAC. A NIC with
+    # another name they find by its MAC, in this pod.
+    lasting = {"match": {"name": "e*"}, **_asks(guests[0])}
+    this_pod = next(iter(ethernets.values()))
     return {
         "version": 2,
-        "ethernets": {
-            guest.network: {
-                "match": {"macaddress": guest.mac},
-                "dhcp4": _dhcp4(guest),
-                "dhcp6": _dhcp6(guest),
-                # Routes come with the RA, whatever the addresses come with.
-                **({"accept-ra": True} if _ipv6(guest) else {}),
-                # Perhaps no server answers there: the guest's boot must not wait for one.
-                **({} if guest.is_served else {"optional": True}),
-            }
-            for guest in guests
-        },
+        "ethernets": {"this-pod": this_pod, **dict.fromkeys(_USUAL_NAMES, lasting)},
+    }
+
+
+def _asks(guest: GuestNetwork) -> dict[str, Any]:
+    return {
+        "dhcp4": _dhcp4(guest),
+        "dhcp6": _dhcp6(guest),
+        # Routes come with the RA, whatever the addresses come with.
+        **({"accept-ra": True} if _ipv6(guest) else {}),
+        # Perhaps no server answers there: the guest's boot must not wait for one.
+        **({} if guest.is_served else {"optional": True}),
     }
 
 
 def _openstack(guests: Iterable[GuestNetwork]) -> dict[str, Any]:
-    """network_data.json of a config drive."""
+    """network_data.json of a config drive.
+
+    Of its types for DHCPv6, `ipv6_dhcpv6-stateful` makes NetworkManager ignore the RA, which alone
+    has the routes.
+    """
     links, networks = [], []
     for guest in guests:
         links.append({"id": guest.network, "type": "phy", "ethernet_mac_address": guest.mac})
-        stateful = "ipv6_dhcpv6-stateful" if _dhcp6(guest) else "ipv6_slaac"
+        dhcp6 = "ipv6_dhcp" if _dhcp6(guest) else "ipv6_slaac"
         kinds = ["ipv4_dhcp"] if _dhcp4(guest) else []
-        kinds += [stateful] if _ipv6(guest) else []
+        kinds += [dhcp6] if _ipv6(guest) else []
         networks += [
             {"id": f"{guest.network}-{kind}", "link": guest.network, "type": kind} for kind in kinds
         ]

@@ -45,6 +45,8 @@ class DefineDomain:
         self._sidecar = sidecar
         self._settings = settings
         self._one_at_a_time = asyncio.Lock()
+        self._warnings: tuple[str, ...] = ()
+        """About cloud-init's data, which KubeVirt asks for before the domain."""
 
     async def __call__(self, xml: bytes, vmi_json: bytes) -> bytes:
         """Wire and serve the VMI's guests; return the domain that libvirt shall define.
@@ -66,6 +68,7 @@ class DefineDomain:
                 self._sidecar.say(messages.Refused(str(error)))
                 raise FailedPrecondition(str(error)) from error
             named = messages.Instance(instance.namespace, instance.name, instance.uid)
+            found = replace(found, warnings=(*found.warnings, *self._warnings))
             await self._sidecar.define(found, vmi_json, xml, named)
             return edited
 
@@ -85,9 +88,13 @@ class DefineDomain:
         try:
             instance = vmi.decode(vmi_json)
             found = self._discover(snapshot, wired, instance, {})
-            return cloud_init.complete(data, found.guests, instance)
+            completed = cloud_init.complete(data, found.guests, instance)
+            warned = tuple(cloud_init.warnings(data, found.guests, instance))
         except (*_INVALID, cloud_init.CloudInitError, guests.MissingLink) as error:
             raise InvalidInput(str(error)) from error
+        if completed != data:
+            self._warnings = warned
+        return completed
 
     def _discover(
         self,

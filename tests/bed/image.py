@@ -56,7 +56,7 @@ def _download(target: Path) -> None:
     packages = _packages()
     with tempfile.TemporaryDirectory(dir=CACHE) as text:
         work = Path(text)
-        _apt("apt-get", "download", *packages, cwd=work)
+        apt("apt-get", "download", *packages, cwd=work)
         for package in work.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", package, work / "tree"], check=True)
         (work / "tree").rename(target)
@@ -66,7 +66,7 @@ def _packages() -> list[str]:
     """Return the packages of the newest kernel: image, and modules where those are apart."""
     found = _newest()
     if not found:
-        _apt("apt-get", "update")  # a fresh container image knows no package at all
+        apt("apt-get", "update")  # a fresh container image knows no package at all
         found = _newest()
     if not found:
         raise RuntimeError(f"apt knows none of {', '.join(_KERNELS)}")
@@ -86,7 +86,8 @@ def _said(*argv: str) -> str:
     return subprocess.run(argv, text=True, capture_output=True, check=False).stdout
 
 
-def _apt(*argv: str, cwd: Path | None = None) -> None:
+def apt(*argv: str, cwd: Path | None = None) -> None:
+    """Run one of apt's commands; RuntimeError quotes what it said."""
     # Another apt is waited for.
     command = (*argv, "--option=DPkg::Lock::Timeout=900")
     done = subprocess.run(command, cwd=cwd, text=True, capture_output=True, check=False)

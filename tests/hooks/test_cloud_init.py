@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.hooks.cloud_init import CloudInitError, complete
+from binding.discover.vmi import Vmi
+from binding.hooks.cloud_init import CloudInitError, complete, warnings
 from guest.network import GuestNetwork
 from tests import samples
 
@@ -49,17 +50,18 @@ def completed(source: dict[str, Any], *guests: GuestNetwork) -> dict[str, Any]:
     "source, key", [(DATA, "NetworkData"), (SOURCE, "networkData")], ids=["new", "old"]
 )
 def test_each_nic_is_configured_by_its_mac_and_nothing_else_changes(source, key):
+    """cloud-init's renderers but netplan's take an entry's key for the NIC's name."""
     found = completed(source, GUEST, SECOND)
     assert json.loads(found[key]) == {
         "version": 2,
         "ethernets": {
-            "default": {
+            "enp1s0": {
                 "match": {"macaddress": MAC},
                 "dhcp4": True,
                 "dhcp6": True,
                 "accept-ra": True,
             },
-            "blue": {
+            "enp2s0": {
                 "match": {"macaddress": "02:00:00:00:00:07"},
                 "dhcp4": True,
                 "dhcp6": False,
@@ -67,6 +69,23 @@ def test_each_nic_is_configured_by_its_mac_and_nothing_else_changes(source, key)
         },
     }
     assert found | {key: ""} == source | {key: ""}
+
+
+def test_the_only_nic_is_also_found_without_the_mac_of_this_pod():
+    ethernets = json.loads(completed(DATA)["NetworkData"])["ethernets"]
+    asks = {"dhcp4": True, "dhcp6": True, "accept-ra": True}
+    assert ethernets == {
+        "this-pod": {"match": {"macaddress": MAC}, **asks},
+        "enp1s0": {"match": {"name": "e*"}, **asks},
+        "eth0": {"match": {"name": "e*"}, **asks},
+    }
+
+
+def test_the_only_nic_is_found_by_a_mac_that_the_vmi_fixes_alone():
+    given = json.dumps(DATA).encode()
+    instance = samples.vmi("01-single-binding", macAddress=MAC)
+    found = json.loads(json.loads(complete(given, [GUEST], instance))["NetworkData"])
+    assert [entry["match"] for entry in found["ethernets"].values()] == [{"macaddress": MAC}]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +101,8 @@ def test_each_nic_is_configured_by_its_mac_and_nothing_else_changes(source, key)
 )
 def test_families_are_those_that_the_guest_is_served(change, wanted):
     config = json.loads(completed(DATA, replace(GUEST, **change))["NetworkData"])
-    nic = config["ethernets"]["default"]
-    assert (nic["dhcp4"], nic["dhcp6"], nic.get("accept-ra")) == wanted
+    for nic in config["ethernets"].values():
+        assert (nic["dhcp4"], nic["dhcp6"], nic.get("accept-ra")) == wanted
 
 
 @pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
@@ -93,7 +112,7 @@ def test_a_nic_that_we_leave_alone_asks_the_network_and_holds_up_no_boot(change)
     names = [interface.name for interface in instance.interfaces]
     guests = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1], **change)]
     found = json.loads(complete(json.dumps(DATA).encode(), guests, instance))
-    assert json.loads(found["NetworkData"])["ethernets"][names[1]] == {
+    assert json.loads(found["NetworkData"])["ethernets"]["enp2s0"] == {
         "match": {"macaddress": SECOND.mac},
         **dict.fromkeys(("dhcp4", "dhcp6", "accept-ra", "optional"), True),
     }
@@ -110,8 +129,49 @@ def test_a_config_drive_gets_openstacks_network_data():
     assert config["links"] == [{"id": "default", "type": "phy", "ethernet_mac_address": MAC}]
     assert [(network["link"], network["type"]) for network in config["networks"]] == [
         ("default", "ipv4_dhcp"),
-        ("default", "ipv6_dhcpv6-stateful"),
+        ("default", "ipv6_dhcp"),
     ]
+
+
+TWO = samples.vmi("03-two-iface-multus")
+DRIVE = DATA | {"DataSource": "configDrive"}
+
+
+def warned(source: dict[str, Any], vmi: Vmi, *guests: GuestNetwork) -> list[str]:
+    return [text.split(":")[0] for text in warnings(json.dumps(source).encode(), guests, vmi)]
+
+
+def test_a_nic_that_only_this_pods_mac_finds_is_warned_of():
+    names = [interface.name for interface in TWO.interfaces]
+    two = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1])]
+    both = [f"network {name}" for name in names]
+    assert warned(DATA, TWO, *two) == warned(SOURCE, TWO, *two) == both
+    fixed = samples.vmi("03-two-iface-multus", macAddress=MAC)
+    assert warned(DATA, fixed, *two) == both[1:]
+    assert warned(DRIVE, samples.vmi("01-single-binding"), GUEST) == ["network default"]
+
+
+def test_a_nic_that_lasts_is_not_warned_of():
+    one = samples.vmi("01-single-binding")
+    assert warned(DATA, one, GUEST) == warned(SOURCE, one, GUEST) == []
+    assert warned(DRIVE, samples.vmi("01-single-binding", macAddress=MAC), GUEST) == []
+    names = [interface.name for interface in TWO.interfaces]
+    two = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1])]
+    assert warned(DATA | {"NetworkData": "version: 2\n"}, TWO, *two) == []
+    again = "#cloud-config\nupdates: {network: {when: [boot]}}\n"
+    assert warned(DATA | {"UserData": again}, TWO, *two) == []
+
+
+def test_without_user_data_cloud_init_is_told_to_read_again():
+    source = DATA | {"UserData": ""}
+    names = [interface.name for interface in TWO.interfaces]
+    two = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1])]
+    found = json.loads(complete(json.dumps(source).encode(), two, TWO))
+    assert found["UserData"].splitlines() == [
+        "#cloud-config",
+        "updates: {network: {when: [boot-new-instance, boot]}}",
+    ]
+    assert warned(source, TWO, *two) == []
 
 
 @pytest.mark.parametrize(

@@ -36,11 +36,16 @@ class Networkd:
     def start(self) -> None:
         """Start, or start again with the lease in /run."""
         guest = self.guest
-        guest.bus()
         conf = _NETWORK.format(
             interface=guest.interface, dhcp=_DHCP[self.families], extra=self.extra
         )
         guest.write("/run/systemd/network/10-guest.network", conf)
+        self.run()
+
+    def run(self) -> None:
+        """Start with the configuration that the guest has."""
+        guest = self.guest
+        guest.bus()
         # Only where /sys is read-only does networkd not wait for udev to have seen the link.
         guest.run("mount", "-o", "remount,ro,bind", "/sys")
         guest.run("mkdir", "-p", "/run/systemd/netif/links", "/run/systemd/netif/leases")

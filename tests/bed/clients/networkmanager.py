@@ -48,7 +48,6 @@ class NetworkManager:
 
     def start(self) -> None:
         guest = self.guest
-        guest.bus()
         link = guest.netns.query("-d", "link", "show", "dev", guest.interface)[0]
         # A profile applies to one type of device, and the end of a cable is a tap.
         tap = link.get("linkinfo", {}).get("info_kind") == "tun"
@@ -60,6 +59,12 @@ class NetworkManager:
             extra=self.extra,
         )
         guest.write("/run/NetworkManager/system-connections/guest.nmconnection", profile, 0o600)
+        self.run()
+
+    def run(self) -> None:
+        """Start with the profiles that the guest has."""
+        guest = self.guest
+        guest.bus()
         guest.write("/run/NetworkManager.conf", _CONF)
         guest.write("/run/udev/control", "")  # without it NetworkManager takes no link as ready
         guest.run("mount", "-o", "remount,ro,bind", "/sys")
