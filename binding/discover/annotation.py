@@ -9,7 +9,9 @@ from difflib import get_close_matches
 from ipaddress import IPv6Network
 from typing import Any, Literal
 
+from binding.discover import annotation_addresses as addresses
 from binding.discover import annotation_values as values
+from binding.discover.annotation_boot import boot
 from guest.network import Address, Boot, IPInterface, Provider, Route
 
 PREFIX = "dsbridge.io/"
@@ -61,19 +63,19 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "provider": ("provider", values.one_of("in-pod", "kube-ovn", "auto", "off")),
     "ipv4": ("ipv4", values.one_of("dhcp", "off")),
     "ipv6": ("ipv6", values.one_of("dhcp", "slaac", "both", "off")),
-    "addresses": ("addresses", values.interfaces),
-    "gateways": ("gateways", values.gateways),
-    "dns": ("dns", values.addresses),
+    "addresses": ("addresses", addresses.interfaces),
+    "gateways": ("gateways", addresses.gateways),
+    "dns": ("dns", addresses.addresses),
     "search": ("search", values.domains),
-    "ntp": ("ntp", values.addresses),
-    "routes": ("routes", values.routes),
+    "ntp": ("ntp", addresses.addresses),
+    "routes": ("routes", addresses.routes),
     "mtu": ("mtu", values.integer(68, 65535)),
     "lease": ("lease", values.lease),
     "defaultRoute": ("default_route", values.boolean),
     "hostname": ("hostname", values.hostname),
     "shield": ("shield", values.boolean),
-    "boot": ("boot", values.boot),
-    "pref64": ("pref64", values.pref64),
+    "boot": ("boot", boot),
+    "pref64": ("pref64", addresses.pref64),
     "captivePortal": ("captive_portal", values.uri),
     "ipv6Only": ("ipv6_only", values.integer(0, 2**32 - 1)),
 }

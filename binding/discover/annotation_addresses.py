@@ -1,0 +1,127 @@
+"""The addresses, routers, routes and prefixes that an annotation's keys may have.
+
+As in `annotation_values`: a JSON value goes in, ValueError says what is allowed.
+"""
+
+from __future__ import annotations
+
+from ipaddress import (
+    IPv4Interface,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
+from typing import Any
+
+from binding.discover.annotation_values import UnusableError, list_of, text_of
+from binding.discover.reserved import OURS, is_unusable, leads_nowhere
+from guest.network import PREF64_LENGTHS, Address, Route
+
+
+def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:  # noqa: ANN401  # JSON
+    """Allow addresses with their prefix length."""
+    advice = 'write a list such as ["10.0.0.5/24", "fd00::5/64"]'
+    built = list_of(value, advice, _interface)
+    for one in built:
+        if not _is_host(one):
+            raise ValueError(f"no host can have {one}; {advice}")
+    if len({one.ip for one in built}) < len(built):
+        raise ValueError(f"an address is given twice; {advice}")
+    return built
+
+
+def gateways(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
+    """Allow one address per family."""
+    advice = 'write at most one of each family, such as ["10.0.0.1", "fe80::1"]'
+    built = list_of(value, advice, _address)
+    if len({one.version for one in built}) < len(built):
+        raise ValueError(advice)
+    for one in built:
+        _not_ours(one)
+    return built
+
+
+def addresses(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
+    """Allow addresses of servers."""
+    return list_of(value, 'write a list of addresses such as ["10.0.0.10", "fd00::10"]', _address)
+
+
+def routes(value: Any) -> tuple[Route, ...]:  # noqa: ANN401  # JSON
+    """Allow routes; one without `via` is on-link."""
+    advice = 'write a list such as [{"to": "10.1.0.0/16", "via": "10.0.0.254"}]'
+    built = list_of(value, advice, _route)
+    destinations = [str(one.destination) for one in built]
+    for one in built:
+        if leads_nowhere(one.destination):
+            raise ValueError(f"no route leads to {one.destination}; {advice}")
+        if destinations.count(str(one.destination)) > 1:
+            raise ValueError(f"{one.destination} is given twice; {advice}")
+        if one.gateway is not None:
+            _not_ours(one.gateway)
+    return built
+
+
+def _not_ours(gateway: Address) -> None:
+    if gateway in OURS:
+        raise ValueError(f"{gateway} is dsbridge's own, at the guest's tap; write the router's")
+
+
+def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
+    """Allow a NAT64 prefix of a length that RFC 6052 knows."""
+    advice = 'write an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 such as "64:ff9b::/96"'
+    try:
+        network = IPv6Network(text_of(value))
+    except ValueError:
+        raise ValueError(advice) from None
+    if network.prefixlen not in PREF64_LENGTHS:
+        raise ValueError(advice)
+    return network
+
+
+def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
+    """Say whether a host can have this address: the likeliest mistake is to give the subnet."""
+    if isinstance(one, IPv6Interface) and one.is_link_local:
+        return False  # the guest makes its link-local address itself
+    network = one.network
+    if network.prefixlen == 0 or one.ip in OURS:
+        return False
+    edges = [network.network_address]
+    if isinstance(one, IPv4Interface):
+        edges.append(network.broadcast_address)
+    # In /31 and /127 both ends are hosts' (RFC 3021, RFC 6164).
+    return network.prefixlen >= network.max_prefixlen - 1 or one.ip not in edges
+
+
+def _slash(value: Any) -> str:  # noqa: ANN401  # JSON
+    text = text_of(value)
+    if "/" not in text or "%" in text:
+        raise ValueError("write the prefix length, too, and no zone")
+    return text
+
+
+def _address(value: Any) -> Address:  # noqa: ANN401  # JSON
+    return _unicast(ip_address(text_of(value)))
+
+
+def _interface(value: Any) -> IPv4Interface | IPv6Interface:  # noqa: ANN401  # JSON
+    one = ip_interface(_slash(value))
+    _unicast(one.ip)
+    return one
+
+
+def _unicast(address: Address) -> Address:
+    if is_unusable(address):
+        raise UnusableError(f"no host can have {address}")
+    return address
+
+
+def _route(value: Any) -> Route:  # noqa: ANN401  # JSON
+    if not isinstance(value, dict) or not {"to"} <= value.keys() <= {"to", "via"}:
+        raise ValueError("write to and via")
+    to = ip_network(text_of(value["to"]))
+    via = _address(value["via"]) if "via" in value else None
+    if via is not None and via.version != to.version:
+        raise ValueError("write one family")
+    return Route(to, via)
