@@ -8,7 +8,7 @@ another process on another node.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 from uuid import UUID, uuid5
 
 from scapy.layers.dhcp6 import (
@@ -37,6 +37,7 @@ from dhcp.v6_message import (
     parse,
 )
 from dhcp.v6_options import option, requested
+from dhcp.v6_prefixes import delegations
 from guest.build import built
 from guest.ethernet import DHCP6_CLIENT, DHCP6_SERVER
 from guest.exchange import Exchange, Malformed
@@ -65,7 +66,7 @@ def server_duid(guest: GuestNetwork) -> bytes:
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
-    """IaAnswer a guest's UDP packet to port 547.
+    """Answer a guest's UDP packet to port 547.
 
     None for any other packet. An exchange without a frame is deliberate silence; its note
     says why. Its request is `malformed` where the packet holds no message that can be read.
@@ -142,7 +143,8 @@ def _decide(
     if message.kind in (RELEASE, DECLINE):
         # Sections 18.3.7 and 18.3.8: Success whatever was named.
         options = [built(associations.status(associations.SUCCESS))]
-        note = _list(message.named)
+        released = [prefix for ia in message.associations for prefix in ia.prefixes]
+        note = _list([*message.named, *released])
         if message.kind == DECLINE and (declined := _ours(message, guest)):
             note = f"{_list(declined)} in use elsewhere, says the guest"
         return _REPLY, options + answers, note
@@ -159,13 +161,15 @@ def _decide(
 def _assign(
     message: Message, guest: GuestNetwork, options: list[bytes]
 ) -> tuple[int, list[bytes], str]:
-    holder = associations.given(message, guest)
-    note = _given(guest) if holder else "no address"
+    given = [_list(associations.offered(guest))] if associations.given(message, guest) else []
+    prefixes = sorted(delegations(message, guest).values(), key=guest.delegated.index)
+    given += [f"prefix {_list(prefixes)}"] if prefixes else []
+    note = ", ".join([*given, f"lease {guest.lease_text}"]) if given else "no address"
     if message.kind != SOLICIT:
         return _REPLY, options, note
-    if message.rapid_commit and holder:
+    if message.rapid_commit and given:
         return _REPLY, [built(DHCP6OptRapidCommit()), *options], note
-    if holder:
+    if given:
         # 255: the client need not wait for other servers (section 18.2.1).
         options = [built(DHCP6OptPref(prefval=255)), *options]
     return _ADVERTISE, options, note
@@ -200,16 +204,12 @@ def _frame(payload: bytes, packet: Packet) -> bytes:
     )
 
 
-def _given(guest: GuestNetwork) -> str:
-    return f"{_list(associations.offered(guest))}, lease {guest.lease_text}"
-
-
 def _ours(message: Message, guest: GuestNetwork) -> list[IPv6Address]:
     ours = associations.offered(guest)
     return [address for address in message.named if address in ours]
 
 
-def _list(addresses: Sequence[IPv6Address]) -> str:
+def _list(addresses: Sequence[IPv6Address | IPv6Network]) -> str:
     """Name addresses for the log: the guest says how many there are, we how long a line is."""
     words = [str(address) for address in addresses[:_MOST_NAMED]]
     if len(addresses) > _MOST_NAMED:

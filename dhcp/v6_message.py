@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network
 
 from guest.exchange import Malformed
 
@@ -29,7 +29,8 @@ NAMES = {
 """The messages of clients; all others come from servers and relays, or are unknown."""
 
 CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_ADDRESS, ORO = 1, 2, 3, 4, 5, 6
-RAPID_COMMIT, USER_CLASS, VENDOR_CLASS, IA_PD, FQDN, ARCHITECTURES = 14, 15, 16, 25, 39, 61
+RAPID_COMMIT, USER_CLASS, VENDOR_CLASS = 14, 15, 16
+IA_PD, IA_PREFIX, FQDN, ARCHITECTURES = 25, 26, 39, 61
 
 _ANY = 0xFFFF
 # Shortest and longest data. A DUID is a type and 1 to 128 octets (RFC 8415 section 11.1).
@@ -48,8 +49,9 @@ _WORDS = {
     IA_TA: "IA_TA",
     IA_PD: "IA_PD",
 }
-_FIXED = {IA_NA: 12, IA_TA: 4}  # octets before the options inside
-_ADDRESS = 24  # octets of an IA Address option before the options inside
+_FIXED = {IA_NA: 12, IA_TA: 4, IA_PD: 12}  # octets before the options inside
+# Octets of an IA Address and of an IA Prefix option before the options inside.
+_ADDRESS, _PREFIX = 24, 25
 # An honest message has about a dozen, nested ones included; what a flood costs is bounded.
 _MOST_OPTIONS = 128
 _HEADER = struct.Struct("!HH")
@@ -57,12 +59,14 @@ _HEADER = struct.Struct("!HH")
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """An IA_NA, IA_TA or IA_PD and the addresses that the client names in it."""
+    """An IA_NA, IA_TA or IA_PD and the addresses or prefixes that the client names in it."""
 
     code: int
     iaid: int
     addresses: tuple[IPv6Address, ...] = ()
-    """Without repetition; :: (no hint) and the prefixes of an IA_PD are left out."""
+    """Of an IA_NA or IA_TA, without repetition; :: (no hint) is left out."""
+    prefixes: tuple[IPv6Network, ...] = ()
+    """Of an IA_PD, likewise; that of the network :: is a wish for its length (RFC 8168)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,23 +174,38 @@ def walk(area: bytes) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _associations(options: list[tuple[int, bytes]]) -> tuple[Association, ...]:
-    found: dict[tuple[int, int], dict[IPv6Address, None]] = {}
+    found: dict[tuple[int, int], dict[IPv6Address | IPv6Network, None]] = {}
     inside = 0
     for code, data in options:
-        if code not in (IA_NA, IA_TA, IA_PD):
+        if code not in _FIXED:
             continue
-        addresses = found.setdefault((code, int.from_bytes(data[:4])), {})
-        for inner, fields in walk(data[_FIXED[code] :]) if code in _FIXED else ():
+        named = found.setdefault((code, int.from_bytes(data[:4])), {})
+        for inner, fields in walk(data[_FIXED[code] :]):
             inside += 1
             if inside > _MOST_OPTIONS:
                 raise MalformedError(f"more than {_MOST_OPTIONS} options in its IAs")
-            if inner != IA_ADDRESS:
-                continue
-            if fields is None or len(fields) < _ADDRESS:
-                raise MalformedError(f"{_WORDS[code]} with an address that is cut off")
-            addresses[IPv6Address(fields[:16])] = None
-        addresses.pop(IPv6Address("::"), None)
-    return tuple(Association(code, iaid, tuple(named)) for (code, iaid), named in found.items())
+            if inner == (IA_PREFIX if code == IA_PD else IA_ADDRESS):
+                named[_named(code, fields)] = None
+    return tuple(_association(code, iaid, tuple(named)) for (code, iaid), named in found.items())
+
+
+def _named(code: int, fields: bytes | None) -> IPv6Address | IPv6Network:
+    """Return the address or prefix of an option inside an IA. Raises MalformedError."""
+    if code != IA_PD:
+        if fields is None or len(fields) < _ADDRESS:
+            raise MalformedError(f"{_WORDS[code]} with an address that is cut off")
+        return IPv6Address(fields[:16])
+    if fields is None or len(fields) < _PREFIX:
+        raise MalformedError("IA_PD with a prefix that is cut off")
+    if fields[8] > 128:
+        raise MalformedError(f"IA_PD with a prefix of {fields[8]} bits")
+    return IPv6Network((fields[9:_PREFIX], fields[8]), strict=False)
+
+
+def _association(code: int, iaid: int, named: tuple[IPv6Address | IPv6Network, ...]) -> Association:
+    addresses = (one for one in named if isinstance(one, IPv6Address) and int(one))
+    prefixes = (one for one in named if isinstance(one, IPv6Network) and one.prefixlen)
+    return Association(code, iaid, tuple(addresses), tuple(prefixes))
 
 
 def _numbers(data: bytes) -> tuple[int, ...]:

@@ -125,7 +125,8 @@ def _fqdn(wish: _Wish) -> bytes:
 
 def _sol_max_rt(wish: _Wish) -> bytes:
     # Sent in both cases, so that a guest which once got the raised value forgets it.
-    seconds = _MAX_RT_DEFAULT if offered(wish.guest) else _MAX_RT_RAISED
+    gives = offered(wish.guest) or wish.guest.delegated
+    seconds = _MAX_RT_DEFAULT if gives else _MAX_RT_RAISED
     return option(_SOL_MAX_RT, seconds.to_bytes(4, "big"))
 
 

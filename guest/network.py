@@ -108,6 +108,9 @@ class GuestNetwork:
     pod network need answer for them, so serve answers the guest's ARP and NS in their place."""
     deprecated: tuple[IPv6Network, ...] = ()
     """Prefixes that the guest had before a migration and must stop using."""
+    delegated: tuple[IPv6Network, ...] = ()
+    """Prefixes for the networks behind the guest, given by IA_PD, each in whole. The
+    administrator has routed them to the guest."""
 
     lease: int | None = None
     """Seconds; None is an infinite lease."""

@@ -44,6 +44,8 @@ class Override:
     lease: int | Literal["infinite"] | None = None
     """Seconds."""
     default_route: bool | None = None
+    delegate: tuple[IPv6Network, ...] | None = None
+    """Prefixes that the administrator has routed to this guest."""
     hostname: str | None = None
     shield: bool | None = None
     boot: Boot | None = None
@@ -72,6 +74,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "mtu": ("mtu", values.integer(68, 65535)),
     "lease": ("lease", values.lease),
     "defaultRoute": ("default_route", values.boolean),
+    "delegate": ("delegate", addresses.prefixes),
     "hostname": ("hostname", values.hostname),
     "shield": ("shield", values.boolean),
     "boot": ("boot", boot),
@@ -105,7 +108,13 @@ def parse(text: str, source: str) -> Override:
 
 def parse_defaults(text: str) -> Override:
     """Read DSBRIDGE_DEFAULTS; an empty text changes nothing. Raises OverrideError."""
-    return parse(text, DEFAULTS) if text.strip() else Override()
+    defaults = parse(text, DEFAULTS) if text.strip() else Override()
+    if defaults.delegate:
+        raise OverrideError(
+            f"{DEFAULTS}: delegate: a prefix belongs to one VM; write it in the VM's annotation "
+            f"{PREFIX}<network>"
+        )
+    return defaults
 
 
 def of_network(annotations: Mapping[str, str], network: str, defaults: Override) -> Override:

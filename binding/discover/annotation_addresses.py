@@ -19,6 +19,8 @@ from binding.discover.annotation_values import UnusableError, list_of, text_of
 from binding.discover.reserved import OURS, is_unusable, leads_nowhere
 from guest.network import PREF64_LENGTHS, Address, Route
 
+_MOST_PREFIXES = 16  # as many IA_PDs as fit beside all other options into the least MTU of IPv6
+
 
 def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:  # noqa: ANN401  # JSON
     """Allow addresses with their prefix length."""
@@ -77,6 +79,26 @@ def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
         raise ValueError(advice) from None
     if network.prefixlen not in PREF64_LENGTHS:
         raise ValueError(advice)
+    return network
+
+
+def prefixes(value: Any) -> tuple[IPv6Network, ...]:  # noqa: ANN401  # JSON
+    """Allow prefixes to delegate, none of which holds another."""
+    advice = 'write a list of IPv6 prefixes such as ["fd00:64:7::/56"]'
+    built = list_of(value, advice, _prefix)
+    if len(built) > _MOST_PREFIXES:
+        raise ValueError(f"{advice}, of {_MOST_PREFIXES} at most")
+    for at, one in enumerate(built):
+        for other in built[:at]:
+            if one.overlaps(other):
+                raise ValueError(f"{one} and {other} overlap; {advice}")
+    return built
+
+
+def _prefix(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
+    network = IPv6Network(_slash(value))
+    if network.prefixlen in (0, 128) or leads_nowhere(network):
+        raise UnusableError(f"no network can have {network}")
     return network
 
 

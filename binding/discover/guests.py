@@ -137,6 +137,7 @@ def _guest(
         deprecated=addressing.deprecated(vmi.status(nic.network).addresses, ipv6)
         if vmi.migration_target
         else (),
+        delegated=change.delegate or (),
         lease=change.lease if isinstance(change.lease, int) else None,
         hostname=_hostname(vmi, change, warned),
         domain=next(iter(search), ""),

@@ -1,9 +1,9 @@
-"""Addresses, gateways and routes of an annotation that cannot work together."""
+"""Addresses, gateways, routes and prefixes of an annotation that cannot work together."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 
 from binding.discover.annotation import DEFAULTS, PREFIX, Override, OverrideError
 from guest.network import Address, IPInterface, Route
@@ -38,6 +38,33 @@ def check(
                     f"{address.ip} is the gateway's address; give the guest another, or another "
                     "one in gateways",
                 )
+    if change.delegate and (reason := _undelegable(change, change.delegate, own)):
+        raise _error(network, "delegate", reason)
+
+
+def _undelegable(
+    change: Override, prefixes: Iterable[IPv6Network], own: Iterable[IPInterface]
+) -> str:
+    """Return why nobody would give the guest these prefixes, or no router could lead to them."""
+    if change.provider in ("kube-ovn", "off"):
+        return (
+            f'with "provider": "{change.provider}" dsbridge answers no DHCPv6, and nobody '
+            'delegates the prefix; leave delegate out, or write "provider": "in-pod"'
+        )
+    addresses = [address for address in own if isinstance(address, IPv6Interface)]
+    if change.ipv6 == "off" or not addresses:
+        return (
+            "the guest has no IPv6 on this network, so no router can lead to it; leave delegate "
+            'out, or give an address in addresses, and no "ipv6": "off"'
+        )
+    for prefix in prefixes:
+        for address in addresses:
+            if prefix.overlaps(address.network):
+                return (
+                    f"{prefix} overlaps the guest's own network {address.network}; give a prefix "
+                    "that is routed to the guest, outside the network that it is on"
+                )
+    return ""
 
 
 def _no_gateway(gateway: Address, own: Iterable[IPInterface]) -> str:

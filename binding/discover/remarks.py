@@ -19,6 +19,11 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
         yield from _other_mac(guest, nic)
     if change.dns is None and not guest.dns:
         yield from _no_dns(guest, nic, snapshot)
+    if guest.provider == "auto" and guest.delegated:
+        yield (
+            "delegate: where OVN offers the pod's IPv6 address, OVN serves DHCPv6 and delegates no "
+            'prefix; write "provider": "in-pod"'
+        )
     if guest.provider != "kube-ovn":
         yield from _second_ipv4(guest)
         yield from _untold_ipv4_routes(guest)

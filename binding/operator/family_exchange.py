@@ -42,6 +42,7 @@ _DHCP = {
         "no-dhcp6-client",
     ),
 }
+_WITHOUT_ADDRESS = ("no address", "prefix ")  # as dhcp.v6 notes a REPLY
 KINDS = {
     "ipv4": ("DISCOVER", "REQUEST", "DECLINE", "RELEASE", "INFORM", "BOOTP"),
     "ipv6": (
@@ -85,6 +86,7 @@ class FamilyExchange:
         words = self._words
         answers = [one.answer for kind in (words.begins, *words.asks) if (one := self._asked(kind))]
         given = [one for one in answers if one is not None and one.reply == words.gives]
+        given = [one for one in given if not one.note.startswith(_WITHOUT_ADDRESS)]
         return max(given, key=lambda one: one.time, default=None)
 
     def _dhcp(self, *, is_explained: bool) -> Iterator[Finding]:

@@ -110,6 +110,12 @@ IA_ADDRESSES = st.lists(
     st.tuples(ADDRESSES6, few(bytes(8), b"\xff" * 8)).map(lambda said: option6(5, b"".join(said))),
     max_size=3,
 ).map(b"".join)
+IA_PREFIXES = st.lists(
+    few(*(f"{length:02x}" + bits for length in (0, 56, 60) for bits in ("", "fd64000700000000")))
+    .map(bytes.fromhex)
+    .map(lambda said: option6(26, bytes(8) + said.ljust(17, b"\0"))),
+    max_size=2,
+).map(b"".join)
 VALUES6 = {
     1: few(DUID, DUID, DUID + b"\x01"),
     2: few(v6.server_duid(GUEST), DUID),
@@ -122,7 +128,7 @@ VALUES6 = {
     14: st.just(b""),
     15: few(b"\0\x04iPXE", b"\0\x01x"),
     16: few(b"HTTPClient", b"HTTPClient:1", b"PXEClient", b"x").map(b"\0\0\x01\x37\0\x0a".__add__),
-    25: st.tuples(few(b"\0\0\0\x01"), few(bytes(8))).map(b"".join),
+    25: st.tuples(few(b"\0\0\0\x01", bytes(4)), few(bytes(8)), IA_PREFIXES).map(b"".join),
     39: few(b"\0", b"\x01\x03vm1", b"\x05"),
     61: few(b"\0\x10", b"\0\x07\0\x10"),
 }  # fmt: skip

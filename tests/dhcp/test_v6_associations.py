@@ -87,8 +87,9 @@ def test_repeated_iaid_is_one_ia(kind):
 def test_ia_ta_and_ia_pd_are_refused_by_status(kind):
     """Row 38: no temporary addresses, no delegation, and the IA_NA beside them is served."""
     associations = (ia_pd(1, "2001:db8::"), ia_ta(1, "fd77::42"), ia_na(1))
+    renewal = kind in ("RENEW", "REBIND")
     assert ias(GUEST, kind, *associations) == [
-        "IA_PD 0x1: NoPrefixAvail",
+        "IA_PD 0x1: 2001:db8::/56 0/0" if renewal else "IA_PD 0x1: NoPrefixAvail",
         "IA_TA 0x1: NoAddrsAvail",
         given(1),
     ]

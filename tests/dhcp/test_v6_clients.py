@@ -7,7 +7,7 @@ they are still answered shows that it never changes.
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv6Interface
+from ipaddress import IPv6Interface, IPv6Network
 
 import pytest
 
@@ -26,6 +26,8 @@ NAME = "39 0403766d31076578616d706c65036f726700"
 NAME_OVERRIDDEN = "39 0603766d31076578616d706c65036f726700"
 PREFER = "7 ff"
 
+ROUTER = replace(GUEST, delegated=(IPv6Network("fd64:7::/56"), IPv6Network("fd64:8::/60")))
+
 
 def given(iaid: str) -> str:
     return f"IA_NA {iaid} T1 inf T2 inf: fd77::42 inf/inf"
@@ -33,6 +35,11 @@ def given(iaid: str) -> str:
 
 ISC, CPCD, ND, NM, W, U = "0x7742", "0x7742", "0x9b0dd19e", "0x2b506735", "0x7020000", "0x3f2a91c7"
 PXE = "0xb5646e86"
+# It wishes for a /60 in IA_PD 1 and for a /56 in IA_PD 2.
+ODHCP6C = [
+    *(given("0x1"), "IA_PD 0x1 T1 inf T2 inf: fd64:8::/60 inf/inf"),
+    *("IA_PD 0x2 T1 inf T2 inf: fd64:7::/56 inf/inf", DNS, SEARCH, NTP, SNTP),
+]
 EXPECTED = {
     "dhclient-solicit": [PREFER, given(ISC), DNS, SEARCH, NAME_OVERRIDDEN, SNTP],
     "dhclient-request": [given(ISC), DNS, SEARCH, NAME_OVERRIDDEN, SNTP],
@@ -68,6 +75,10 @@ EXPECTED = {
     "dhcp6c-rebind": [given("0x0"), DNS],
     "dhcp6c-release": ["Success"],
     "dhcp6c-information-request": [DNS],
+    "odhcp6c-solicit": [PREFER, *ODHCP6C[:-2], SOL, NTP, SNTP],
+    "odhcp6c-request": ODHCP6C,
+    "odhcp6c-renew": ODHCP6C,
+    "odhcp6c-release": ["Success"],
     "ipxe-solicit": [PREFER, given(PXE), DNS, SEARCH],
     "ipxe-request": [given(PXE), DNS, SEARCH],
     "ipxe-information-request": [DNS, SEARCH],
@@ -92,7 +103,7 @@ def test_every_stored_request_has_its_expected_answer():
 def test_client_is_told_exactly(name):
     """The whole reply, read back from its bytes."""
     request = vector(name)
-    exchange = v6.answer(request, GUEST)
+    exchange = v6.answer(request, ROUTER if name.startswith("odhcp6c") else GUEST)
     assert exchange is not None
     header, client_id, server_id, *rest = spoken(exchange)
     asked = dict(reversed(walk(request.payload[4:])))

@@ -58,11 +58,14 @@ def ia_ta(iaid: int, *addresses: str) -> bytes:
     return option(4, struct.pack("!I", iaid) + b"".join(map(address, addresses)))
 
 
-def ia_pd(iaid: int, prefix: str = "") -> bytes:
-    inner = b""
-    if prefix:
-        inner = option(26, struct.pack("!IIB", 0, 0, 56) + IPv6Address(prefix).packed)
-    return option(25, struct.pack("!III", iaid, 0, 0) + inner)
+def ia_pd(iaid: int, *prefixes: str) -> bytes:
+    """An IA_PD that names prefixes, such as fd00::/56; ::/56 is a wish for that length."""
+    return option(25, struct.pack("!III", iaid, 0, 0) + b"".join(map(_prefix, prefixes)))
+
+
+def _prefix(text: str) -> bytes:
+    address, _, length = text.partition("/")
+    return option(26, struct.pack("!IIB", 0, 0, int(length or 56)) + IPv6Address(address).packed)
 
 
 def message(kind: int, *options: bytes) -> bytes:
@@ -156,6 +159,10 @@ def _inner(area: bytes) -> str:
         if code == 5:
             preferred, valid = struct.unpack("!II", data[16:])  # no options inside
             parts.append(f"{IPv6Address(data[:16])} {_time(preferred)}/{_time(valid)}")
+        elif code == 26:
+            preferred, valid, length = struct.unpack("!IIB", data[:9])
+            prefix = f"{IPv6Address(data[9:])}/{length}"  # no options inside
+            parts.append(f"{prefix} {_time(preferred)}/{_time(valid)}")
         else:
             assert code == 13
             data[2:].decode()

@@ -65,6 +65,11 @@ def only(key: str, value: object) -> Override:
         ("lease", 3600, Override(lease=3600)),
         ("lease", "infinite", Override(lease="infinite")),
         ("defaultRoute", False, Override(default_route=False)),
+        (
+            "delegate",
+            ["fd00:64:7::/56", "fd00:64:8::/60"],
+            Override(delegate=(IPv6Network("fd00:64:7::/56"), IPv6Network("fd00:64:8::/60"))),
+        ),
         ("hostname", "Web-1", Override(hostname="web-1")),
         ("shield", False, Override(shield=False)),
         (
@@ -143,6 +148,15 @@ def test_every_key_has_its_value(key, value, wanted):
         ("lease", 19, 'write seconds from 20 to 4294967294, or "infinite"'),
         ("lease", 2**32 - 1, "write seconds from 20 to 4294967294"),
         ("defaultRoute", "no", "write true or false"),
+        ("delegate", "fd00:64:7::/56", 'write a list of IPv6 prefixes such as ["fd00:64:7::/56"]'),
+        ("delegate", ["fd00:64:7::"], "write a list of IPv6 prefixes"),
+        ("delegate", ["fd00:64:7::1/56"], "write a list of IPv6 prefixes"),
+        ("delegate", ["10.0.0.0/8"], "write a list of IPv6 prefixes"),
+        ("delegate", ["fe80::/64"], "no network can have fe80::/64; write a list"),
+        ("delegate", ["::/0"], "no network can have ::/0"),
+        ("delegate", ["fd00::1/128"], "no network can have fd00::1/128"),
+        ("delegate", ["fd00:7::/56", "fd00:7::/60"], "fd00:7::/60 and fd00:7::/56 overlap"),
+        ("delegate", [f"fd00:{n:x}::/56" for n in range(17)], "of 16 at most"),
         ("hostname", "web 1", 'write a host name such as "web-1"'),
         ("hostname", "", "write a host name"),
         ("shield", None, "write true or false"),
@@ -240,6 +254,11 @@ def test_bad_defaults_are_named_by_their_variable():
         parse_defaults('{"mtu": 1}')
 
 
+def test_a_prefix_is_no_default_of_a_cluster_since_it_belongs_to_one_vm():
+    with pytest.raises(OverrideError, match=r"DEFAULTS: delegate: .*dsbridge.io/<network>"):
+        parse_defaults('{"delegate": ["fd00:64:7::/56"]}')
+
+
 def test_the_annotation_of_a_network_overrides_the_defaults_key_by_key():
     defaults = parse_defaults('{"ipv6": "slaac", "lease": 3600, "dns": ["10.0.0.10"]}')
     annotations = {"dsbridge.io/blue": '{"lease": "infinite", "dns": []}', "dsbridge.io/red": "?"}
@@ -257,7 +276,18 @@ def test_no_text_raises_anything_else(text):
         assert str(error).startswith(SOURCE)  # noqa: PT017  # either outcome is right
 
 
-KEYS = ["addresses", "gateways", "routes", "search", "boot", "pref64", "lease", "hostname", "mtu"]
+KEYS = [
+    "addresses",
+    "delegate",
+    "gateways",
+    "routes",
+    "search",
+    "boot",
+    "pref64",
+    "lease",
+    "hostname",
+    "mtu",
+]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (

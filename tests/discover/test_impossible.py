@@ -110,3 +110,26 @@ def test_what_networks_do_use_is_taken():
     assert route("0.0.0.0/0", "10.244.1.4") in guest.routes
     assert route("10.0.0.0/8", "169.254.1.1") in guest.routes
     assert route("169.254.169.254/32") in guest.routes
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"provider": "kube-ovn"}, 'leave delegate out, or write "provider": "in-pod"'),
+        ({"provider": "off"}, "nobody delegates the prefix"),
+        ({"ipv6": "off"}, "the guest has no IPv6 on this network"),
+        ({"addresses": ["10.244.1.9/24"]}, "give an address in addresses"),
+        ({"delegate": ["fd00:10:244:1:8000::/80"]}, "overlaps the guest's own network"),
+        ({"delegate": ["fd00:10:244::/48"]}, "overlaps the guest's own network fd00:10:244:1::/64"),
+    ],
+)
+def test_a_prefix_that_nobody_can_delegate_or_route_is_refused(change, why):
+    with pytest.raises(OverrideError, match=r"dsbridge.io/default.*delegate: ") as caught:
+        overridden(FLAT, **{"delegate": ["fd00:64:7::/56"]} | change)
+    assert why in str(caught.value)
+
+
+def test_a_prefix_is_delegated_with_and_without_dhcp_for_the_address():
+    for ipv6 in ("dhcp", "slaac", "both"):
+        guest = overridden(FLAT, delegate=["fd00:64:7::/56"], ipv6=ipv6)
+        assert list(map(str, guest.delegated)) == ["fd00:64:7::/56"]

@@ -123,3 +123,13 @@ def test_the_guests_own_address_is_never_answered_for():
     own = ((ip_address("192.168.61.5"), GATEWAY_MAC),)
     (guest,) = discovered(ONE, samples.snapshot(replace(AWS_LINK, permanent=own))).guests
     assert guest.permanent_neighbors == ()
+
+
+def test_with_provider_auto_ovn_might_leave_a_prefix_undelegated():
+    def warned(provider):
+        settings = f'{{"provider": "{provider}", "delegate": ["fd00:64:7::/56"]}}'
+        instance = samples.vmi("01-single-binding", {"dsbridge.io/default": settings})
+        return [text for text in discovered(instance).warnings if "delegate: " in text]
+
+    assert "OVN serves DHCPv6 and delegates no prefix" in warned("auto")[0]
+    assert warned("in-pod") == []

@@ -1,7 +1,14 @@
 """An answer that was kept is the very one that would be built afresh, whatever the request."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 from pathlib import Path
 
 import pytest
@@ -33,6 +40,7 @@ GUESTS = (
         ipv6_only=300,
         captive_portal="https://portal.example",
         private=((224, b"a"), (249, b"\0" * 9)),
+        delegated=(IPv6Network("fd64:7::/56"), IPv6Network("fd64:8::/60")),
     ),
     replace(
         SERVED,
