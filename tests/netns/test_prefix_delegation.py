@@ -93,8 +93,8 @@ def test_a_finite_delegation_is_renewed_at_t1(tmp_path: Path) -> None:
     def story(name: str) -> None:
         # dhcp6c renews each IA by a message of its own.
         both = "" if name == "dhcp6c" else f"{OURS.ip}, "
-        with router(name, tmp_path / name, DELEGATE | {"lease": 20}) as (vm, _):
-            sees(vm, f"REPLY to RENEW: {both}prefix {PREFIX}, lease 20 s", 30)
+        with router(name, tmp_path / name, DELEGATE | {"lease": 40}) as (vm, _):
+            sees(vm, f"REPLY to RENEW: {both}prefix {PREFIX}, lease 40 s", 60)
             assert numbered(vm) in PREFIX
 
     in_parallel(story, EXTRA)
@@ -116,12 +116,12 @@ def leases(guest: Userland) -> str:
 
 def test_each_of_several_ias_gets_a_prefix_and_keeps_it_over_restarts(tmp_path: Path) -> None:
     """Of client and sidecar: dhclient names its prefixes again, in a REBIND."""
-    settings = {NETWORK: {"delegate": [str(PREFIX), str(SECOND)], "lease": 30}}
+    settings = {NETWORK: {"delegate": [str(PREFIX), str(SECOND)], "lease": 600}}
     with (
         started("flat", "managed", settings) as vm,
         dhclient(vm.guest, tmp_path, "-P", "-P", "-N") as guest,
     ):
-        given = f"{OURS.ip}, prefix {PREFIX} {SECOND}, lease 30 s"
+        given = f"{OURS.ip}, prefix {PREFIX} {SECOND}, lease 600 s"
         sees(vm, f"REPLY to DHCPv6 REQUEST: {given}")
         until(lambda: all(str(one) in leases(guest) for one in (PREFIX, SECOND)), "both prefixes")
         guest.daemons[-1].stop("KILL")
