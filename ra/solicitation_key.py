@@ -1,6 +1,6 @@
 """What the answer to a solicitation depends on: requests of equal meaning. Pure.
 
-The session answers; a key says which of its answers are given again.
+ra.guest_input answers; a key says which of its answers may be given again.
 """
 
 from __future__ import annotations

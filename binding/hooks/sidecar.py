@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from binding.discover.guests import Discovery
 from binding.hooks.refusal import FailedPrecondition
 from binding.ipc import channel, messages
-from binding.ipc.codec import decode
+from binding.ipc.codec import build
 from binding.ipc.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Sidecar:
                 self._pod = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._pod)
         if self._snapshot is None:
-            self._snapshot = decode(Snapshot, self._said.snapshot)
+            self._snapshot = build(Snapshot, self._said.snapshot)
         return self._snapshot, self._said.wired
 
     async def define(

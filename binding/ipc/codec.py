@@ -60,14 +60,22 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
+def _build_tuple(kinds: tuple[Any, ...], values: Any) -> tuple[Any, ...]:  # noqa: ANN401  # JSON
+    if kinds[-1] is Ellipsis:
+        return tuple(build(kinds[0], item) for item in values)
+    return tuple(build(one, item) for one, item in zip(kinds, values, strict=True))
+
+
 def build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one return per sort of type
-    """Rebuild a value of this type. Raises ValueError, TypeError, LookupError or AttributeError."""
+    """Rebuild a value of this type; what is of type Any stays plain.
+
+    Raises ValueError, TypeError, LookupError or AttributeError.
+    """
     origin = get_origin(kind)
+    if kind is Any:
+        return value
     if origin is tuple:
-        inner = get_args(kind)
-        if inner[-1] is Ellipsis:
-            return tuple(build(inner[0], item) for item in value)
-        return tuple(build(one, item) for one, item in zip(inner, value, strict=True))
+        return _build_tuple(get_args(kind), value)
     if origin is dict:
         inner = get_args(kind)[1]
         return {key: build(inner, item) for key, item in value.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Planned:
     """Monotonic seconds."""
     tap: tuple[bytes, ...]
     nic: tuple[bytes, ...]
-    session: str
-    """ra.state.State as JSON; opaque to all but `serve`."""
+    ra_state: Any
+    """ra.state.State as codec.plain gives it; only `serve` builds a State of it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Handover:
     network: str
     tap: str
     nic: str
-    session: str
+    ra_state: Any
     planned: tuple[Planned, ...] = ()
     repeats: tuple[Repeat, ...] = ()
 
@@ -50,4 +51,4 @@ class Handover:
         """Return the handover as it stands once the frames planned until now are sent."""
         sent = [one for one in self.planned if one.at <= now]
         left = tuple(one for one in self.planned if one.at > now)
-        return replace(self, session=sent[-1].session if sent else self.session, planned=left)
+        return replace(self, ra_state=sent[-1].ra_state if sent else self.ra_state, planned=left)

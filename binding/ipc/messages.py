@@ -7,7 +7,7 @@ as dataclasses they cost each program 25 ms at its start, 0.1 s at 200m CPU.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.wiring import Wiring
@@ -120,7 +120,8 @@ class GuestReport(NamedTuple):
     """Families that we serve; None while `auto` finds out."""
     findings: dict[str, str] = _NO_TEXTS
     """What OVN leaves out, by kind; an empty text takes it back."""
-    session: str | None = None
+    ra_state: Any = None
+    """As in `Handover`; None while `auto` finds out."""
     router: RouterStatus | None = None
     events: tuple[Event, ...] = ()
     repeats: tuple[Repeat, ...] = ()
@@ -152,8 +153,8 @@ class Instance:
 class Pod(NamedTuple):
     """The sidecar: the pod as it was read."""
 
-    snapshot: str
-    """binding.ipc.snapshot.Snapshot as JSON."""
+    snapshot: Any
+    """binding.ipc.snapshot.Snapshot as codec.plain gives it: the sidecar does not build one."""
     wired: tuple[str, ...]
     """Taps that we made."""
 
@@ -167,6 +168,7 @@ class Define(NamedTuple):
     warnings: tuple[str, ...]
     vmi: str
     domain: str
+    """VMI and domain as virt-launcher sent them, for `Discover`."""
     instance: Instance = Instance()
 
 

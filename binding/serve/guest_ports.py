@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from binding.ipc.codec import encode
+from binding.ipc.codec import plain
 from binding.ipc.messages import Event, GuestReport, RouterStatus
 from binding.packet import address_owner, bpf, guard
 from binding.packet.address_owner import AddressOwner
@@ -139,7 +139,7 @@ class GuestPorts:
             counters=dict(responder.counters),
             serves=None if serves is None else tuple(sorted(serves)),
             findings=dict(responder.findings),
-            session=None if state is None else encode(state),
+            ra_state=None if state is None else plain(state),
             router=(
                 None
                 if router is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from binding.ipc.codec import decode
+from binding.ipc.codec import build
 from binding.ipc.handover import Repeat
 from binding.ipc.messages import Serve
 from binding.serve.responder import Responder
@@ -29,7 +29,7 @@ class Predecessor:
         ours = command.decided.get(guest.network)
         decided = None if ours is None else frozenset(one for one in FAMILIES if one in ours)
         left = next((one for one in command.handovers if one.network == guest.network), None)
-        state = None if left is None else decode(State, left.session)
+        state = None if left is None else build(State, left.ra_state)
         repeats = () if left is None else left.repeats
         return cls(guest, decided, state, repeats, guest.network in command.changed)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from binding.ipc.codec import encode
+from binding.ipc.codec import plain
 from binding.ipc.handover import Handover, Repeat
 from binding.serve import other_servers
 from binding.serve.output import NOTHING, Output
@@ -31,7 +31,7 @@ class Responder:
     """Answers for one guest. Equal input and state give equal output.
 
     `decided` are the families that we serve, where `provider: auto` has found that out before;
-    `resumed` is the session of a former process, `known` what that could repeat.
+    `resumed` is the ra_state of a former process, `known` what that could repeat.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class Responder:
     def router(self) -> guest_input.Router | None:
         """The IPv6 router that the guest is told by us, once that is decided."""
         service = self._service
-        return guest_input.router(service.session) if service and 6 in service.ours else None
+        return guest_input.router(service.ra_state) if service and 6 in service.ours else None
 
     @property
     def state(self) -> guest_input.State | None:
         """What a successor goes on from; None while it is not known what we serve."""
-        return self._service.session if self._service else None
+        return self._service.ra_state if self._service else None
 
     @property
     def gateways(self) -> tuple[tuple[Address, str], ...]:
         """Whose MAC the guest relies on: a change of it must not go unnoticed."""
-        return guest_input.gateways(self._service.session) if self._service else ()
+        return guest_input.gateways(self._service.ra_state) if self._service else ()
 
     @property
     def serves(self) -> frozenset[Family] | None:
@@ -158,16 +158,16 @@ class Responder:
         service = self._service
         if service is None:
             return None
-        session = service.session
-        if not session.active and (
-            self.guest.migration_target or guest_input.wake_at(session) is not None
+        ra_state = service.ra_state
+        if not ra_state.active and (
+            self.guest.migration_target or guest_input.wake_at(ra_state) is not None
         ):
             return None  # a plan for it would have to know what its gateways answer
         planned = service.planned(now)
         if planned is None:
             return None
         links = self.guest.network, self.guest.tap, self.guest.nic
-        return Handover(*links, encode(session), planned, service.repeats)
+        return Handover(*links, plain(ra_state), planned, service.repeats)
 
     def _name_other_mac(self, packet: Packet) -> None:
         """Say who asks in vain: a guest that has changed its MAC, or a machine behind it."""

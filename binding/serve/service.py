@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from binding.ipc.codec import encode
+from binding.ipc.codec import plain
 from binding.ipc.handover import Planned, Repeat
 from binding.serve import other_servers
 from binding.serve.answers import Answer, Answers
@@ -26,7 +26,7 @@ from ra import arp, guest_input
 _MOST_REPEATS = 16
 _MOST_STEPS = 8
 _QUIET = 1.0
-"""Seconds to the session's next step that are worth a rest of `serve`."""
+"""Seconds: `serve` leaves only if the next RA is at least so far away."""
 
 
 class Service:
@@ -46,20 +46,20 @@ class Service:
         self._before: tuple[Repeat, ...] = ()
         self._basis_before: tuple[object, ...] = ()
 
-    def resume(self, session: guest_input.State, repeats: tuple[Repeat, ...]) -> None:
+    def resume(self, ra_state: guest_input.State, repeats: tuple[Repeat, ...]) -> None:
         """Go on where a former process left, and repeat what that could repeat."""
-        self._solicitations.session = session
+        self._solicitations.ra_state = ra_state
         self._before, self._basis_before = repeats, self._solicitations.basis
 
     @property
-    def session(self) -> guest_input.State:
+    def ra_state(self) -> guest_input.State:
         """What the guest was told by RA, and what is known of its gateways."""
-        return self._solicitations.session
+        return self._solicitations.ra_state
 
     @property
     def wake_at(self) -> float | None:
         """When `due` wants to be called."""
-        times = guest_input.wake_at(self.session), self.others.wake_at
+        times = guest_input.wake_at(self.ra_state), self.others.wake_at
         return min((at for at in times if at is not None), default=None)
 
     @property
@@ -75,7 +75,7 @@ class Service:
 
     def sent_again(self, frame: bytes, now: float, *, partial_checksum: bool) -> Output | None:
         """Answer a request that was answered before, without reading it."""
-        if not self.session.active:
+        if not self.ra_state.active:
             return None
         found = self._sent.find(frame, partial_checksum=partial_checksum)
         if found is not None:
@@ -119,31 +119,31 @@ class Service:
     ) -> Output:
         """Learn from a frame that came in on the pod NIC, and from what it tells the guest."""
         seen = self._see(self.others.from_network(told, now)) if told else NOTHING
-        return seen + self._went(guest_input.from_network(self.session, self.guest, frame, now))
+        return seen + self._went(guest_input.from_network(self.ra_state, self.guest, frame, now))
 
     def appear(self, now: float) -> Output:
         """Take note that the guest is there."""
-        if self.session.active:
+        if self.ra_state.active:
             return NOTHING
-        return self._went(guest_input.from_guest(self.session, self.guest, None, now))
+        return self._went(guest_input.from_guest(self.ra_state, self.guest, None, now))
 
     def due(self, now: float) -> Output:
         """Do what the time asks for."""
         self.others.due(now)
-        return self._went(guest_input.due(self.session, self.guest, now))
+        return self._went(guest_input.due(self.ra_state, self.guest, now))
 
     def planned(self, now: float) -> tuple[Planned, ...] | None:
-        """Return what the session will do by itself; None as long as something is under way."""
+        """Return the RAs that go out without any input; None as long as something is under way."""
         if self.others.wake_at or self.others.findings:
             return None
         planned: list[Planned] = []
-        state = self.session
+        state = self.ra_state
         while len(planned) < _MOST_STEPS and (at := guest_input.wake_at(state)) is not None:
             if at < now + _QUIET:
                 return None
             state, actions = guest_input.due(state, self.guest, at)
             output = output_of(actions)
-            planned.append(Planned(at, output.tap, output.nic, encode(state)))
+            planned.append(Planned(at, output.tap, output.nic, plain(state)))
         return tuple(planned)
 
     @property

@@ -1,7 +1,8 @@
-"""Answers a guest's RS and NS: from its session, or from the answers kept where those hold. Pure.
+"""Answers a guest's RS and NS by ra.guest_input, or from the answers kept where those hold. Pure.
 
-The session (ra.guest_input) decides what router the guest is told, and when. As long as that stays,
-an RS of equal meaning gets the RA of before, once a second; the session judges all others.
+ra.guest_input decides, from the guest's ra.state.State, which router the guest is told and when. As
+long as that stays, an RS of equal meaning gets the RA of the RS before it, at most once a second;
+any other solicitation goes to ra.guest_input.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ class Solicited(NamedTuple):
 
 
 class Solicitations:
-    """Of one guest. Its session is a value; each input replaces it."""
+    """Of one guest. `ra_state` is a value; each input replaces it."""
 
     def __init__(self, guest: GuestNetwork, answers: Answers, now: float) -> None:
-        self.session = guest_input.start(guest, now)
+        self.ra_state = guest_input.start(guest, now)
         self._guest = guest
         self._answers = answers
         self._read: dict[tuple[bytes, bool], Key] = {}
@@ -49,8 +50,8 @@ class Solicitations:
 
     @property
     def basis(self) -> tuple[object, ...]:
-        """All of the session that an answer depends on."""
-        *always, deprecates = guest_input.answer_basis(self.session)
+        """The part of `ra_state` that an answer depends on."""
+        *always, deprecates = guest_input.answer_basis(self.ra_state)
         return *always, deprecates if self._guest.deprecated else False
 
     def sent_again(self, frame: bytes, now: float, *, partial_checksum: bool) -> Answer | None:
@@ -66,10 +67,10 @@ class Solicitations:
         if known is not None:
             self._answers.asked(known, frame, partial_checksum=partial)
             return known.output(b"")
-        before = self.session
+        before = self.ra_state
         output = self.went(guest_input.from_guest(before, self._guest, packet, now))
         answer = self._lasting(output)
-        states = before, self.session
+        states = before, self.ra_state
         if asked and answer and guest_input.repeatable(states, self._guest, packet, output.nic):
             self._answers.keep(Solicited(asked, self.basis), answer)
             self._answers.asked(answer, frame, partial_checksum=partial)
@@ -79,15 +80,15 @@ class Solicitations:
         return output
 
     def went(self, step: guest_input.Outcome) -> Output:
-        """Take a step of the session; return what it wants to be sent."""
-        self.session, actions = step
+        """Take the next state; return what is to be sent."""
+        self.ra_state, actions = step
         return output_of(actions)
 
     def _advertised(self, asked: Key, now: float) -> Answer | None:
         if asked.kind != ROUTER_SOLICITATION or now < self._advertise_at:
             return None
         known = self._answers.known(Solicited(asked, self.basis))
-        if known is None or not guest_input.may_repeat_ra(self.session):
+        if known is None or not guest_input.may_repeat_ra(self.ra_state):
             return None
         self._advertise_at = now + _BETWEEN_ADVERTISEMENTS
         return known
@@ -97,7 +98,7 @@ class Solicitations:
         own = [exchange for exchange in output.exchanges if exchange.request]
         if len(own) != 1 or own[0].warning:
             return None
-        # The session's silence depends on more than the request, but for a guest without IPv6.
+        # Silence to a guest with IPv6 depends on more than the request, such as the tokens left.
         if not own[0].frame and (self._guest.gets_ipv6 or output.nic):
             return None
         return Answer(own[0], output.nic)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from binding.ipc.codec import encode
+from binding.ipc.codec import plain
 from binding.serve import network_probe
 from binding.serve.responder import Responder
 from guest.network import GuestNetwork
@@ -24,7 +24,7 @@ def warm_up(guest: GuestNetwork) -> None:
     stand_in = Responder(replace(guest, provider="in-pod", migration_target=False), 0.0)
     for now, frame in enumerate(requests(guest)):
         stand_in.from_guest(frame, float(now))
-    encode(stand_in.state)
+    plain(stand_in.state)
 
 
 def requests(guest: GuestNetwork) -> tuple[bytes, ...]:

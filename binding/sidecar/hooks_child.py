@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from collections.abc import Callable
@@ -116,7 +117,7 @@ class HooksChild:
 
     def _send_pod(self) -> None:
         if self._pod is not None:
-            self.child.send(messages.Pod(self._pod, self._reconciler.wired))
+            self.child.send(messages.Pod(json.loads(self._pod), self._reconciler.wired))
 
     def _send_discover(self) -> None:
         if self._discover is not None and self.child.send(self._discover):

@@ -56,11 +56,11 @@ class Known:
                 continue
             if one.serves is not None:
                 self.decided[one.network] = one.serves
-            if one.session is not None:
+            if one.ra_state is not None:
                 before = self.handovers.get(one.network)
                 repeats = _latest(before.repeats if before else (), one.repeats)
                 self.handovers[one.network] = Handover(
-                    guest.network, guest.tap, guest.nic, one.session, repeats=repeats
+                    guest.network, guest.tap, guest.nic, one.ra_state, repeats=repeats
                 )
 
     def for_serve(self, networks: set[str]) -> tuple[tuple[Handover, ...], tuple[str, ...]]:

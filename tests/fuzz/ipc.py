@@ -30,7 +30,7 @@ _SAID: tuple[Message, ...] = (
     messages.Failed(1, "tap0", "x", "NET_RAW"),
     messages.Resting((_HANDOVER,)),
     Report((GuestReport("default", {"OFFER": 1}, (4, 6), {"MAC": ""}, "{}", None, (_EVENT,)),)),
-    messages.Pod("{}", ("tap0",)),
+    messages.Pod({"netns": 1}, ("tap0",)),
     messages.Define(1, (GUEST,), (), (), "{}", "<domain/>"),
     messages.Refused("x"),
     messages.Defined(1),

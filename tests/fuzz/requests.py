@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 
-from binding.ipc.codec import decode, encode
+from binding.ipc.codec import build, decode, encode
 from binding.ipc.handover import Handover
 from binding.operator import capture, traffic
 from binding.packet import address_owner
@@ -63,7 +63,7 @@ def run(data: bytes) -> None:
     assert not said or not said[0].reply or said[0] in again.exchanges, "another answer"
     if left := responder.handover(80.0):
         assert decode(Handover, encode(left)) == left
-        state = decode(State, left.session)
+        state = build(State, left.ra_state)
         successor = Responder(guest, 80.0, responder.serves, state, left.repeats)
         _check(successor.from_guest(frame, 80.0, partial_checksum=partial), guest)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from binding.ipc.codec import decode
+from binding.ipc.codec import build
 from binding.packet.port import Port, Received
 from binding.serve.guest_ports import GuestPorts
 from binding.serve.responder import Responder
@@ -63,7 +63,9 @@ def test_as_long_as_nobody_knows_who_serves_there_is_nothing_to_hand_on():
     far, near = socket.socketpair(socket.AF_UNIX, kind)
     with far, near:
         undecided = Responder(replace(GUEST, provider="auto", nic="eth0-nic"), 0.0)
-        assert GuestPorts(undecided, Port("tap0", near), None, quiet=False).report().session is None
+        assert (
+            GuestPorts(undecided, Port("tap0", near), None, quiet=False).report().ra_state is None
+        )
         decided = Responder(replace(GUEST, provider="in-pod"), 0.0)
-        session = GuestPorts(decided, Port("tap0", near), None, quiet=False).report().session
-        assert decode(State, session) == decided.state
+        ra_state = GuestPorts(decided, Port("tap0", near), None, quiet=False).report().ra_state
+        assert build(State, ra_state) == decided.state

@@ -104,7 +104,7 @@ def test_a_planned_frame_goes_out_at_its_time_and_the_handover_moves_on(links):
     woken, after, _ = standing_by(links, handover(planned=plan), lambda: None)
     assert (links.guest.heard(), links.network.heard()) == ([b"RA"], [b"NS"])
     assert not woken
-    assert (after.session, after.planned) == ("after the first", plan[1:])
+    assert (after.ra_state, after.planned) == ("after the first", plan[1:])
 
 
 def test_the_end_of_the_plan_wakes_whoever_makes_the_next(links):

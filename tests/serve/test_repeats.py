@@ -5,7 +5,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 
-from binding.ipc.codec import decode
+from binding.ipc.codec import build
 from binding.serve.responder import Responder
 from guest.frame import parse
 from ra.guest_input import State
@@ -117,8 +117,8 @@ def test_what_was_handed_over_is_handed_on_by_a_successor_that_heard_nothing():
     one = responder_of(DISCOVER)
     before = handed_over(one)
     handover = one.handover(30.0)
-    session = decode(State, handover.session)
-    successor = Responder(one.guest, 31.0, None, session, handover.repeats)
+    ra_state = build(State, handover.ra_state)
+    successor = Responder(one.guest, 31.0, None, ra_state, handover.repeats)
     assert handed_over(successor, 40.0) == before
 
 
@@ -205,8 +205,8 @@ def test_after_a_rest_no_ra_deprecates_what_the_first_ones_have():
     handover = one.handover(one.wake_at - 2)
     later = handover.planned[-1].at + 1
     handover = handover.after(later)
-    successor = Responder(guest, later, None, decode(State, handover.session), handover.repeats)
-    fresh = Responder(guest, later, None, decode(State, handover.session))
+    successor = Responder(guest, later, None, build(State, handover.ra_state), handover.repeats)
+    fresh = Responder(guest, later, None, build(State, handover.ra_state))
     answer = replies(successor, RS, later)
     assert answer == replies(fresh, RS, later)
     assert answer != first
@@ -241,7 +241,7 @@ def test_each_probe_at_rest_goes_with_a_question_to_the_gateway(quiet):
 
 def test_a_probe_answered_without_that_question_is_not_remembered(quiet):
     quiet.from_guest(RS, 100)
-    quiet._service._solicitations.session = replace(
+    quiet._service._solicitations.ra_state = replace(
         quiet.state, gateway6=replace(quiet.state.gateway6, tried=99.5)
     )
     assert not quiet.from_guest(NS, 100).nic
