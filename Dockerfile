@@ -29,7 +29,6 @@ COPY guest guest
 COPY binding binding
 COPY dhcp dhcp
 COPY ra ra
-COPY proto proto
 COPY LICENSE NOTICE ./
 COPY .ci/image_root.py .ci/sbom.py .ci/bytecode.py /build/
 ARG VERSION=0.1.0
@@ -57,7 +56,7 @@ ARG REVISION=unknown
 ARG SOURCE=https://github.com/dsbridge/dsbridge
 LABEL org.opencontainers.image.title="dsbridge" \
       org.opencontainers.image.description="KubeVirt network binding plugin: dual-stack bridge mode on any CNI" \
-      org.opencontainers.image.licenses="(Apache-2.0 OR GPL-2.0-or-later) AND GPL-2.0-only AND Apache-2.0 AND BSD-3-Clause AND PSF-2.0 AND LGPL-2.1-or-later" \
+      org.opencontainers.image.licenses="(Apache-2.0 OR GPL-2.0-or-later) AND GPL-2.0-only AND BSD-3-Clause AND PSF-2.0 AND LGPL-2.1-or-later" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.documentation="${SOURCE}/blob/${REVISION}/docs/install.md" \
       org.opencontainers.image.version="${VERSION}" \

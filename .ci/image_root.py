@@ -22,7 +22,7 @@ APP = Path("/app")
 STDLIB = Path(os.__file__).parent
 SITE = APP / f".venv/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
 INTERPRETER = APP / ".venv/bin/python"
-OURS = ("guest", "dhcp", "ra", "proto", "binding")
+OURS = ("guest", "dhcp", "ra", "binding")
 # Each imports all modules below a package in a process of its own, the program's entry first:
 # what one program keeps out of its process another may need.
 LOADED = """

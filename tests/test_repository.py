@@ -89,7 +89,14 @@ def printed(code):
             {"asyncio", "grpc", "google", "lxml", "scapy", "pyroute2", "dhcp", "ra"}
             | {"argparse", "pathlib", "datetime", "subprocess"},
         ),
-        ("binding.hooks.define_domain", {"scapy", "pyroute2", "dhcp", "ra"}),
+        (
+            "binding.hooks.__main__",
+            {"scapy", "pyroute2", "dhcp", "ra", "asyncio", "grpc", "google", "lxml", "proto"},
+        ),
+        (
+            "binding.hooks.__main__, binding.hooks.define_domain",
+            {"scapy", "pyroute2", "dhcp", "ra", "asyncio", "grpc", "google", "proto"},
+        ),
         ("binding.serve.__main__", {"grpc", "google", "lxml", "pyroute2", "asyncio"}),
         ("binding.plumb.__main__", {"grpc", "scapy", "lxml", "argparse"}),
         (

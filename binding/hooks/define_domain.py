@@ -6,7 +6,6 @@ Everything that can be refused is refused before anything is touched.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc import messages
 from binding.ipc.snapshot import Snapshot
+from binding.process.loop import Lock
 from guest.network import GuestNetwork
 
 _INVALID = (
@@ -44,7 +44,7 @@ class DefineDomain:
     def __init__(self, sidecar: Sidecar, settings: Settings) -> None:
         self._sidecar = sidecar
         self._settings = settings
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time = Lock()
         self._warnings: tuple[str, ...] = ()
         """About cloud-init's data, which KubeVirt asks for before the domain."""
 

@@ -1,200 +1,152 @@
-"""KubeVirt's hook services and structured plugin over gRPC: bytes in and out, errors as statuses.
+"""KubeVirt's hook services and structured plugin: which method does what, octets in and out.
 
-Method names are the protocol's. What a call does is in binding.hooks.define_domain. The generated
-code, protobuf and XML are imported behind the start of the gRPC server, or by the first call if
-that comes earlier.
+Method names are the protocol's. What a call does is in binding.hooks.define_domain, which is
+imported, with JSON and XML, once virt-launcher has been greeted.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib
-import logging
 import os
-import threading
 from collections.abc import Awaitable
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import grpc
-
+from binding.hooks import protobuf
+from binding.hooks.grpc_server import Method, Refusal
+from binding.hooks.http2 import FAILED_PRECONDITION, INVALID_ARGUMENT
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc.messages import Collected, Discover, Ended
 from binding.process import memory
+from binding.process.loop import Loop
 
 if TYPE_CHECKING:
     from binding.hooks.define_domain import DefineDomain
 
-_log = logging.getLogger(__name__)
-
 T = TypeVar("T")
-Context = grpc.aio.ServicerContext[Any, Any]
 
 VERSIONS = ("v1alpha1", "v1alpha2", "v1alpha3")
 _LIBVIRT = "libvirt"
+_LATER = ("binding.ipc.snapshot", "binding.discover.guests", "lxml.etree")
+"""What a call needs beside binding.hooks.define_domain: imported one after the other, so that
+nobody waits for all of them."""
+_LOADS_AFTER = 1.0
+"""Seconds without a call after which the rest is imported."""
+_ANSWERED = 0.1
+"""Seconds in which the answer to Info is sent."""
 
 
-class Services(grpc.GenericRpcHandler):
-    """Every method of every service; loaded when first asked."""
+class Services:
+    """Every method of every service, by path."""
 
-    def __init__(self, sidecar: Sidecar, *, structured: bool) -> None:
+    def __init__(self, loop: Loop, sidecar: Sidecar, *, structured: bool) -> None:
+        self._loop = loop
         self._sidecar = sidecar
         self._structured = structured
-        self._loading = threading.Lock()
-        self._handlers: list[grpc.GenericRpcHandler] | None = None
-        self._define: DefineDomain | None = None
+        self._plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
+        self._loaded: DefineDomain | None = None
+        self._later = list(_LATER)
+        self._methods: dict[str, Method] = {
+            "/kubevirt.hooks.info.Info/Info": self._info,
+            "/kubevirt.hooks.plugins.v1alpha1.DomainHookService/MutateDomain": self._mutate_domain,
+            "/kubevirt.hooks.v1alpha3.Callbacks/Shutdown": self._shutdown,
+        }
+        for version in VERSIONS:
+            service = f"/kubevirt.hooks.{version}.Callbacks"
+            self._methods[f"{service}/OnDefineDomain"] = self._on_define_domain
+            if version != "v1alpha1":
+                self._methods[f"{service}/PreCloudInitIso"] = self._pre_cloud_init_iso
         sidecar.on_discover = self._discover
+        loop.after(_LOADS_AFTER, self._load_part)
 
-    def load_soon(self) -> None:
-        """Import the rest beside the event loop, which goes on greeting callers."""
-        threading.Thread(target=self._load, name="imports", daemon=True).start()
+    def find(self, path: str) -> Method | None:
+        """Return the method of a path, None where no service has it."""
+        return self._methods.get(path)
+
+    def _load_part(self) -> None:
+        """Import a part of what calls need, and let callers have their turn."""
+        if self._later:
+            importlib.import_module(self._later.pop(0))
+            self._loop.after(0.0, self._load_part)
+        elif self._loaded is None:
+            self._define()
+            memory.give_back()  # imports leave much of it behind
+
+    def _define(self) -> DefineDomain:
+        if self._loaded is None:
+            from binding.hooks.define_domain import DefineDomain, Settings  # noqa: PLC0415  # JSON and XML
+
+            defaults = os.environ.get("DSBRIDGE_DEFAULTS", "")
+            self._loaded = DefineDomain(
+                self._sidecar, Settings(self._plugin, defaults, self._structured)
+            )
+        return self._loaded
 
     async def _discover(self, asked: Discover) -> None:
         """Find the guests anew: the pod has changed."""
-        await asyncio.to_thread(self._load)
-        assert self._define is not None
-        await self._define.again(asked)
+        await self._define().again(asked)
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Return the handler of a method, None for one that no service has."""
-        found = (one.service(details) for one in self._load())
-        return next((one for one in found if one is not None), None)
-
-    def _load(self) -> list[grpc.GenericRpcHandler]:
-        with self._loading:
-            if self._handlers is None:
-                registry = _Registry()
-                self._define = _register(self._sidecar, registry, structured=self._structured)
-                self._handlers = registry.handlers
-                memory.give_back()  # imports leave much of it behind
-            return self._handlers
-
-
-class _Registry:
-    """Takes what generated code gives to a server."""
-
-    def __init__(self) -> None:
-        self.handlers: list[grpc.GenericRpcHandler] = []
-
-    def add_generic_rpc_handlers(self, handlers: tuple[grpc.GenericRpcHandler, ...]) -> None:
-        self.handlers += handlers
-
-    def add_registered_method_handlers(self, *_: object) -> None:
-        """Ignore them: the generic handlers have these methods, too."""
-
-
-def _register(sidecar: Sidecar, registry: Any, *, structured: bool) -> DefineDomain:  # noqa: ANN401  # in place of a server
-    from binding.hooks.define_domain import DefineDomain, Settings  # noqa: PLC0415  # imports XML
-    from proto import (  # noqa: PLC0415  # imports protobuf
-        info_pb2,
-        info_pb2_grpc,
-        plugins_v1alpha1_pb2,
-        plugins_v1alpha1_pb2_grpc,
-    )
-
-    plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
-    settings = Settings(plugin, os.environ.get("DSBRIDGE_DEFAULTS", ""), structured)
-    define = DefineDomain(sidecar, settings)
-    points = ["OnDefineDomain", "Shutdown"]
-    # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
-    points += ["PreCloudInitIso"] if os.environ.get("DSBRIDGE_CLOUD_INIT") == "1" else []
-    answer = info_pb2.InfoResult(
-        name=plugin or "dsbridge",
-        versions=VERSIONS,
-        hookPoints=[info_pb2.HookPoint(name=point, priority=0) for point in points],
-    )
-    info_pb2_grpc.add_InfoServicer_to_server(_Info(sidecar, answer), registry)  # type: ignore[arg-type]  # see _Info
-    for version in VERSIONS:
-        messages = importlib.import_module(f"proto.{version}_pb2")
-        services = importlib.import_module(f"proto.{version}_pb2_grpc")
-        callbacks = _Callbacks(messages, define, sidecar)
-        services.add_CallbacksServicer_to_server(callbacks, registry)
-    hooks = _DomainHooks(plugins_v1alpha1_pb2, define)
-    plugins_v1alpha1_pb2_grpc.add_DomainHookServiceServicer_to_server(hooks, registry)  # type: ignore[arg-type]  # see _Info
-    return define
-
-
-class _Info:
-    """Asked once, within a second, by virt-launcher; an error here is fatal to the VM.
-
-    No subclass of the generated servicer, which only raises "not implemented".
-    """
-
-    def __init__(self, sidecar: Sidecar, answer: object) -> None:
-        self._sidecar = sidecar
-        self._answer = answer
-
-    async def Info(self, request: object, context: Context) -> object:  # noqa: N802, ARG002  # the protocol's name and arguments
+    async def _info(self, _: bytes) -> bytes:
+        """Asked once, within a second, by virt-launcher; an error here is fatal to the VM."""
         # The answer goes first: it has a second, and OnDefineDomain comes seconds later.
-        asyncio.get_running_loop().call_later(0.1, self._sidecar.say, Collected())
-        return self._answer
-
-
-class _Callbacks:
-    """The same for every version of the service; each has message classes of its own."""
-
-    def __init__(self, messages: ModuleType, define: DefineDomain, sidecar: Sidecar) -> None:
-        self._messages = messages
-        self._define = define
-        self._sidecar = sidecar
-
-    async def OnDefineDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401  # the protocol's name; messages of any version
-        xml = await _or_status(context, self._define(request.domainXML, request.vmi))
-        return self._messages.OnDefineDomainResult(domainXML=xml)
-
-    async def PreCloudInitIso(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401  # the protocol's name; messages of any version
-        data, legacy = await _or_status(context, self._cloud_init(request))
-        return self._messages.PreCloudInitIsoResult(
-            cloudInitData=data, cloudInitNoCloudSource=legacy
+        self._loop.after(_ANSWERED, self._collected)
+        points = ["OnDefineDomain", "Shutdown"]
+        # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
+        points += ["PreCloudInitIso"] if os.environ.get("DSBRIDGE_CLOUD_INIT") == "1" else []
+        return b"".join(
+            (
+                protobuf.encoded(1, self._plugin or "dsbridge"),
+                *(protobuf.encoded(3, protobuf.encoded(1, point)) for point in points),
+                *(protobuf.encoded(4, version) for version in VERSIONS),
+            )
         )
 
-    async def Shutdown(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401, ARG002  # the protocol's name and arguments
+    def _collected(self) -> None:
+        self._sidecar.say(Collected())
+        self._load_part()
+
+    async def _on_define_domain(self, request: bytes) -> bytes:
+        asked = _fields(request)
+        domain, vmi = asked.get(1, b""), asked.get(2, b"")
+        return protobuf.encoded(1, await _or_status(self._define()(domain, vmi)))
+
+    async def _pre_cloud_init_iso(self, request: bytes) -> bytes:
+        asked, define = _fields(request), self._define()
+        legacy, vmi, data = (asked.get(number, b"") for number in (1, 2, 3))
+        return protobuf.encoded(
+            1, await _or_status(define.cloud_init(legacy, vmi))
+        ) + protobuf.encoded(3, await _or_status(define.cloud_init(data, vmi)))
+
+    async def _shutdown(self, _: bytes) -> bytes:
         self._sidecar.say(Ended())
-        return self._messages.ShutdownResult()
+        return b""
 
-    async def _cloud_init(self, request: Any) -> tuple[bytes, bytes]:  # noqa: ANN401  # messages of any version
-        return (
-            await self._define.cloud_init(request.cloudInitData, request.vmi),
-            await self._define.cloud_init(request.cloudInitNoCloudSource, request.vmi),
-        )
+    async def _mutate_domain(self, request: bytes) -> bytes:
+        """Of KubeVirt's structured plugin.
 
-
-class _DomainHooks:
-    """kubevirt.hooks.plugins.v1alpha1: KubeVirt's structured plugin.
-
-    virt-launcher calls it once for each start, after all hook sidecars, and on a migration
-    target, where the answer is thrown away as theirs is.
-    """
-
-    def __init__(self, messages: ModuleType, define: DefineDomain) -> None:
-        self._messages = messages
-        self._define = define
-
-    async def MutateDomain(self, request: Any, context: Context) -> Any:  # noqa: N802, ANN401  # the protocol's name
-        if request.domain_type != _LIBVIRT:
-            text = f"domain_type {request.domain_type[:60]!r} is unknown; send {_LIBVIRT}"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, text)
-        domain = await _or_status(context, self._define(request.domain, request.vmi))
-        return self._messages.MutateDomainResponse(domain=domain)
+        virt-launcher calls it once for each start, after all hook sidecars, and on a migration
+        target, where the answer is thrown away as theirs is.
+        """
+        asked = _fields(request)
+        kind, domain, vmi = (asked.get(number, b"") for number in (1, 2, 3))
+        if (text := kind.decode(errors="replace")) != _LIBVIRT:
+            reason = f"domain_type {text[:60]!r} is unknown; send {_LIBVIRT}"
+            raise Refusal(INVALID_ARGUMENT, reason)
+        return protobuf.encoded(1, await _or_status(self._define()(domain, vmi)))
 
 
-async def _or_status(context: Context, work: Awaitable[T]) -> T:
-    """Await the work; end the call with a status that names what is wrong.
-
-    Work that was begun is carried to its end, even where its caller does not wait for it.
-    """
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+def _fields(request: bytes) -> dict[int, bytes]:
     try:
-        return await asyncio.shield(task)
+        return protobuf.fields(request)
+    except ValueError as error:
+        raise Refusal(INVALID_ARGUMENT, f"the request cannot be read: {error}") from error
+
+
+async def _or_status(work: Awaitable[T]) -> T:
+    """Await the work; raise Refusal with a status that names what is wrong."""
+    try:
+        return await work
     except InvalidInput as error:
-        status, text = grpc.StatusCode.INVALID_ARGUMENT, str(error)
+        raise Refusal(INVALID_ARGUMENT, str(error)) from error
     except FailedPrecondition as error:
-        status, text = grpc.StatusCode.FAILED_PRECONDITION, str(error)
-    except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the VM without an answer
-        _log.exception("a hook call failed for a reason of our own")
-        status, text = grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"
-    _log.error("refused: %s", text)
-    await context.abort(status, text)
-    raise AssertionError("abort() raises")
+        raise Refusal(FAILED_PRECONDITION, str(error)) from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from contextlib import suppress
-from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
 _FIRST = "1000"
@@ -18,6 +17,7 @@ def choose_me() -> None:
     """
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
-    with suppress(OSError):  # /proc may be read-only; then the kernel's own choice stands
-        Path("/proc/self/oom_score_adj").write_text(_FIRST)
+    # /proc may be read-only; then the kernel's own choice stands.
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write(_FIRST)
     prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

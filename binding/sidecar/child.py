@@ -15,8 +15,8 @@ from enum import Enum
 
 from binding.ipc import channel
 from binding.ipc.messages import Alive, Ask, Message
+from binding.process.loop import Future, Loop, Timer, within
 from binding.process.spawn import Process, ending
-from binding.sidecar.loop import Future, Loop, Timer, within
 
 _log = logging.getLogger(__name__)
 

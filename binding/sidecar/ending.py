@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from binding.packet import link_table
-from binding.sidecar.loop import Loop
+from binding.process.loop import Loop
 
 _log = logging.getLogger(__name__)
 

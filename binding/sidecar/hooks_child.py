@@ -8,9 +8,9 @@ import socket
 from collections.abc import Callable
 
 from binding.ipc import messages
+from binding.process.loop import Loop
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
-from binding.sidecar.loop import Loop
 from binding.sidecar.reconciler import Reconciler
 
 _log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from binding.ipc.codec import decode
 from binding.ipc.messages import Undone
+from binding.process.loop import Future, Loop, within
 from binding.process.spawn import Process
-from binding.sidecar.loop import Future, Loop, within
 
 _WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20."""

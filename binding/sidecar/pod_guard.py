@@ -13,7 +13,7 @@ from binding.ipc.wiring import Mend, Wiring
 from binding.packet import links, table_changes
 from binding.packet.guard import Filter, GuardTable
 from binding.process import capabilities
-from binding.sidecar.loop import Loop
+from binding.process.loop import Loop
 from binding.sidecar.plumb_child import Done, PlumbError, plumb
 
 _log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
+from binding.process.loop import Loop, Timer
 from binding.sidecar import state_file
-from binding.sidecar.loop import Loop, Timer
 from binding.sidecar.plumb_child import PlumbError, plumb
 
 _log = logging.getLogger(__name__)

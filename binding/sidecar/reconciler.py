@@ -16,11 +16,11 @@ from binding.ipc.wiring import Wiring
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
+from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
 from binding.sidecar import pod_warnings, state_file
 from binding.sidecar.desired import Desired
 from binding.sidecar.faults import faults, to_mend
-from binding.sidecar.loop import Lock, Loop, Timer
 from binding.sidecar.plumb_child import PlumbError
 from binding.sidecar.pod_guard import PodGuard
 from binding.sidecar.serve_child import LateError, ServeChild, ServeError

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from binding.ipc import messages
 from binding.packet import links
 from binding.process import memory
+from binding.process.loop import Future, Loop, Timer, within
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
 from binding.sidecar.known import Known
-from binding.sidecar.loop import Future, Loop, Timer, within
 from binding.sidecar.packet_sockets import PacketSockets
 from binding.sidecar.standby import Standby
 from guest.network import GuestNetwork

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.messages import QueuedFrame
 from binding.packet.port import Port, Received
-from binding.sidecar.loop import Loop, Timer
+from binding.process.loop import Loop, Timer
 
 _MOST_REPEATS = 5
 """Repeated requests answered within a second; more than that are for `serve` to judge."""

@@ -17,10 +17,10 @@ from binding.ipc.status import ProcessStatus, Status
 from binding.packet import guard, link_table
 from binding.process import capabilities, memory
 from binding.process.logs import timestamp
+from binding.process.loop import Loop
 from binding.sidecar.child import Child
 from binding.sidecar.ending import Ending
 from binding.sidecar.hooks_child import HooksChild
-from binding.sidecar.loop import Loop
 from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
 from binding.sidecar.status_page import now
@@ -81,7 +81,6 @@ class _Sidecar:
             self._loop,
             _listen(f"{short}/hook.sock"),
             self._reconciler,
-            state,
             *(["structured"] if structured else []),
             on_ended=self._ended,
             on_lost=self._ending.lost,

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from binding.sidecar.loop import Loop
+from binding.process.loop import Loop
 
 _MOST_WAITING = 4
 """Connections for which `serve` is asked first; further ones are told what is known."""

@@ -7,7 +7,7 @@ import pytest
 
 from binding.ipc.handover import Handover, Planned, Repeat
 from binding.packet.port import Port
-from binding.sidecar.loop import Loop
+from binding.process.loop import Loop
 from binding.sidecar.standby import Standby
 from tests.bed.netns import netns
 from tests.bed.packet_sockets import packet_socket

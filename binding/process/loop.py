@@ -1,6 +1,6 @@
-"""The sidecar's event loop: descriptors, timers and coroutines, without asyncio (4 MiB).
+"""The event loop of sidecar and hooks: descriptors, timers and coroutines, without asyncio (4 MiB).
 
-One thread. A callback or coroutine that fails is logged and costs nobody else anything: the sidecar
+One thread. A callback or coroutine that fails is logged and costs nobody else anything: the program
 ends only when somebody calls `stop`, because a hook sidecar that ended is never started again.
 """
 
@@ -114,16 +114,23 @@ class Loop:
         return time.monotonic()
 
     def watch(self, readable: socket.socket | int, call: Callable[[], object]) -> None:
-        """Call this whenever the descriptor has something to read."""
-        try:
-            self._selector.modify(readable, selectors.EVENT_READ, call)
-        except KeyError:
-            self._selector.register(readable, selectors.EVENT_READ, call)
+        """Call this, and nothing else, whenever the descriptor has something to read."""
+        self._watch(readable, selectors.EVENT_READ, call)
 
-    def unwatch(self, readable: socket.socket | int) -> None:
+    def watch_room(self, writable: socket.socket | int, call: Callable[[], object]) -> None:
+        """Call this, and nothing else, as long as the descriptor has room to write."""
+        self._watch(writable, selectors.EVENT_WRITE, call)
+
+    def _watch(self, watched: socket.socket | int, event: int, call: Callable[[], object]) -> None:
+        try:
+            self._selector.modify(watched, event, call)
+        except KeyError:
+            self._selector.register(watched, event, call)
+
+    def unwatch(self, watched: socket.socket | int) -> None:
         """Forget a descriptor; call it before the descriptor is closed."""
         with suppress(KeyError, ValueError):
-            self._selector.unregister(readable)
+            self._selector.unregister(watched)
 
     def at(self, when: float, call: Callable[[], object]) -> Timer:
         """Call this at a monotonic time."""
@@ -157,7 +164,7 @@ class Loop:
             result.set(end.value)
         except Exception as error:  # noqa: BLE001  # it is raised again where the result is awaited
             if not result._waiting:  # noqa: SLF001  # of this module
-                _log.exception("a task of the sidecar failed")
+                _log.exception("a task failed")
             result.fail(error)
         else:
             awaited.when_done(lambda: self._advance(work, result))
@@ -210,8 +217,8 @@ class Loop:
     def _guarded(call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception:  # noqa: BLE001  # a bug, or want of memory, must not end the sidecar
-            _log.exception("a callback of the sidecar failed")
+        except Exception:  # noqa: BLE001  # a bug, or want of memory, must not end the program
+            _log.exception("a callback failed")
 
 
 async def within(loop: Loop, seconds: float, work: Future[T]) -> T:

@@ -1,0 +1,104 @@
+"""What a server says on an HTTP/2 connection, as fast as its client takes it. Pure.
+
+Flow control is that of RFC 9113 section 5.2: DATA counts against a window of its stream and one of
+the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from binding.hooks import hpack
+from binding.hooks.http2_frames import (
+    END_HEADERS,
+    END_STREAM,
+    FLOW_CONTROL_ERROR,
+    LARGEST_FRAME,
+    LARGEST_WINDOW,
+    Http2Error,
+    Kind,
+    frame,
+)
+
+_WINDOW = 65_535
+
+
+@dataclass(slots=True)
+class _Stream:
+    window: int
+    body: bytearray = field(default_factory=bytearray)
+    trailers: bytes = b""
+
+
+class Output:
+    """Of one connection; `octets` is what is to be sent now."""
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+        self._streams: dict[int, _Stream] = {}
+        self._window, self._first_window = _WINDOW, _WINDOW
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer waits for its client to take it."""
+        return any(one.trailers for one in self._streams.values())
+
+    def say(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
+        """Send a frame that no window holds up."""
+        self.octets += frame(kind, flags, stream, payload)
+
+    def fields(self, stream: int, fields: Iterable[hpack.Field], *, is_last: bool = False) -> None:
+        """Send header fields."""
+        flags = END_HEADERS | (END_STREAM if is_last else 0)
+        self.say(Kind.HEADERS, flags, stream, hpack.encode(fields))
+
+    def open(self, stream: int) -> None:
+        """Count what the client takes of a new stream."""
+        self._streams[stream] = _Stream(self._first_window)
+
+    def close(self, stream: int) -> None:
+        """Say nothing more on a stream."""
+        self._streams.pop(stream, None)
+
+    def body(self, stream: int, body: bytes, trailers: Iterable[hpack.Field]) -> None:
+        """Send the message of an answer and the fields behind it, which end the stream."""
+        one = self._streams[stream]
+        one.body += body
+        one.trailers = hpack.encode(trailers)
+        self._flush()
+
+    def first_window(self, octets: int) -> None:
+        """Take note of the window that the client gives each stream. Raises Http2Error."""
+        for one in self._streams.values():
+            one.window += octets - self._first_window
+        self._first_window = octets
+        self._check(octets)
+        self._flush()
+
+    def more_room(self, stream: int, octets: int) -> None:
+        """Take note of what the client takes beyond that. Raises Http2Error."""
+        if stream == 0:
+            self._window += octets
+            self._check(self._window)
+        elif stream in self._streams:
+            self._streams[stream].window += octets
+            self._check(self._streams[stream].window)
+        self._flush()
+
+    @staticmethod
+    def _check(window: int) -> None:
+        if window > LARGEST_WINDOW:
+            raise Http2Error(FLOW_CONTROL_ERROR, "a window that is too large")
+
+    def _flush(self) -> None:
+        for number, one in list(self._streams.items()):
+            while one.body and (room := min(self._window, one.window, LARGEST_FRAME)) > 0:
+                part = bytes(one.body[:room])
+                del one.body[:room]
+                self._window -= len(part)
+                one.window -= len(part)
+                self.say(Kind.DATA, 0, number, part)
+            if one.trailers and not one.body:
+                self.say(Kind.HEADERS, END_HEADERS | END_STREAM, number, one.trailers)
+                self.close(number)
