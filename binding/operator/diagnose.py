@@ -70,7 +70,6 @@ def text(found: tuple[Finding, ...]) -> str:
         if one.severity == "ok":
             continue
         seen = ", ".join(filter(None, (one.evidence, one.time and f"at {one.time}")))
-        lines += [f"        seen: {seen}"] * bool(seen)
-        lines += [f"        -> {one.remedy}"] * bool(one.remedy)
-        lines += [f"        docs/troubleshooting.md#{one.anchor}"] * bool(one.anchor)
+        more = (("seen: ", seen), ("-> ", one.remedy), ("docs/troubleshooting.md#", one.anchor))
+        lines += (f"        {before}{what}" for before, what in more if what)
     return "\n".join(lines)

@@ -57,7 +57,7 @@ def is_up(link: str) -> bool | None:
 
 def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int:
     if len(link.encode()) > _LONGEST_NAME:
-        raise OSError(errno.ENODEV, "no link has so long a name", link)
+        raise OSError(errno.ENODEV, f"no link has so long a name: {link[:60]}")
     request = form.pack(link.encode(), 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         answer = fcntl.ioctl(any_socket, what, request)

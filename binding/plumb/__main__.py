@@ -198,17 +198,13 @@ def _fail(step: str, error: str, privilege: str = "") -> int:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
     return str(error.args[1] if len(error.args) > 1 else error)
 
 
 def _privilege(error: Exception) -> str:
     """Return what the container was not granted, if that is why it failed."""
-    if isinstance(error, OSError) and error.filename:
-        return str(error.filename)
     code = getattr(error, "code", None) or getattr(error, "errno", None)
-    return "NET_ADMIN" if code == EPERM else ""
+    return getattr(error, "privilege", "NET_ADMIN" if code == EPERM else "")
 
 
 _DO = {"wire": _wire, "guard": _guard, "mend": _mend, "look": _look}

@@ -48,7 +48,8 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
         )
         is_closed = _CHAIN_HOOK in chain and chain.get(_CHAIN_POLICY) == _NF_DROP
         if dropping or is_closed:
-            how = [f"{dropping} rules that drop"] * bool(dropping) + ["policy drop"] * is_closed
+            rules_drop = f"{dropping} rules that drop" if dropping else ""
+            how = filter(None, (rules_drop, "policy drop" if is_closed else ""))
             yield f"table {family} {table}, chain {name}: {' and '.join(how)}"
 
 

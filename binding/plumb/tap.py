@@ -6,7 +6,7 @@ import fcntl
 import os
 import struct
 
-DEVICE = "/dev/net/tun"
+_DEVICE = "/dev/net/tun"
 
 _IFF_TAP = 0x0002
 _IFF_MULTI_QUEUE = 0x0100
@@ -21,15 +21,26 @@ _TUNSETIFF, _TUNSETPERSIST, _TUNSETOWNER, _TUNSETGROUP = (
 )
 
 
+class DeviceError(Exception):
+    """/dev/net/tun is missing in this container, or may not be opened."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"{_DEVICE}: {error.strerror}")
+        self.privilege = _DEVICE
+
+
 def create(name: str, *, multi_queue: bool, owner: int) -> None:
     """Make a tap that the user and group `owner` may open; it ends with its network namespace.
 
     QEMU can open it only with the same multi_queue flag. QEMU sets IFF_VNET_HDR itself. Raises
-    OSError, with the file name where /dev/net/tun is missing or may not be opened.
+    DeviceError, and OSError where the kernel refuses the tap.
     """
     flags = _IFF_TAP | _IFF_NO_PI | _IFF_TUN_EXCL
     flags |= _IFF_MULTI_QUEUE if multi_queue else _IFF_ONE_QUEUE
-    handle = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        handle = os.open(_DEVICE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise DeviceError(error) from error
     try:
         fcntl.ioctl(handle, _TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
         # Until the tap is persistent, closing the handle removes it.

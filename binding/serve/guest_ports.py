@@ -147,10 +147,12 @@ class GuestPorts:
             ),
             events=tuple(
                 Event(
-                    *(one.exchange.request, one.exchange.reply, one.exchange.note),
-                    one.exchange.warning,
-                    clock - (now - one.at),
-                    one.client,
+                    request=one.exchange.request,
+                    reply=one.exchange.reply,
+                    note=one.exchange.note,
+                    warning=one.exchange.warning,
+                    at=clock - (now - one.at),
+                    client=one.client,
                 )
                 for one in self.events
             ),
