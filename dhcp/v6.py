@@ -39,14 +39,14 @@ from dhcp.v6_message import (
 from dhcp.v6_options import option, requested
 from dhcp.v6_prefixes import delegations
 from guest.build import built
-from guest.ethernet import DHCP6_CLIENT, DHCP6_SERVER
+from guest.ethernet import ALL_DHCP6_SERVERS, DHCP6_CLIENT, DHCP6_SERVER
 from guest.exchange import Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
 SERVER_PORT, CLIENT_PORT = DHCP6_SERVER, DHCP6_CLIENT
 _ADVERTISE, _REPLY = 2, 7
-_SERVERS = (IPv6Address("ff02::1:2"), IPv6Address("ff05::1:3"))
+_SERVERS = (ALL_DHCP6_SERVERS, IPv6Address("ff05::1:3"))
 # RFC 8415 section 16: these MUST be discarded when unicast. The others name their server and may
 # be unicast: RFC 9915 has no UseMulticast any more, so they are answered.
 _MULTICAST_ONLY = (SOLICIT, CONFIRM, REBIND, INFORMATION_REQUEST)

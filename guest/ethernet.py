@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 BROADCAST = "ff:ff:ff:ff:ff:ff"
+ALL_DHCP6_SERVERS = IPv6Address("ff02::1:2")  # All_DHCP_Relay_Agents_and_Servers (RFC 8415)
+_SOLICITED_NODE = IPv6Address("ff02::1:ff00:0")
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD
@@ -26,6 +30,16 @@ def mac_bytes(mac: str) -> bytes:
 def mac_text(octets: bytes) -> str:
     """Turn six octets into aa:bb:cc:dd:ee:ff."""
     return octets.hex(":")
+
+
+def solicited_node(address: IPv6Address) -> IPv6Address:
+    """Return the multicast group that an NS for this address goes to (RFC 4291, 2.7.1)."""
+    return IPv6Address(_SOLICITED_NODE.packed[:13] + address.packed[13:])
+
+
+def group_mac(group: IPv6Address) -> str:
+    """Return the MAC of an IPv6 multicast group (RFC 2464 section 7)."""
+    return "33:33:" + group.packed[12:].hex(":")
 
 
 def untagged(frame: bytes) -> bytes:

@@ -6,14 +6,14 @@ import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from guest.ethernet import BROADCAST, ETH_ARP, mac_bytes, mac_text
+from guest.ethernet import BROADCAST, ETH_ARP, ETH_IPV4, mac_bytes, mac_text
 from guest.exchange import Exchange
 from guest.network import Address
 from ra.message import is_unicast
 from ra.resolve import Claim
 
 _REQUEST, _REPLY = 1, 2
-_FIXED = struct.pack("!HHBB", 1, 0x0800, 6, 4)
+_FIXED = struct.pack("!HHBB", 1, ETH_IPV4, 6, 4)
 _NOBODY = bytes(6)
 _ETHERTYPE = ETH_ARP.to_bytes(2, "big")
 

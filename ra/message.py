@@ -53,16 +53,6 @@ def is_unicast(mac: str) -> bool:
     return not octets[0] & 1 and any(octets)
 
 
-def solicited_node(address: IPv6Address) -> IPv6Address:
-    """Return the multicast group that an NS for this address goes to (RFC 4291, 2.7.1)."""
-    return IPv6Address(IPv6Address("ff02::1:ff00:0").packed[:13] + address.packed[13:])
-
-
-def group_mac(group: IPv6Address) -> str:
-    """Return the MAC of an IPv6 multicast group (RFC 2464 section 7)."""
-    return "33:33:" + group.packed[12:].hex(":")
-
-
 def frame(
     src_mac: str, dst_mac: str, src: IPv6Address, dst: IPv6Address, *message: Message
 ) -> bytes:

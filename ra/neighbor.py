@@ -14,7 +14,7 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptSrcLLAddr,
 )
 
-from guest.ethernet import ICMPV6, NEIGHBOR_ADVERTISEMENT, mac_text
+from guest.ethernet import ICMPV6, NEIGHBOR_ADVERTISEMENT, group_mac, mac_text, solicited_node
 from guest.frame import Packet
 from ra.gateway import eui64
 from ra.message import (
@@ -25,10 +25,8 @@ from ra.message import (
     UNSPECIFIED,
     fault,
     frame,
-    group_mac,
     is_unicast,
     options,
-    solicited_node,
 )
 from ra.resolve import Claim
 

@@ -10,11 +10,12 @@ import math
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 
+from guest.ethernet import group_mac
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
 from ra import advert, arp, neighbor
 from ra.gateway import Router, decide, eui64, has_default, may_be_eui64
-from ra.message import ALL_NODES, UNSPECIFIED, group_mac
+from ra.message import ALL_NODES, UNSPECIFIED
 from ra.resolve import Neighbor
 from ra.schedule import BETWEEN_MULTICASTS, Schedule
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from binding.discover import vmi_interface
 from binding.discover.vmi import Vmi, VmiError, VmiNetwork
 from binding.discover.vmi_interface import VmiInterface
 from binding.ipc.snapshot import Link, Snapshot
@@ -15,9 +15,6 @@ from guest.network import Shape
 
 # Kinds of pod link that QEMU can open itself: a domain may name such a link as its tap.
 _TAP_KINDS = ("tun", "macvtap", "ipvtap")
-
-
-_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 
 
 class MissingLink(ValueError):  # noqa: N818  # the condition is the name
@@ -152,7 +149,7 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
 
 def is_ethernet(mac: str) -> bool:
     """Say whether a link-layer address is a MAC: links of layer 3 have none, or all zeros."""
-    return _MAC.fullmatch(mac) is not None and mac != "00:00:00:00:00:00"
+    return vmi_interface.mac(mac) not in (None, "00:00:00:00:00:00")
 
 
 def _check_layer2(network: VmiNetwork, link: Link) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import math
 import select
-import socket
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -22,6 +21,7 @@ from binding.packet import bpf, links
 from binding.packet.port import Port
 from binding.process import capabilities
 from binding.version import VERSION
+from guest.ethernet import ETH_ARP, ETH_IPV4, UDP
 
 _LONGEST = 65_535
 _OUTGOING = 4  # PACKET_OUTGOING
@@ -104,11 +104,11 @@ def write(
 def protocol(frame: bytes) -> str:
     """Return arp, nd, dhcp4 or dhcp6, of a frame that passed the kernel's filter."""
     ethertype = int.from_bytes(frame[12:14], "big")
-    if ethertype == 0x0806:
+    if ethertype == ETH_ARP:
         return "arp"
-    if ethertype == 0x0800:
+    if ethertype == ETH_IPV4:
         return "dhcp4"
-    return "dhcp6" if frame[20:21] == bytes((socket.IPPROTO_UDP,)) else "nd"
+    return "dhcp6" if frame[20:21] == bytes((UDP,)) else "nd"
 
 
 def _taps(directory: Path) -> list[str]:

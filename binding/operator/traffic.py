@@ -17,21 +17,23 @@ from ipaddress import IPv4Address, IPv6Address
 from binding.packet import address_owner, bpf
 from binding.packet.port import Port
 from guest.ethernet import (
+    BROADCAST,
     ETH_ARP,
     ETH_IPV4,
     ETH_IPV6,
     ICMPV6,
+    NEIGHBOR_SOLICITATION,
     ROUTER_ADVERTISEMENT,
     UDP,
     checksum,
+    group_mac,
     mac_bytes,
+    solicited_node,
 )
 from guest.network import OUR_IPV4, OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
 _MOST_FRAMES = 400
 _MOST_ADDRESSES = 8
-_SOLICITED_NODE = int(IPv6Address("ff02::1:ff00:0"))  # RFC 4291 section 2.7.1
-_BROADCAST = b"\xff" * 6
 
 
 @dataclass(slots=True)
@@ -102,19 +104,19 @@ def _ask(port: Port, guest: GuestNetwork) -> None:
     ours = mac_bytes(OUR_MAC)
     for four in guest.ipv4[:_MOST_ADDRESSES]:
         asked = struct.pack("!HHBBH", 1, ETH_IPV4, 6, 4, 1) + ours + OUR_IPV4.packed
-        header = _BROADCAST + ours + struct.pack("!H", ETH_ARP)
+        header = mac_bytes(BROADCAST) + ours + struct.pack("!H", ETH_ARP)
         port.send(header + asked + bytes(6) + four.ip.packed)
     for six in guest.ipv6[:_MOST_ADDRESSES]:
         port.send(_solicitation(six.ip))
 
 
 def _solicitation(target: IPv6Address) -> bytes:
-    group, ours = IPv6Address(_SOLICITED_NODE | int(target) & 0xFFFFFF), mac_bytes(OUR_MAC)
-    body = struct.pack("!BBHI", 135, 0, 0, 0) + target.packed + b"\x01\x01" + ours
+    group, ours = solicited_node(target), mac_bytes(OUR_MAC)
+    body = struct.pack("!BBHI", NEIGHBOR_SOLICITATION, 0, 0, 0) + target.packed + b"\x01\x01" + ours
     ends = OUR_LINK_LOCAL.packed + group.packed
     total = checksum(ends + struct.pack("!II", len(body), ICMPV6) + body)
     body = body[:2] + struct.pack("!H", total) + body[4:]
-    header = b"\x33\x33" + group.packed[12:] + ours + struct.pack("!H", ETH_IPV6)
+    header = mac_bytes(group_mac(group)) + ours + struct.pack("!H", ETH_IPV6)
     return header + struct.pack("!IHBB", 0x60000000, len(body), ICMPV6, 255) + ends + body
 
 

@@ -19,7 +19,7 @@ _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_REQUEST, _NLM_F_DUMP, _NLM_F_DUMP_INTR = 0x01, 0x300, 0x10
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_EXT_MASK = 1, 3, 4, 10, 29
 _RTEXT_FILTER_SKIP_STATS = 1 << 3
-_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
+IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 _GROUP_LINK, _GROUP_IPV4_ADDRESS, _GROUP_IPV4_ROUTE = 0x1, 0x10, 0x40
 _GROUP_IPV6_ADDRESS, _GROUP_IPV6_ROUTE = 0x100, 0x400
 _AF_BRIDGE = b"\x07"
@@ -97,8 +97,8 @@ def _link(payload: bytes) -> LinkState:
     return LinkState(
         name=attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
         index=index,
-        up=bool(flags & _IFF_UP),
-        carrier=bool(flags & _IFF_LOWER_UP),
+        up=bool(flags & IFF_UP),
+        carrier=bool(flags & IFF_LOWER_UP),
         mtu=int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder),
         mac=attributes.get(_IFLA_ADDRESS, b"").hex(":"),
         master=int.from_bytes(attributes.get(_IFLA_MASTER, b""), sys.byteorder),

@@ -7,10 +7,11 @@ import fcntl
 import socket
 import struct
 
+from binding.packet.link_table import IFF_UP
+
 _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _SIOCGIFFLAGS = 0x8913
-_IFF_UP = 1
 _LONGEST_NAME = 15  # IFNAMSIZ without its NUL
 LISTENING = "dsb-listen"
 """Names of listening bridges: this, and the number of the link that they belong to."""
@@ -50,7 +51,7 @@ def place(link: str) -> str:
 def is_up(link: str) -> bool | None:
     """Return whether a link is up, None when there is no such link."""
     try:
-        return bool(_ask(_SIOCGIFFLAGS, link, _FLAGS) & _IFF_UP)
+        return bool(_ask(_SIOCGIFFLAGS, link, _FLAGS) & IFF_UP)
     except OSError:
         return None
 

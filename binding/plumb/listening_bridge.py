@@ -15,6 +15,7 @@ from errno import EEXIST
 from typing import Literal
 
 from binding.packet import links
+from binding.packet.link_table import IFF_UP
 from binding.plumb.nfnetlink import (
     NETLINK_ROUTE,
     NLM_F_ACK,
@@ -29,7 +30,7 @@ from binding.plumb.nfnetlink import (
     text,
 )
 
-_IFF_UP, _IFF_NOARP = 0x01, 0x80
+_IFF_NOARP = 0x80
 _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 3, 4, 18
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_BR_MCAST_SNOOPING = 1, 2, 23
 # Less than IPv6 needs, so the kernel sends nothing of its own by it; frames may be longer.
@@ -64,7 +65,7 @@ def bring_up(at: Iterable[str]) -> None:
     """Bring the bridges of these links up, now that rules copy to them. Raises OSError."""
     for link in at:
         name = text(_IFLA_IFNAME, links.listening_bridge(link))
-        _request(RTM_NEWLINK, 0, _link(_IFF_UP) + name)
+        _request(RTM_NEWLINK, 0, _link(IFF_UP) + name)
 
 
 def remove(bridges: Iterable[str]) -> None:

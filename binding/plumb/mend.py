@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from binding.ipc.wiring import Mend, Wiring
+from binding.packet.link_table import IFF_UP
 from binding.plumb import wire
 from binding.plumb.netlink import IPRoute, dump
 from binding.plumb.steps import Step, StepError
-
-_IFF_UP = 1
 
 
 def mend(ipr: IPRoute, asked: Mend) -> list[str]:
@@ -61,7 +60,7 @@ def _settings(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
         change = partial(ipr.brport, "set", index=links[names.nic]["index"], learning=0)
         yield Step(f"turn off learning on {names.nic}", change)
     for name in (names.bridge, names.nic, names.tap):
-        if name in links and not links[name]["flags"] & _IFF_UP:
+        if name in links and not links[name]["flags"] & IFF_UP:
             yield Step(f"bring up {name}", partial(wire.set_link, ipr, name, state="up"))
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from socket import AF_INET, AF_INET6
 
 from binding.ipc.wiring import Wiring
+from binding.packet.link_table import IFF_UP
 from binding.plumb import nfnetlink
 from binding.plumb.device_conf import (
     ADDRESSES_EUI64,
@@ -37,7 +38,6 @@ _REQUEST = nfnetlink.NLM_F_REQUEST | nfnetlink.NLM_F_ACK
 CREATE = _REQUEST | nfnetlink.NLM_F_CREATE
 _REPLACE = _REQUEST | nfnetlink.NLM_F_REPLACE
 _EXCLUSIVE = CREATE | nfnetlink.NLM_F_EXCL
-_IFF_UP = 1
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _SET_BY_KERNEL = 0x01 | 0x08 | 0x20 | 0x40 | 0x80
 """Secondary or temporary, DAD failed, deprecated, tentative, permanent."""
@@ -74,7 +74,7 @@ def remember(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
         index=index,
         name=link.get("ifname"),
         mac=link.get("address"),
-        up=bool(link["flags"] & _IFF_UP),
+        up=bool(link["flags"] & IFF_UP),
         addresses=_as_added([one for one in dump(ipr.addr) if one["index"] == index]),
         routes=_routes(ipr, index),
         address_generation=address_generation(link),

@@ -18,6 +18,7 @@ from pathlib import Path
 from socket import AF_INET, AF_INET6
 
 from binding.ipc.snapshot import Link, Snapshot
+from binding.packet.link_table import IFF_UP
 from binding.plumb import resolv_conf
 from binding.plumb.netlink import IPRoute, NetlinkMessage, connect, dump, out
 from guest.network import Address, IPInterface, IPNetwork, Route
@@ -26,7 +27,6 @@ _ANY: dict[int, IPNetwork] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6N
 
 _LINK_LOCAL = IPv6Network("fe80::/64")  # the kernel's route; Calico's fe80::…/128 is a gateway's
 
-_IFF_UP = 1
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
 _PERMANENT = 0x80  # IFA_F_PERMANENT; an address that a router advertised lacks it
@@ -61,7 +61,7 @@ def _links(ipr: IPRoute) -> tuple[Link, ...]:
             mac=link.get("address") or "",
             mtu=link.get("mtu"),
             kind=link.get(("linkinfo", "kind")) or "",
-            up=bool(link["flags"] & _IFF_UP),
+            up=bool(link["flags"] & IFF_UP),
             bridge=names.get(link.get("master"), ""),
             addresses=_addresses(addresses, link["index"]),
             routes=_routes(routes, link["index"], own),

@@ -13,14 +13,13 @@ from errno import EOPNOTSUPP
 from functools import partial
 
 from binding.ipc.wiring import Wiring
+from binding.packet.link_table import IFF_LOWER_UP, IFF_UP
 from binding.plumb import pod_link, tap
 from binding.plumb.device_conf import ADDRESSES_NONE, generate_addresses, ignore_arp
 from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, request
 from binding.plumb.steps import Step, carry_out
 from guest.network import IPInterface
 
-_IFF_UP = 1
-_IFF_LOWER_UP = 1 << 16
 _NODAD = 0x02
 # The kernel refuses these as bridge ports; QEMU can open the latter two itself.
 _NO_PORTS = ("macvlan", "ipvlan", "macvtap", "ipvtap")
@@ -191,7 +190,7 @@ def _complete(links: Links, wiring: Wiring) -> bool:
         return False
     return (
         nic.get("master") == port.get("master") == bridge["index"]
-        and all(link["flags"] & _IFF_UP for link in (nic, bridge, port))
+        and all(link["flags"] & IFF_UP for link in (nic, bridge, port))
         and pod.get("address") == wiring.mac
         and port.get("mtu") == bridge.get("mtu") == wiring.mtu
         and _fits(port, wiring)
@@ -228,7 +227,7 @@ def _check(links: Links, wiring: Wiring) -> None:
                 f"link {name} already exists and dsbridge did not create it (kind: "
                 f"{_kind(links[name]) or 'hardware'}); remove it, or the component that creates it"
             )
-    if names.tap in links and links[names.tap]["flags"] & _IFF_LOWER_UP:
+    if names.tap in links and links[names.tap]["flags"] & IFF_LOWER_UP:
         raise LinkError(
             f"{names.tap} is open in QEMU, but not wired as this VM needs it "
             f"(MTU {wiring.mtu}, {wiring.queues} queues); restart the VM"

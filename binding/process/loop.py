@@ -107,6 +107,7 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._serial = itertools.count()
         self._stopped = False
+        self._signal_sockets: tuple[socket.socket, ...] = ()
 
     @staticmethod
     def now() -> float:
@@ -181,8 +182,13 @@ class Loop:
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, lambda *_: None)
-        # `theirs` lives as long as the function that the selector keeps.
-        self.watch(ours, lambda: [call(number) for number in ours.recv(64) if theirs])
+
+        def signalled() -> None:
+            for number in ours.recv(64):
+                call(number)
+
+        self._signal_sockets = ours, theirs  # closed, the kernel could not write to them
+        self.watch(ours, signalled)
 
     def run(self) -> None:
         """Serve descriptors and timers until `stop`."""

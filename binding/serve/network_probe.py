@@ -26,15 +26,13 @@ from scapy.layers.l2 import Ether
 
 from binding.serve.other_servers import ServerMessage
 from dhcp.v4_reply import EVERYBODY, NOBODY
-from guest.ethernet import BROADCAST, mac_bytes
+from guest.ethernet import ALL_DHCP6_SERVERS, BROADCAST, group_mac, mac_bytes
 from guest.network import FAMILIES, Family, GuestNetwork
 from ra.gateway import eui64
 
 TRIES = 3
 BETWEEN_TRIES = 0.5
 """Seconds, so that a guest waits 1.5 s at most until it is known who serves it."""
-_ALL_SERVERS = "ff02::1:2"
-_ALL_SERVERS_MAC = "33:33:00:01:00:02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,8 @@ def solicit(guest: GuestNetwork, asked: Sequence[int] = (23,)) -> bytes:
         / DHCP6OptOptReq(reqopts=list(asked))
     )
     message = DHCP6_Solicit(trid=int.from_bytes(_transaction(guest)[:3])) / options
-    ends = IPv6(src=str(eui64(guest.mac)), dst=_ALL_SERVERS) / UDP(sport=546, dport=547)
-    return bytes(Ether(src=guest.mac, dst=_ALL_SERVERS_MAC) / ends / message)
+    ends = IPv6(src=str(eui64(guest.mac)), dst=str(ALL_DHCP6_SERVERS)) / UDP(sport=546, dport=547)
+    return bytes(Ether(src=guest.mac, dst=group_mac(ALL_DHCP6_SERVERS)) / ends / message)
 
 
 _REQUESTS: dict[Family, Callable[[GuestNetwork], bytes]] = {4: discover, 6: solicit}

@@ -9,9 +9,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 
 from binding.serve.responder import Responder
-from guest.ethernet import mac_bytes
+from guest.ethernet import mac_bytes, solicited_node
 from guest.network import OUR_MAC
-from ra.message import solicited_node
 from tests.ra.nd_wire import (
     GATEWAY6,
     GUEST_LL,
