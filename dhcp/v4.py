@@ -107,12 +107,23 @@ def _discover(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
 
 
 def _offer_nothing(request: Request, guest: GuestNetwork) -> Exchange:
-    """OFFER 0.0.0.0 on a pod without IPv4: the client does without for V6ONLY_WAIT (RFC 8925)."""
+    """OFFER 0.0.0.0 on a pod without IPv4: the client does without for V6ONLY_WAIT (RFC 8925).
+
+    A client that would make itself an IPv4 link-local address is told not to (RFC 2563 section
+    2.3). One that did not ask that is not told (RFC 8925 section 3.3.1), though dhcpcd before
+    10.0.9 then asks again every few seconds.
+    """
+    autoconfigure = ((116, b"\0"),) if 116 in request.options else ()
     reply = Reply(
         kind=_OFFER,
         server=server_identifier(guest),
         to=EVERYBODY,  # the client has no address that a unicast could go to
-        options=(lease_time(guest), *_echoed(request), (108, v6only_wait(guest))),
+        options=(
+            lease_time(guest),
+            *_echoed(request),
+            (108, v6only_wait(guest)),
+            *autoconfigure,
+        ),
     )
     return _exchange(reply, request, guest, "no address, IPv6 only")
 

@@ -16,7 +16,7 @@ from dhcp.v4_request import COOKIE
 TRANSACTION = slice(4, 8)
 _USUAL = 300  # octets of most requests (RFC 1542 section 2.1), with at most 60 of options
 _LONGEST = 255
-_CLASS_AND_LISTS = (55, 60, 77, 175)
+_CLASS_AND_LISTS = (55, 60, 77, 116, 175)
 _WHOLE = (50, 53, 54, 57, 61, 80, 93)
 """With those, every option that dhcp.v4 reads; of these, every octet can make a difference."""
 _FIRMWARE = (b"PXEClient", b"HTTPClient")
@@ -48,6 +48,7 @@ def meaning(payload: bytes) -> Meaning | None:
         _known(asked) if asked else asked,
         vendor,
         user,
+        b"" if 116 in options else None,  # Auto-Configure
         b"" if 175 in options else None,  # iPXE's own
         *map(value, _WHOLE),
     )

@@ -182,6 +182,13 @@ def test_a_pod_without_ipv4_offers_no_address_for_the_wait(options):
     assert reply.options.keys() == {53, 54, 51, 108}
 
 
+def test_a_pod_without_ipv4_tells_a_client_that_asks_to_make_no_address_of_its_own():
+    """Auto-Configure, RFC 2563: 0 is "do not"."""
+    exchange = ask(DISCOVER, (116, b"\1"), prl(1, 108), guest=BARE)
+    assert seen(exchange).options[116] == b"\0"
+    assert 116 not in seen(ask(DISCOVER, (116, b"\1"), prl(1, 108), guest=V6ONLY)).options
+
+
 @pytest.mark.parametrize(
     ("kind", "asked", "guest"),
     [
