@@ -51,16 +51,26 @@ class Prefix:
 
 @lru_cache(maxsize=8)  # a guest is sent the same few frames again and again
 def advertisement(
-    guest: GuestNetwork, router: Router, to: tuple[IPv6Address, str], *, deprecate: bool = False
+    guest: GuestNetwork,
+    router: Router,
+    to: tuple[IPv6Address, str],
+    *,
+    deprecate: bool = False,
+    ended: tuple[bytes, ...] = (),
 ) -> bytes:
     """Return the frame of an RA from the router to an IPv6 address and MAC.
 
     The frame's source MAC is the router's where that is known. `deprecate` adds the prefixes
-    that the guest must stop using.
+    that the guest must stop using, `ended` are options of `ended_options`.
     """
     lifetime = LIFETIME if guest.default6 and guest.default6.gateway else 0
     candidates = [*_link(guest, router), *_prefixes(guest, deprecate=deprecate)]
-    candidates += [*_resolver(guest), *_routes(guest, LIFETIME), *_rarer(guest)]
+    candidates += [
+        *_resolver(_servers(guest), _names(guest), LIFETIME),
+        *_routes(guest, LIFETIME),
+        *ended,
+        *_rarer(guest),
+    ]
     # ND messages are never fragmented (RFC 6980): what does not fit is left out.
     room = max(guest.mtu, 1280) - 40 - 16
     fitting = []
@@ -71,12 +81,41 @@ def advertisement(
     return _frame(guest, router, to, lifetime, b"".join(fitting))
 
 
-def withdrawal(guest: GuestNetwork, router: Router, to: tuple[IPv6Address, str]) -> bytes:
-    """Return an RA that ends a router and the routes through it, and nothing else.
+def withdrawal(
+    guest: GuestNetwork,
+    router: Router,
+    to: tuple[IPv6Address, str],
+    ended: tuple[bytes, ...] = (),
+) -> bytes:
+    """Return an RA that ends a router, the routes through it, and what `ended` does.
 
     Prefixes and resolvers belong to the link: the next router's RA has them again.
     """
-    return _frame(guest, router, to, 0, b"".join(_routes(guest, 0)))
+    return _frame(guest, router, to, 0, b"".join((*_routes(guest, 0), *ended)))
+
+
+def ended_options(former: GuestNetwork, guest: GuestNetwork) -> tuple[bytes, ...]:
+    """Return options of lifetime 0 for what RAs of `former` have said and those of `guest` do not.
+
+    A guest that hears them drops resolvers and routes at once, and an address of its own making
+    for new connections: RFC 4862 section 5.5.3 lets it last for two hours more.
+    """
+    if not former.gets_ipv6:
+        return ()
+    told = guest.gets_ipv6
+    now = prefixes(guest) if told else ()
+    on_link = {one.network for one in now}
+    autonomous = {one.network for one in now if one.autonomous}
+    pios = (
+        _pio(Prefix(one.network, one.network not in on_link, autonomous=True, lifetime=0))
+        for one in prefixes(former)
+        if one.network not in on_link or (one.autonomous and one.network not in autonomous)
+    )
+    kept = _announced_routes(guest) if told else ()
+    routes = (_rio(one, 0) for one in _announced_routes(former) if one not in kept)
+    servers = [one for one in _servers(former) if not told or one not in _servers(guest)]
+    names = [one for one in _names(former) if not told or one not in _names(guest)]
+    return (*pios, *routes, *_resolver(servers, names, 0))
 
 
 def prefixes(guest: GuestNetwork) -> tuple[Prefix, ...]:
@@ -150,37 +189,57 @@ def _pio(prefix: Prefix) -> bytes:
 
 
 def _routes(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
-    """Return the RIO (RFC 4191) of each route that leads through the router announced."""
+    return (_rio(network, lifetime) for network in _announced_routes(guest))
+
+
+def _announced_routes(guest: GuestNetwork) -> tuple[IPv6Network, ...]:
+    """Return the destinations that lead through the router announced."""
     gateway = guest.gateway6
-    for route in guest.routes:
-        network = route.destination
-        if not isinstance(network, IPv6Network) or gateway is None or route.gateway != gateway:
-            continue
-        if network.prefixlen and _usable(network):
-            yield built(
-                ICMPv6NDOptRouteInfo(
-                    # 8, 16 or 24 octets by prefix length (section 2.3); scapy trims by zeros.
-                    len=3 if network.prefixlen > 64 else 2,
-                    plen=network.prefixlen,
-                    prf=_MEDIUM,
-                    rtlifetime=lifetime,
-                    prefix=str(network.network_address),
-                )
-            )
+    return tuple(
+        route.destination
+        for route in guest.routes
+        if isinstance(route.destination, IPv6Network)
+        and gateway is not None
+        and route.gateway == gateway
+        and route.destination.prefixlen
+        and _usable(route.destination)
+    )
 
 
-def _resolver(guest: GuestNetwork) -> Iterator[bytes]:
-    servers = [str(server) for server in guest.dns if isinstance(server, IPv6Address)]
-    if servers:
-        yield built(ICMPv6NDOptRDNSS(res=0, lifetime=LIFETIME, dns=servers[:_MOST_SERVERS]))
-    names, size = [], 8
+def _rio(network: IPv6Network, lifetime: int) -> bytes:
+    """Return a route information option (RFC 4191)."""
+    return built(
+        ICMPv6NDOptRouteInfo(
+            # 8, 16 or 24 octets by prefix length (section 2.3); scapy trims by zeros.
+            len=3 if network.prefixlen > 64 else 2,
+            plen=network.prefixlen,
+            prf=_MEDIUM,
+            rtlifetime=lifetime,
+            prefix=str(network.network_address),
+        )
+    )
+
+
+def _servers(guest: GuestNetwork) -> list[str]:
+    found = [str(server) for server in guest.dns if isinstance(server, IPv6Address)]
+    return found[:_MOST_SERVERS]
+
+
+def _names(guest: GuestNetwork) -> list[str]:
+    names, size = list[str](), 8
     for name in guest.search:
         size += len(name) + 2
         if size > _LARGEST:
             break
         names.append(name)
+    return names
+
+
+def _resolver(servers: list[str], names: list[str], lifetime: int) -> Iterator[bytes]:
+    if servers:
+        yield built(ICMPv6NDOptRDNSS(res=0, lifetime=lifetime, dns=servers))
     if names:
-        yield built(ICMPv6NDOptDNSSL(res=0, lifetime=LIFETIME, searchlist=names))
+        yield built(ICMPv6NDOptDNSSL(res=0, lifetime=lifetime, searchlist=names))
 
 
 def _rarer(guest: GuestNetwork) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from ra import neighbor
+from ra.advert import ended_options
 from ra.gateway import (
     Router,
     has_default,
@@ -33,6 +34,7 @@ __all__ = [
     "State",
     "answer_basis",
     "due",
+    "follow",
     "from_guest",
     "from_network",
     "gateways",
@@ -57,6 +59,17 @@ def start(guest: GuestNetwork, now: float) -> State:
         gateway6=_gateway(guest, guest.gateway6 if guest.gets_ipv6 else None),
         has_default=has_default(guest),
     )
+
+
+def follow(state: State, guest: GuestNetwork, former: GuestNetwork, left: State) -> State:
+    """Return the state, which is new, of a guest that was told otherwise as `former`.
+
+    `left` is its state of then. What no longer holds is ended by the first RAs.
+    """
+    routers = left.withdrawn
+    if left.router is not None and left.announced:
+        routers = (*routers, left.router)
+    return replace(state, withdrawn=routers, ended=ended_options(former, guest))
 
 
 def _gateway(guest: GuestNetwork, address: Address | None) -> Neighbor | None:
@@ -115,7 +128,7 @@ def answer_basis(state: State) -> tuple[object, ...]:
     """Return the part of a state that answers to the guest's solicitations depend on."""
     gateway = state.gateway6
     deprecates = state.schedule.initial > 0
-    return state.router, state.withdrawn, gateway and gateway.lladdr, deprecates
+    return state.router, state.withdrawn, state.ended, gateway and gateway.lladdr, deprecates
 
 
 def may_repeat_ra(state: State) -> bool:
@@ -135,8 +148,9 @@ def repeatable(
     if packet.src == UNSPECIFIED:
         return False
     if packet.payload[0] == ROUTER_SOLICITATION:
-        # Deprecated prefixes are in the first RAs only, and those end while nobody serves.
-        return not (guest.deprecated and any(state.schedule.initial for state in states))
+        # What is to end is in the first RAs only, and those end while nobody serves.
+        ends = guest.deprecated or states[0].ended
+        return not (ends and any(state.schedule.initial for state in states))
     gateway = states[1].gateway6
     if gateway is None or gateway.permanent or neighbor.ns_target(packet) != OUR_LINK_LOCAL:
         return True

@@ -54,6 +54,8 @@ class State:
     """An RA of `router` has been sent."""
     withdrawn: tuple[Router, ...] = ()
     """Former routers; each multicast RA of the present series is followed by their end."""
+    ended: tuple[bytes, ...] = ()
+    """RA options that end what the guest was told before; each RA of the series has them."""
     rs: IPv6Address | None = None
     """The source of an RS that is answered once the router is decided."""
     ns: IPv6Address | None = None
@@ -79,6 +81,7 @@ def advance(state: State, guest: GuestNetwork, now: float) -> Outcome:
         _answer_ns,
         _answer_rs,
         _multicast,
+        _take_leave,
     ):
         state, more = step(state, guest, now)
         actions += more
@@ -135,9 +138,13 @@ def _choose(state: State, guest: GuestNetwork, now: float) -> Outcome:
     if _may_change(state, router, now) or (before == router and state.decide_by is None):
         return state, ()
     state = replace(state, decide_by=None, router=router)
-    if before is None and guest.migration_target and router.source != "virtual":
+    if before is None:
         # dsbridge on the former node may have announced the virtual router to it.
-        state = replace(state, withdrawn=(Router(OUR_LINK_LOCAL, router.lladdr, "virtual"),))
+        virtual = [Router(OUR_LINK_LOCAL, router.lladdr, "virtual")]
+        routers = (*state.withdrawn, *(virtual if guest.migration_target else ()))
+        state = replace(
+            state, withdrawn=tuple(one for one in routers if one.address != router.address)
+        )
     if before is None or before == router:
         return state, ()
     if before.address == router.address:
@@ -229,7 +236,9 @@ def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Outcome:
     if schedule is None:
         return replace(state, rs=None), (Exchange("RS", note="too many"),)
     frame = advert.advertisement(
-        guest, router, (to, guest.mac), deprecate=state.schedule.initial > 0
+        *(guest, router, (to, guest.mac)),
+        deprecate=state.schedule.initial > 0,
+        ended=state.ended,
     )
     state = replace(state, rs=None, schedule=schedule, announced=True)
     return state, (Exchange("RS", "RA", frame, _note(state)),)
@@ -241,16 +250,30 @@ def _multicast(state: State, guest: GuestNetwork, now: float) -> Outcome:
         return state, ()
     to = ALL_NODES, group_mac(ALL_NODES)
     deprecate = state.schedule.initial > 0
-    frame = advert.advertisement(guest, state.router, to, deprecate=deprecate)
+    frame = advert.advertisement(guest, state.router, to, deprecate=deprecate, ended=state.ended)
     note = f"{state.schedule.reason}: {_note(state)}"
     actions = [Exchange("", "RA", frame, note)]
     # The new router is announced first: without any router a guest drops its connections.
-    for former in state.withdrawn:
-        frame = advert.withdrawal(guest, former, to)
-        actions.append(Exchange("", "RA", frame, f"router {former.address} withdrawn"))
+    actions += [_withdrawal(state, guest, former) for former in state.withdrawn]
     schedule = state.schedule.multicast(now)
-    withdrawn = state.withdrawn if schedule.initial else ()
-    return replace(state, schedule=schedule, announced=True, withdrawn=withdrawn), tuple(actions)
+    state = replace(state, schedule=schedule, announced=True)
+    if not schedule.initial:
+        state = replace(state, withdrawn=(), ended=())
+    return state, tuple(actions)
+
+
+def _withdrawal(state: State, guest: GuestNetwork, router: Router) -> Exchange:
+    to = ALL_NODES, group_mac(ALL_NODES)
+    frame = advert.withdrawal(guest, router, to, state.ended)
+    return Exchange("", "RA", frame, f"router {router.address} withdrawn")
+
+
+def _take_leave(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
+    """End what a guest was told that is to hear no more RAs of ours."""
+    if not state.active or not state.withdrawn or guest.gets_ipv6:
+        return state, ()
+    actions = tuple(_withdrawal(state, guest, former) for former in state.withdrawn)
+    return replace(state, withdrawn=(), ended=()), actions
 
 
 def _note(state: State) -> str:

@@ -6,7 +6,7 @@ Everything that can be refused is refused before anything is touched.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from binding.discover import annotation, contradiction, guests, vmi
@@ -48,46 +48,65 @@ class DefineDomain:
         self._warnings: tuple[str, ...] = ()
         """About cloud-init's data, which KubeVirt asks for before the domain."""
 
-    async def __call__(self, xml: bytes, vmi_json: bytes) -> bytes:
+    async def __call__(
+        self, xml: bytes, vmi_json: bytes, asked: messages.Discover | None = None
+    ) -> bytes:
         """Wire and serve the VMI's guests; return the domain that libvirt shall define.
 
         Equal input has no further effect. Raises InvalidInput and FailedPrecondition.
         """
         async with self._one_at_a_time:
-            snapshot, wired = await self._sidecar.pod()
+            snapshot, pod = await self._sidecar.pod()
+            if asked is not None:
+                pod = pod._replace(settings=asked.settings)
             try:
                 instance = vmi.decode(vmi_json)
                 attached = domain_xml.attachments(xml)
-                found = self._discover(snapshot, wired, instance, attached)
+                found = self._discover(snapshot, pod, instance, attached)
                 contradiction.refuse(found.guests, snapshot)
                 edited = domain_xml.edit(xml, instance, found.guests)
             except _INVALID as error:
-                self._sidecar.say(messages.Refused(str(error)))
+                self._refused(asked, error)
                 raise InvalidInput(str(error)) from error
             except guests.MissingLink as error:
-                self._sidecar.say(messages.Refused(str(error)))
+                self._refused(asked, error)
                 raise FailedPrecondition(str(error)) from error
             named = messages.Instance(instance.namespace, instance.name, instance.uid)
-            found = replace(found, warnings=(*found.warnings, *self._warnings))
-            await self._sidecar.define(found, vmi_json, xml, named)
+            await self._sidecar.define(
+                messages.Define(
+                    number=0,
+                    guests=found.guests,
+                    wirings=found.wirings,
+                    warnings=(*found.warnings, *self._warnings),
+                    vmi=vmi_json.decode(),
+                    domain=xml.decode(),
+                    instance=named,
+                    settings=pod.settings,
+                    discovery=asked.number if asked else 0,
+                )
+            )
             return edited
 
+    def _refused(self, asked: messages.Discover | None, error: Exception) -> None:
+        if asked is None:
+            self._sidecar.say(messages.Refused(str(error)))
+
     async def again(self, asked: messages.Discover) -> None:
-        """Do what the last call did, for a pod that has changed since."""
+        """Do what the last call did, for a pod or settings that have changed since."""
         try:
-            await self(asked.domain.encode(), asked.vmi.encode())
+            await self(asked.domain.encode(), asked.vmi.encode(), asked)
         except (InvalidInput, FailedPrecondition) as error:
-            self._sidecar.say(messages.Undiscovered(str(error)))
+            self._sidecar.say(messages.Undiscovered(asked.number, str(error)))
 
     async def cloud_init(self, data: bytes, vmi_json: bytes) -> bytes:
         """Return cloud-init's data with networkData for the guests, if it has none.
 
         Raises InvalidInput.
         """
-        snapshot, wired = await self._sidecar.pod()
+        snapshot, pod = await self._sidecar.pod()
         try:
             instance = vmi.decode(vmi_json)
-            found = self._discover(snapshot, wired, instance, {})
+            found = self._discover(snapshot, pod, instance, {})
             completed = cloud_init.complete(data, found.guests, instance)
             warned = tuple(cloud_init.warnings(data, found.guests, instance))
         except (*_INVALID, cloud_init.CloudInitError, guests.MissingLink) as error:
@@ -99,17 +118,19 @@ class DefineDomain:
     def _discover(
         self,
         snapshot: Snapshot,
-        wired: Collection[str],
+        pod: messages.Pod,
         instance: vmi.Vmi,
         attached: Mapping[str, domain_xml.Attachment],
     ) -> guests.Discovery:
+        reloaded = {annotation.PREFIX + name: text for name, text in pod.settings.items()}
+        instance = replace(instance, annotations={**instance.annotations, **reloaded})
         found = guests.guests(
             snapshot,
             instance,
             attached,
             plugin=self._settings.plugin,
             defaults=annotation.parse_defaults(self._settings.defaults),
-            wired=wired,
+            wired=pod.wired,
         )
         if self._settings.structured:
             return replace(found, guests=tuple(map(_of_plugin, found.guests)))

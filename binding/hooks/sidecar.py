@@ -13,7 +13,6 @@ from binding.ipc.codec import build
 from binding.process.loop import Future, Loop, within
 
 if TYPE_CHECKING:
-    from binding.discover.guests import Discovery
     from binding.ipc.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -71,32 +70,24 @@ class Sidecar:
             case other:
                 _log.error("the sidecar sends %s, which is not for us", type(other).__name__)
 
-    async def pod(self) -> tuple[Snapshot, tuple[str, ...]]:
-        """Return the pod as the sidecar has read it, and the taps that were made for it."""
+    async def pod(self) -> tuple[Snapshot, messages.Pod]:
+        """Return the pod as the sidecar has read it, and what else it has said of it."""
         await self._pod
         assert self._said is not None
         if self._snapshot is None:
             from binding.ipc.snapshot import Snapshot  # noqa: PLC0415  # behind the greeting
 
             self._snapshot = build(Snapshot, self._said.snapshot)
-        return self._snapshot, self._said.wired
+        return self._snapshot, self._said
 
-    async def define(
-        self, found: Discovery, vmi: bytes, domain: bytes, instance: messages.Instance
-    ) -> None:
-        """Have the guests wired, guarded and served. Raises FailedPrecondition."""
+    async def define(self, request: messages.Define) -> None:
+        """Have the guests wired, guarded and served; the number of the request is set here.
+
+        Raises FailedPrecondition.
+        """
         self._number += 1
         self._waiting[self._number] = done = Future[str]()
-        request = messages.Define(
-            number=self._number,
-            guests=found.guests,
-            wirings=found.wirings,
-            warnings=found.warnings,
-            vmi=vmi.decode(),
-            domain=domain.decode(),
-            instance=instance,
-        )
-        if not self.say(request):
+        if not self.say(request._replace(number=self._number)):
             raise FailedPrecondition("the sidecar does not read; KubeVirt will try again")
         try:
             refusal = await within(self._loop, _DONE_WITHIN, done)

@@ -54,9 +54,9 @@ class Serve(NamedTuple):
     decided: dict[str, tuple[int, ...]]
     """Families that we serve, by network, where `auto` has found that out before."""
     handovers: tuple[Handover, ...]
-    changed: tuple[str, ...]
-    """Networks whose handover is of another GuestNetwork: only whether the guest is there
-    counts.
+    former: tuple[GuestNetwork, ...]
+    """What the handovers of some networks are about, where that is not what is served now: the
+    guest has been told it, and must hear what of it no longer holds.
     """
     queued: tuple[QueuedFrame, ...]
     sockets: tuple[str, ...]
@@ -157,6 +157,8 @@ class Pod(NamedTuple):
     """binding.ipc.snapshot.Snapshot as codec.plain gives it: the sidecar does not build one."""
     wired: tuple[str, ...]
     """Taps that we made."""
+    settings: dict[str, str] = _NO_TEXTS
+    """JSON of `dsbridge reload` by network, in place of the VMI's annotation."""
 
 
 class Define(NamedTuple):
@@ -170,6 +172,10 @@ class Define(NamedTuple):
     domain: str
     """VMI and domain as virt-launcher sent them, for `Discover`."""
     instance: Instance = Instance()
+    settings: dict[str, str] = _NO_TEXTS
+    """Of the `Pod` or `Discover` that the guests were found by."""
+    discovery: int = 0
+    """Number of the `Discover` that this is the answer to; 0 for a call of KubeVirt's."""
 
 
 class Refused(NamedTuple):
@@ -187,15 +193,18 @@ class Defined(NamedTuple):
 
 
 class Discover(NamedTuple):
-    """The sidecar: the pod has changed; say `Define` for the VMI and domain of the last call."""
+    """The sidecar: pod or settings changed; say `Define` for the last call's VMI and domain."""
 
+    number: int
     vmi: str
     domain: str
+    settings: dict[str, str]
 
 
 class Undiscovered(NamedTuple):
     """hooks: `Discover` gives nothing that could be defined."""
 
+    number: int
     reason: str
 
 
@@ -217,6 +226,30 @@ class Ended(NamedTuple):
 
 class Lost(NamedTuple):
     """hooks: a connection ended before any call of it could be served: Shutdown, maybe."""
+
+
+# --- between the sidecar and `dsbridge reload`, by the control socket, one line of JSON each -----
+
+
+class Reload(NamedTuple):
+    """The command: take these settings for a NIC from now on."""
+
+    network: str
+    """Empty stands for the VM's only NIC."""
+    settings: str | None
+    """The annotation's JSON; None: as the VMI has it, again."""
+
+
+class Reloaded(NamedTuple):
+    """The sidecar: it is so; or it cannot be, and all is as before."""
+
+    refusal: str = ""
+    network: str = ""
+    before: tuple[GuestNetwork, ...] = ()
+    """The NIC before and after; none where it was refused."""
+    after: tuple[GuestNetwork, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """That the settings are the reason of."""
 
 
 # --- answers of plumb, one line of JSON each -------------------------------------------------

@@ -160,3 +160,5 @@ class Status:
     """Why `plumb` could last not do what it was asked for."""
     wired: tuple[str, ...] = ()
     """Taps that dsbridge made."""
+    reloaded: dict[str, str] = field(default_factory=dict)
+    """Settings of `dsbridge reload`, JSON by network, in place of the VMI's annotation."""

@@ -55,6 +55,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     gather.add_argument(
         "--seconds", type=float, default=5.0, help="length of the capture in it (default: 5)"
     )
+    _reload(
+        commands.add_parser(
+            "reload", parents=[shared], help="take a NIC's settings anew while the VM runs"
+        )
+    )
     arguments = parser.parse_args(words)
     hooks_dir = getattr(arguments, "hooks_dir", None)
     plugin_dir = getattr(arguments, "plugin_dir", None)
@@ -71,6 +76,17 @@ def _status(status: argparse.ArgumentParser) -> None:
     for form in ("json", "prometheus"):
         forms.add_argument(f"--{form}", dest="form", action="store_const", const=form)
     status.add_argument("--watch", action="store_true", help="again every 2 seconds")
+
+
+def _reload(reload: argparse.ArgumentParser) -> None:
+    reload.description = (
+        "Reads the JSON of the annotation dsbridge.io/NETWORK on stdin; without any, the pod's "
+        "annotations in /etc/dsbridge/annotations. Bad settings are refused, and all is as before."
+    )
+    reload.add_argument("network", nargs="?", default="", help="default: the VM's only NIC")
+    reload.add_argument("--reset", action="store_true", help="as the VMI has it, again")
+    reload.add_argument("--json", action="store_true", help="print what changes as JSON")
+    reload.epilog = "Exit status: 0 reloaded, 1 refused, 3 no sidecar."
 
 
 def _capture(capture: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Asks the sidecar for its status object, by the status socket in its hooks directory."""
+"""Asks the sidecar, by the sockets in its hooks directory."""
 
 from __future__ import annotations
 
@@ -16,8 +16,20 @@ _WITHIN = 5.0
 
 def text(directory: Path) -> str | None:
     """Return the status object as JSON; None, with the reason on stderr, when nobody answers."""
+    return _answer(directory, "status.sock", "", _WITHIN)
+
+
+def control(directory: Path, line: str, within: float) -> str | None:
+    """Return the control socket's answer to a line; None, with the reason on stderr, if nobody's.
+
+    `within` are seconds.
+    """
+    return _answer(directory, "control.sock", line, within)
+
+
+def _answer(directory: Path, name: str, line: str, within: float) -> str | None:
     try:
-        return _ask(directory / "state")
+        return _ask(directory / "state", name, line, within)
     except OSError as error:
         sys.stderr.write(f"no sidecar answers in {directory}: {error.strerror or error}\n")
         return None
@@ -34,13 +46,15 @@ def status(directory: Path) -> Status | None:
     return None
 
 
-def _ask(state: Path) -> str:
+def _ask(state: Path, name: str, line: str, within: float) -> str:
     # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
     directory = os.open(state, os.O_PATH | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(_WITHIN)
-            client.connect(f"/proc/self/fd/{directory}/status.sock")
+            client.settimeout(within)
+            client.connect(f"/proc/self/fd/{directory}/{name}")
+            if line:
+                client.sendall(line.encode())
             chunks = []
             while chunk := client.recv(65536):
                 chunks.append(chunk)

@@ -38,6 +38,10 @@ def main(words: Sequence[str]) -> int:
                 from binding.operator.gather import gather  # noqa: PLC0415  # see above
 
                 return gather(given.directory, given.seconds)
+            case "reload":
+                from binding.operator.reload import reload  # noqa: PLC0415  # see above
+
+                return reload(given)
             case "diagnose":
                 return diagnose(given.directory, as_json=given.json)
             case _:

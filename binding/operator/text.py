@@ -46,6 +46,8 @@ def _sidecar(status: Status, now: float) -> Iterator[str]:
     yield _line("processes", "; ".join(_process(one) for one in status.processes))
     if status.last_call is not None and status.last_call.text != "done":
         yield _line("refused", f"{status.last_call.text} ({_when(status.last_call.time)})")
+    for network, settings in status.reloaded.items():
+        yield _line("reloaded", f"{network}: {settings}")
     for warning in status.warnings:
         yield _line("warning", warning)
 

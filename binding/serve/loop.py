@@ -129,6 +129,8 @@ class ServeLoop:
             responder, was_told_else, events = before.responder, False, before.events
         else:
             left = Predecessor.of(guest, command)
+            if before is not None:
+                left = left.in_this_process(before.responder)
             responder = left.responder(now)
             was_told_else = left.was_told_else or (before is not None and before.responder.here)
         is_quiet = guest.migration_target and not (was_told_else or responder.here)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from binding.ipc.codec import build
 from binding.ipc.handover import Repeat
@@ -20,8 +20,8 @@ class Predecessor:
     decided: frozenset[Family] | None
     state: State | None
     repeats: tuple[Repeat, ...]
-    is_changed: bool
-    """The state is of another GuestNetwork of the same NIC."""
+    former: GuestNetwork | None
+    """What the state is about, where the guest is to be told something else now."""
 
     @classmethod
     def of(cls, guest: GuestNetwork, command: Serve) -> Predecessor:
@@ -31,15 +31,24 @@ class Predecessor:
         left = next((one for one in command.handovers if one.network == guest.network), None)
         state = None if left is None else build(State, left.ra_state)
         repeats = () if left is None else left.repeats
-        return cls(guest, decided, state, repeats, guest.network in command.changed)
+        former = next((one for one in command.former if one.network == guest.network), None)
+        return cls(guest, decided, state, repeats, former)
+
+    def in_this_process(self, before: Responder) -> Predecessor:
+        """Return what is left where this process served the NIC until now, as another guest."""
+        return replace(self, former=before.guest, state=before.state or self.state)
 
     @property
     def was_told_else(self) -> bool:
         """Whether the guest is there, with what another GuestNetwork said."""
-        return self.is_changed and self.state is not None and self.state.active
+        return self.former is not None and self.state is not None and self.state.active
 
     def responder(self, now: float) -> Responder:
         """Return a responder that goes on from here; one that starts anew for a changed guest."""
-        if self.is_changed or self.state is None:
+        if self.state is None:
             return Responder(self.guest, now, self.decided)
+        if self.former is not None:
+            responder = Responder(self.guest, now, self.decided)
+            responder.follow(self.former, self.state)
+            return responder
         return Responder(self.guest, now, self.decided, self.state, self.repeats)

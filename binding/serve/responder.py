@@ -50,10 +50,18 @@ class Responder:
         self._choice = Choice(guest, now, decided)
         self._service: Service | None = None
         self._held: deque[GuestFrame] = deque(maxlen=_MOST_HELD)
+        self._former: tuple[GuestNetwork, guest_input.State] | None = None
         self._begin_if_known(now)
         if resumed is not None and self._service is not None:
             self._service.resume(resumed, known)
             self.here = resumed.active
+
+    def follow(self, former: GuestNetwork, left: guest_input.State) -> None:
+        """Take note that the guest was told else before, as `former`, and the session of then."""
+        if self._service is None:
+            self._former = former, left
+        else:
+            self._service.follow(former, left)
 
     @property
     def router(self) -> guest_input.Router | None:
@@ -189,6 +197,9 @@ class Responder:
         if ours is None or (self._service is not None and ours == self._service.ours):
             return NOTHING
         self._service = Service(self.guest, ours, self.counters, now)
+        if self._former is not None:
+            self._service.follow(*self._former)
+            self._former = None
         output = self._service.appear(now) if self.here else NOTHING
         while self._held:
             output += self._service.from_guest(self._held.popleft(), now)

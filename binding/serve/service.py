@@ -51,6 +51,11 @@ class Service:
         self._solicitations.ra_state = ra_state
         self._before, self._basis_before = repeats, self._solicitations.basis
 
+    def follow(self, former: GuestNetwork, left: guest_input.State) -> None:
+        """End what the guest was told as `former`, as soon as it is there."""
+        state = guest_input.follow(self.ra_state, self.guest, former, left)
+        self._solicitations.ra_state = state
+
     @property
     def ra_state(self) -> guest_input.State:
         """What the guest was told by RA, and what is known of its gateways."""

@@ -22,6 +22,8 @@ class Desired:
     wirings: tuple[Wiring, ...] = ()
     warnings: tuple[str, ...] = ()
     instance: Instance = field(default_factory=Instance)
+    settings: dict[str, str] = field(default_factory=dict)
+    """JSON of `dsbridge reload` by network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 from binding.ipc import messages
-from binding.process.loop import Loop
+from binding.process.loop import Future, Loop
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
 from binding.sidecar.reconciler import Reconciler
@@ -43,6 +43,9 @@ class HooksChild:
         self._pod: str | None = None
         self._early_ends = EarlyEnds()
         self._discover: messages.Discover | None = None
+        """What `hooks` is to find out and has not answered yet."""
+        self._discovered = Future[str]()
+        self._number = 0
         self.child = Child(
             loop,
             "binding.hooks",
@@ -70,13 +73,25 @@ class HooksChild:
         self._pod = snapshot
         self._send_pod()
 
-    def discover(self, vmi: str, domain: str) -> None:
-        """Have the guests found out anew: the pod has changed."""
-        self._discover = messages.Discover(vmi, domain)
+    def discover(self, vmi: str, domain: str, settings: dict[str, str]) -> Future[str]:
+        """Have the guests found out and served anew: pod or settings have changed.
+
+        The future has an empty text once it is so, else why it cannot be.
+        """
+        self._number += 1
+        self._discovered.set("something else has changed meanwhile; try again")
+        self._discovered = discovered = Future[str]()
+        self._discover = messages.Discover(self._number, vmi, domain, settings)
         if self.child.phase is Phase.RUNNING:
             self._send_discover()
         else:
             self.start()
+        return discovered
+
+    def _answered(self, number: int, refusal: str) -> None:
+        if self._discover is not None and number == self._discover.number:
+            self._discover = None
+            self._discovered.set(refusal)
 
     async def make_room(self) -> None:
         """Let `hooks` leave if nobody is connected: it and `plumb` need not be there at once."""
@@ -93,8 +108,8 @@ class HooksChild:
                 self._loop.spawn(self._define(message))
             case messages.Refused(reason):
                 self._reconciler.pages.called(reason)
-            case messages.Undiscovered(reason):
-                _log.warning("the pod has changed, but its guests stay as they are: %s", reason)
+            case messages.Undiscovered(number, reason):
+                self._answered(number, reason)
             case messages.Collected():
                 self._reconciler.serve.prepare()
             case messages.Leaving():
@@ -114,14 +129,16 @@ class HooksChild:
             refusal = f"{type(error).__name__}: {error}"
         self._send_pod()  # the taps that we made
         self.child.send(messages.Defined(request.number, refusal))
+        self._answered(request.discovery, refusal)
 
     def _send_pod(self) -> None:
         if self._pod is not None:
-            self.child.send(messages.Pod(json.loads(self._pod), self._reconciler.wired))
+            pod, settings = json.loads(self._pod), self._reconciler.desired.settings
+            self.child.send(messages.Pod(pod, self._reconciler.wired, settings))
 
     def _send_discover(self) -> None:
-        if self._discover is not None and self.child.send(self._discover):
-            self._discover = None
+        if self._discover is not None:
+            self.child.send(self._discover)
 
     def _gone(self, phase: Phase, how: str) -> None:
         pause = 0.0

@@ -18,8 +18,8 @@ class Known:
         self.handovers: dict[str, Handover] = {}
         self.decided: dict[str, tuple[int, ...]] = {}
         """Families that we serve, where `auto` has found that out."""
-        self.changed: set[str] = set()
-        """Networks that are told something else than their handover is about."""
+        self.former: dict[str, GuestNetwork] = {}
+        """By network, what the handover is about, where the guest is told something else now."""
 
     def change(
         self, former: tuple[GuestNetwork, ...], guests: tuple[GuestNetwork, ...]
@@ -29,6 +29,7 @@ class Known:
         Of the others it is kept whether the guest has been heard, and no answer.
         """
         same = frozenset(guest.network for guest in guests if guest in former)
+        told = {guest.network: guest for guest in former if guest.network not in same}
         names = {guest.network for guest in guests}
         self.decided = {name: ours for name, ours in self.decided.items() if name in same}
         self.handovers = {
@@ -36,12 +37,12 @@ class Known:
             for name, one in self.handovers.items()
             if name in names
         }
-        self.changed = (self.changed & names) | (names - same)
+        self.former = {name: one for name, one in (told | self.former).items() if name in names}
         return same
 
     def forget_all(self) -> None:
         """Nobody is served."""
-        self.handovers, self.decided, self.changed = {}, {}, set()
+        self.handovers, self.decided, self.former = {}, {}, {}
 
     def take_over(self, handovers: tuple[Handover, ...]) -> None:
         """Keep what a `serve` that leaves, or the stand-in, says last."""
@@ -63,11 +64,14 @@ class Known:
                     guest.network, guest.tap, guest.nic, one.ra_state, repeats=repeats
                 )
 
-    def for_serve(self, networks: set[str]) -> tuple[tuple[Handover, ...], tuple[str, ...]]:
-        """Return handovers and changed networks for a `Serve` of these networks."""
+    def for_serve(
+        self, networks: set[str]
+    ) -> tuple[tuple[Handover, ...], tuple[GuestNetwork, ...]]:
+        """Return handovers, and former guests that they are of, for a `Serve` of these networks."""
         handovers = (one for one in self.handovers.values() if one.network in networks)
-        changed, self.changed = tuple(sorted(self.changed & networks)), set()
-        return tuple(replace(one, planned=()) for one in handovers), changed
+        former = tuple(one for name, one in sorted(self.former.items()) if name in networks)
+        self.former = {}
+        return tuple(replace(one, planned=()) for one in handovers), former
 
 
 def _latest(before: tuple[Repeat, ...], news: tuple[Repeat, ...]) -> tuple[Repeat, ...]:

@@ -110,7 +110,10 @@ class Reconciler:
     async def _define(self, request: Define) -> str:
         former, wanted = (
             self.desired,
-            Desired(request.guests, request.wirings, request.warnings, request.instance),
+            Desired(
+                *(request.guests, request.wirings, request.warnings),
+                *(request.instance, request.settings),
+            ),
         )
         _name_in_log(request.instance)
         try:

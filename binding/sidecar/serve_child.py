@@ -192,14 +192,14 @@ class ServeChild:
         queued = self._end_standby()
         wanted = {link for guest in guests for link in (guest.tap, guest.nic) if link}
         known = self._sockets.of(wanted)
-        handovers, changed = self.known.for_serve({guest.network for guest in guests})
+        handovers, former = self.known.for_serve({guest.network for guest in guests})
         self._number += 1
         message = messages.Serve(
             number=self._number,
             guests=guests,
             decided=self.known.decided,
             handovers=handovers,
-            changed=changed,
+            former=former,
             queued=queued,
             sockets=tuple(port.link for port in known),
         )

@@ -19,10 +19,12 @@ from binding.process import capabilities, memory
 from binding.process.logs import timestamp
 from binding.process.loop import Loop
 from binding.sidecar.child import Child
+from binding.sidecar.control_socket import ControlSocket
 from binding.sidecar.ending import Ending
 from binding.sidecar.hooks_child import HooksChild
 from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
+from binding.sidecar.reload import Reload
 from binding.sidecar.status_page import now
 from binding.sidecar.status_socket import StatusSocket
 from binding.version import VERSION
@@ -85,6 +87,11 @@ class _Sidecar:
             on_ended=self._ended,
             on_lost=self._ending.lost,
         )
+        self._control = ControlSocket(
+            self._loop,
+            _listen(f"{short}/control.sock"),
+            Reload(self._loop, self._reconciler, self._hooks).answer,
+        )
         self._status = StatusSocket(
             self._loop,
             _listen(f"{short}/status.sock"),
@@ -104,6 +111,7 @@ class _Sidecar:
         finally:
             self._reconciler.serve.close()
             self._status.close()
+            self._control.close()
             self._hooks.child.end()
             _remove(self._socket)
             children = self._reconciler.serve.child, self._hooks.child
@@ -121,9 +129,16 @@ class _Sidecar:
     def _pod_changed(self, snapshot: str) -> None:
         """Have the guests found out anew."""
         self._hooks.pod_read(snapshot)
-        if self._reconciler.desired.guests and (call := self._reconciler.last_call()):
+        desired = self._reconciler.desired
+        if desired.guests and (call := self._reconciler.last_call()):
             _log.info("the pod's addresses, routes or MTU have changed; finding the guests anew")
-            self._hooks.discover(*call)
+            found = self._hooks.discover(*call, desired.settings)
+            found.when_done(lambda: self._found(found.result()))
+
+    @staticmethod
+    def _found(refusal: str) -> None:
+        if refusal:
+            _log.warning("the pod has changed, but its guests stay as they are: %s", refusal)
 
     def _watch_links(self) -> None:
         """Look at the pod whenever one of its links changes."""
@@ -184,6 +199,7 @@ class _Sidecar:
             last_call=pages.last_call,
             last_plumb_error=pages.last_plumb_error,
             wired=reconciler.wired,
+            reloaded=reconciler.desired.settings,
         )
 
 

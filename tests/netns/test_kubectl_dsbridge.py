@@ -28,12 +28,15 @@ if words[:2] == ["get", "pods"]:
         sys.exit('pods is forbidden: User "x" cannot list resource "pods"')
     print("\\n".join(" ".join(pod["line"]) for pod in world["pods"]))
 elif words[0] == "exec":
+    is_interactive = words[1] == "-i"
+    words = [one for one in words if one != "-i"]
     pod = next(one for one in world["pods"] if one["line"][1] == words[3])
     assert words[4] == "-c" and words[6:8] == ["--", "dsbridge"], words
     assert words[5] in ("hook-sidecar-0", "dsbridge", "hook-sidecar-1"), words
     if "command" not in pod:
         sys.exit('pods "x" is forbidden: cannot create resource "pods/exec"')
     sys.exit(subprocess.run([*pod["command"], *words[8:], "--hooks-dir", pod["dir"]],
+                            stdin=None if is_interactive else subprocess.DEVNULL,
                             cwd={str(ROOT)!r}).returncode)
 else:
     print("of", *words)
@@ -47,7 +50,7 @@ def cluster(tmp_path):
     kubectl.write_text(KUBECTL.format(world=str(world)))
     kubectl.chmod(0o755)
 
-    def run(*words, pods=(), denied=False, text=True):
+    def run(*words, pods=(), denied=False, text=True, said=None):
         world.write_text(json.dumps({"pods": list(pods), "denied": denied}))
         return subprocess.run(
             [SCRIPT, *words],
@@ -57,6 +60,7 @@ def cluster(tmp_path):
             text=text,
             check=False,
             timeout=120,
+            input=said,
         )
 
     return run
@@ -75,6 +79,19 @@ def pod_of(vm, name="vm1", container=OURS):
         "command": vm.pod.netns.command(*PROGRAM),
         "dir": str(vm.sidecar.hooks_dir),
     }
+
+
+def test_settings_are_reloaded_by_the_name_of_the_vm(cluster):
+    with started("flat", "managed") as vm:
+        pods = [pod_of(vm)]
+        told = cluster("reload", "vm1", "default", pods=pods, said='{"lease": 600}')
+        assert told.returncode == 0, told.stderr
+        assert "lease: 600 s (was infinite), by DHCPv4 and DHCPv6" in told.stdout
+        told = cluster("reload", "vm1", pods=pods, said='{"lease": 1}')
+        assert told.returncode == 1
+        assert "refused, all is as before" in told.stdout
+        assert cluster("reload", "vm1", "--reset", pods=pods).returncode == 0
+        assert vm.sidecar.status()["reloaded"] == {}
 
 
 def test_the_plugin_at_a_cluster(cluster, tmp_path):

@@ -1,0 +1,89 @@
+"""The control socket: one line of JSON asks for something, one line answers, and it is hung up.
+
+Only who can write into the hooks directory can connect, and so could call the hook socket.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from binding.process.loop import Loop
+
+_log = logging.getLogger(__name__)
+
+_LONGEST = 1 << 16
+_MOST = 4
+"""Connections at once; further ones are hung up on."""
+_PATIENCE = 5.0
+"""Seconds for the whole line to come."""
+_READ_WITHIN = 0.2
+"""Seconds for a reader that does not keep up with an answer larger than its socket's buffer."""
+
+
+class ControlSocket:
+    """Gives each line to `answer`, which never raises."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        answer: Callable[[bytes], Awaitable[str]],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._answer = answer
+        self._clients = 0
+        loop.watch(listener, self._accept)
+
+    def close(self) -> None:
+        """Accept nobody else."""
+        self._loop.unwatch(self._listener)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except OSError:  # it has gone, or there is no descriptor for it
+            return
+        if self._clients >= _MOST:
+            client.close()
+            return
+        self._clients += 1
+        client.settimeout(0)
+        line = bytearray()
+        late = self._loop.after(_PATIENCE, lambda: self._hang_up(client))
+
+        def readable() -> None:
+            try:
+                data = client.recv(_LONGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            line.extend(data)
+            if b"\n" in data:
+                late.cancel()
+                self._loop.unwatch(client)
+                self._loop.spawn(self._serve(client, bytes(line)))
+            elif not data or len(line) > _LONGEST:
+                late.cancel()
+                self._hang_up(client)
+
+        self._loop.watch(client, readable)
+
+    async def _serve(self, client: socket.socket, line: bytes) -> None:
+        try:
+            answer = await self._answer(line)
+            client.settimeout(_READ_WITHIN)
+            with suppress(OSError):  # a reader that left early
+                client.sendall(f"{answer}\n".encode())
+        finally:
+            self._hang_up(client)
+
+    def _hang_up(self, client: socket.socket) -> None:
+        self._loop.unwatch(client)
+        client.close()
+        self._clients -= 1

@@ -1,0 +1,70 @@
+"""What `reload` says of a change: at once, at the next renewal, at the next boot, or never."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Interface, IPv6Interface, ip_address
+
+import pytest
+
+from binding.operator.changes import changes
+from binding.operator.reload import of_downward_api
+from guest.network import Boot, GuestNetwork
+
+GUEST = GuestNetwork(
+    network="default",
+    tap="tap0",
+    mac="02:00:00:00:00:01",
+    mtu=1450,
+    ipv4=(IPv4Interface("10.0.0.5/24"),),
+    ipv6=(IPv6Interface("fd00::5/64"),),
+    dns=(ip_address("10.0.0.10"), ip_address("fd00::10")),
+)
+
+
+def test_nothing_changes_where_nothing_is_changed():
+    found = changes(GUEST, GUEST)
+    assert (found.now, found.renewal, found.boot, found.never) == ((), (), (), ())
+
+
+def test_what_both_say_is_told_at_once_by_one_and_later_by_the_other():
+    found = changes(GUEST, replace(GUEST, mtu=1400))
+    assert found.now == ("MTU: 1400 (was 1450), by RA",)
+    assert found.renewal == ("MTU: 1400 (was 1450), by DHCPv4",)
+
+
+def test_an_ipv4_guest_hears_no_advertisement():
+    only4 = replace(GUEST, ipv6=())
+    found = changes(only4, replace(only4, mtu=1400, search=("a.example",)))
+    assert found.now == ()
+    assert len(found.renewal) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"provider": "kube-ovn"}, "now"),
+        ({"shield": False}, "now"),
+        ({"hostname": "web"}, "renewal"),
+        ({"boot": Boot(file="a.efi")}, "boot"),
+        ({"mtu": 9000}, "never"),
+        ({"provider": "off"}, "never"),
+    ],
+)
+def test_each_change_is_named_where_it_belongs(change, place):
+    assert getattr(changes(GUEST, replace(GUEST, **change)), place)
+
+
+def test_a_finite_lease_says_when_the_guest_asks():
+    short = replace(GUEST, lease=600)
+    assert "300 s" in changes(short, replace(short, hostname="web")).renews
+    assert "infinite" in changes(GUEST, short).renews
+
+
+def test_the_file_of_a_downward_api_volume_is_read_as_go_quotes_it():
+    text = 'a="x"\ndsbridge.io/default="{\\"mtu\\": 1400}"\nkubectl="one\\ntwo=\\"3\\""\n'
+    assert of_downward_api(text) == {
+        "a": "x",
+        "dsbridge.io/default": '{"mtu": 1400}',
+        "kubectl": 'one\ntwo="3"',
+    }
