@@ -1,6 +1,6 @@
 """What the answer to a DHCPv4 request depends on. Pure.
 
-Clients say the same in many words: with other seconds, vendor classes and host names, in another
+Clients ask the same in many forms: with other seconds, vendor classes and host names, in another
 order. Requests of equal meaning get the same answer, but for the transaction id: it is built from
 a request that says nothing but the meaning, so it cannot depend on what that leaves out.
 """
@@ -18,7 +18,7 @@ _USUAL = 300  # octets of most requests (RFC 1542 section 2.1), with at most 60 
 _LONGEST = 255
 _CLASS_AND_LISTS = (55, 60, 77, 116, 175)
 _WHOLE = (50, 53, 54, 57, 61, 80, 93)
-"""With those, every option that dhcp.v4 reads; of these, every octet can make a difference."""
+"""Options of which every octet counts; with `_CLASS_AND_LISTS`, all that dhcp.v4 reads."""
 _FIRMWARE = (b"PXEClient", b"HTTPClient")
 _FIRMWARE_SIZE = 10
 """Octets of the longest of those."""

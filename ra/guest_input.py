@@ -1,4 +1,4 @@
-"""What a guest's router and neighbour solicitations, and time, make of its state. Pure.
+"""How RS and NS of a guest, and time, change its state. Pure.
 
 Each function takes the state, the guest, a frame and `now` (monotonic seconds), and returns the
 next state with what is to be sent.
@@ -215,8 +215,8 @@ def _virtual(state: State, guest: GuestNetwork, source: IPv6Address, now: float)
     if lladdr is None:
         waits = (Exchange("NS", note="the gateway's MAC is not known yet"),)
     elif gateway is not None and lladdr == gateway.lladdr:
-        # We answer in the gateway's place, so the guest's NUD would never notice a fail-over:
-        # each of its probes becomes one of the gateway, at most one a second.
+        # We answer in the gateway's place, so the guest's NUD would never notice a fail-over: for
+        # each NUD probe the gateway is asked, too, at most once a second.
         state = replace(state, gateway6=gateway.ask())
     state, actions = advance(_seek(replace(state, ns=source)), guest, now)
     return state, waits + actions

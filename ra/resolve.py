@@ -84,7 +84,7 @@ class Neighbor:
         return self if self.left or self.permanent else replace(self, left=TRIES)
 
     def due(self, now: float) -> tuple[Neighbor, tuple[str | None, ...]]:
-        """Return whom to ask now: MACs, None for everybody; the result is self if nobody."""
+        """Return the next state (self without a question), and whom to ask: MACs, None for all."""
         after, whom = self, list[str | None]()
         if self.left and now >= self.tried + BETWEEN_TRIES:
             after = replace(self, left=self.left - 1, tried=now, unanswered=self.unanswered + 1)
@@ -103,12 +103,12 @@ class Neighbor:
         if self.permanent:
             return self
         if self.lladdr is None:
-            # As hosts do (RFC 4861 section 7.2.5): nobody is believed who was not asked.
+            # As with hosts (RFC 4861 section 7.2.5), a claim that nobody asked for makes no entry.
             asked = self.unanswered > 0
             return self._at(claim.lladdr) if asked else self
         if claim.lladdr == self.lladdr:
-            # Its word ends the check of a newcomer; of two MACs that moved in turn the
-            # former one is believed by its own answer.
+            # A claim of the known MAC ends the check of a newcomer, but not the check of the former
+            # MAC, which is believed as soon as it answers.
             undone = self.check is not None and self.check.lladdr == self.former
             return replace(self._at(claim.lladdr), check=self.check if undone else None)
         if self.check is not None and claim.lladdr == self.check.lladdr:

@@ -1,7 +1,7 @@
 """What is remembered of one guest, and what has to be sent because of it. Pure.
 
 Each of the functions that `advance` runs takes the state and returns it with what is to be
-sent. `advance` runs all of them after every input, so an input need not know what it unblocks.
+sent. `advance` runs all of them after every input.
 """
 
 from __future__ import annotations

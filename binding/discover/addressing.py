@@ -18,7 +18,7 @@ from binding.ipc.snapshot import Link
 from guest.network import Address, IPInterface, IPNetwork, Route
 
 MOST_PERMANENT = 64
-"""Permanent neighbours that are answered for."""
+"""Permanent neighbours whose ARP and NS `serve` answers."""
 _DEFAULTS: dict[int, IPNetwork] = {4: IPv4Network("0.0.0.0/0"), 6: IPv6Network("::/0")}
 
 
@@ -56,7 +56,7 @@ def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, s
 
 
 def permanent(link: Link, own: Iterable[IPInterface]) -> tuple[tuple[Address, str], ...]:
-    """Return the pod's permanent neighbours, those that are gateways first, and MOST at most.
+    """Return the pod's permanent neighbours, gateways first, MOST_PERMANENT at most.
 
     Each of them costs a rule in the kernel.
     """

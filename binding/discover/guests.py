@@ -1,4 +1,4 @@
-"""From pod and VMI to what each guest NIC is told: where every value comes from."""
+"""Pod, VMI and annotation become the GuestNetwork of each NIC."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def _hostname(vmi: Vmi, change: Override, warned: list[str]) -> str:
 
 
 def _boot(interface: VmiInterface, change: Override) -> Boot:
-    """Merge the VMI's boot file and server into what the override says of the rest."""
+    """Return the annotation's boot settings, with file and server of the VMI where it has none."""
     boot, dhcp = change.boot or Boot(), interface.dhcp
     return replace(boot, file=boot.file or dhcp.boot_file, server=boot.server or dhcp.tftp_server)
 

@@ -1,4 +1,4 @@
-"""What an administrator should know of a guest's network before the guest shows it: warnings."""
+"""Warnings that tell an administrator of a fault before the guest runs into it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, ip_network
 from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address, IPNetwork
 
 OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
-"""What dsbridge answers for at the guest's tap: nobody behind it can be reached by these."""
+"""Addresses that dsbridge answers for at the tap: no gateway or server can have them."""
 _NOWHERE: tuple[IPNetwork, ...] = tuple(
     ip_network(text)
     for text in (

@@ -38,7 +38,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """What is known of one guest, and what would be sent to it without being asked."""
+    """What is known of one guest, and the frames that it would be sent unasked."""
 
     network: str
     tap: str

@@ -21,7 +21,7 @@ _NO_COUNTS: dict[str, int] = {}
 
 
 class Ask(NamedTuple):
-    """The sidecar: are you alive? Say what you have not reported yet, then `Alive`."""
+    """The sidecar asks a child for what it has not reported yet, then for `Alive`."""
 
 
 class Alive(NamedTuple):
@@ -49,14 +49,14 @@ class Serve(NamedTuple):
     """The sidecar: serve exactly these guests. Beside it a packet socket for each of `sockets`."""
 
     number: int
-    """Another one for each `Serve`; the answer repeats it."""
+    """Serial number of this `Serve`; the answer repeats it."""
     guests: tuple[GuestNetwork, ...]
     decided: dict[str, tuple[int, ...]]
     """Families that we serve, by network, where `auto` has found that out before."""
     handovers: tuple[Handover, ...]
     former: tuple[GuestNetwork, ...]
-    """What the handovers of some networks are about, where that is not what is served now: the
-    guest has been told it, and must hear what of it no longer holds.
+    """The GuestNetwork that a handover was made for, of each network where `guests` has another:
+    the guest has been told the former, and must be told what of it no longer holds.
     """
     queued: tuple[QueuedFrame, ...]
     sockets: tuple[str, ...]
@@ -71,7 +71,7 @@ class Serving(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """serve: the sockets of these guests cannot be opened; nobody is served anew."""
+    """serve: the sockets of these guests cannot be opened; the former guests stay served."""
 
     number: int
     link: str
@@ -81,7 +81,7 @@ class Failed(NamedTuple):
 
 
 class Resting(NamedTuple):
-    """serve: all is quiet, I leave my guests to the stand-in."""
+    """serve: all is quiet; this process ends, and the stand-in takes over."""
 
     handovers: tuple[Handover, ...]
 
@@ -202,7 +202,7 @@ class Discover(NamedTuple):
 
 
 class Undiscovered(NamedTuple):
-    """hooks: `Discover` gives nothing that could be defined."""
+    """hooks: `Discover` was refused; the guests stay as they are."""
 
     number: int
     reason: str
@@ -217,7 +217,7 @@ class Leave(NamedTuple):
 
 
 class Leaving(NamedTuple):
-    """hooks: nobody has called for long; I leave, start me again at the next connection."""
+    """hooks: no connection for long; this process ends, the next connection starts another."""
 
 
 class Ended(NamedTuple):

@@ -1,4 +1,4 @@
-"""What is well with a sidecar and what is not, and what to do about it."""
+"""`dsbridge diagnose`: findings about a sidecar and its guests, each with its remedy."""
 
 from __future__ import annotations
 

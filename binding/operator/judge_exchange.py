@@ -1,4 +1,4 @@
-"""Judges whether a guest was given its addresses, and why not where that is so of both families.
+"""Judges whether a guest was given its addresses and, where it lacks both families, why.
 
 Pure.
 """
@@ -14,7 +14,7 @@ from binding.operator.remedies import finding, ok
 from binding.operator.traffic import Traffic
 
 _UNASKED = ("RA", "NA", "ARP")
-"""Kinds under which answers stand that nobody asked for."""
+"""Messages that dsbridge also sends unasked; they stand among the requests by their own name."""
 
 
 def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -49,7 +49,7 @@ def _by_ovn(guest: GuestStatus, family: str) -> Iterator[Finding]:
 
 
 def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    """Tell why the guest lacks its addresses where that is so of both families."""
+    """Tell why the guest lacks the addresses of both families."""
     traffic, tap = look.traffic.get(guest.network, Traffic()), look.links.get(guest.tap)
     if tap is None or (not tap.carrier and tap.up) or guest.arrived:
         return

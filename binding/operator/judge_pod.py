@@ -12,7 +12,7 @@ _STOPPED = ("T", "t")
 
 
 def judge(status: Status, look: Look) -> Iterator[Finding]:
-    """Yield what is so of the sidecar itself, before any guest."""
+    """Yield the findings about the sidecar itself."""
     yield from _privileges(status, look)
     yield from _processes(status, look)
     yield from _calls(status)

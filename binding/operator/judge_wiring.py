@@ -31,7 +31,7 @@ _BY_TEXT = (
 
 
 def judge_links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    """Yield what is so of the links of a guest."""
+    """Yield the findings about the links of a guest."""
     name, wrong = guest.network, [one for one in guest.warned if one.kind in _LINK_KINDS]
     for one in wrong:
         yield _link_fault(guest, one)
@@ -88,7 +88,7 @@ def _made_by_us(guest: GuestStatus, look: Look) -> Iterator[Finding]:
 
 
 def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    """Yield what is known of the guest's gateways."""
+    """Yield the findings about the guest's gateways."""
     told, name = guest.told, guest.network
     if told is None or guest.provider == "off":
         return
@@ -120,7 +120,7 @@ def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:
 
 
 def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    """Yield what other machines do on the guest's network, and the guest as a server."""
+    """Yield the findings about other machines on the guest's network, and a server in the guest."""
     name = guest.network
     traffic = look.traffic.get(name, Traffic())
     yield from _duplicates(guest, look, traffic)

@@ -1,4 +1,4 @@
-"""What is to be heard at a guest's tap and pod NIC within a moment, and what the guest answers.
+"""Traffic at a guest's tap and pod NIC for a moment, and the guest's answers to ARP and NS.
 
 At the tap the guest is asked, from dsbridge's own MAC, who has its addresses: frames that are put
 on a tap reach that guest only. Nothing is sent to the pod network.
@@ -38,7 +38,7 @@ _MOST_ADDRESSES = 8
 
 @dataclass(slots=True)
 class Traffic:
-    """Of one guest."""
+    """What was seen of one guest."""
 
     macs: Counter[str] = field(default_factory=Counter)
     """Frames by the MAC that they came from at the tap."""
@@ -121,7 +121,7 @@ def _solicitation(target: IPv6Address) -> bytes:
 
 
 def take_frame(found: Traffic, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> None:
-    """Take what one frame shows."""
+    """Note what one frame shows."""
     if len(frame) < 34:
         return
     mac, ethertype = frame[6:12].hex(":"), int.from_bytes(frame[12:14], "big")

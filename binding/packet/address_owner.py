@@ -1,4 +1,4 @@
-"""Who says that it has an address: ARP (RFC 826) and neighbour advertisements (RFC 4861). Pure."""
+"""Which host says that it has an address: ARP (RFC 826) and NA (RFC 4861). Pure."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _arp_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
 
 
 def _na_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
-    """Its MAC is in its option (RFC 4861 section 4.6.1), else it is the source of the frame."""
+    """Read the MAC from the NA's option (RFC 4861 section 4.6.1), else the frame's source."""
     advertisement = (
         Match(_PROTOCOL[ETH_IPV6], bytes((ICMPV6,))),
         Match(message_table.ICMPV6_TYPE, bytes((NEIGHBOR_ADVERTISEMENT,))),
@@ -141,14 +141,14 @@ def _na_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
 
 
 def _another(field: Field, mac: str) -> Iterator[Match]:
-    """Yield tests of which one holds where a field has another MAC."""
+    """Yield tests for each part of a field: one of them holds where the field has another MAC."""
     for at, size in _chunks(field.size):
         part = mac_bytes(mac)[at : at + size]
         yield Match(Field(field.header, field.offset + at, size), part, Is.OTHER)
 
 
 def answer_rules(mac: str) -> tuple[Rule, ...]:
-    """At the pod NIC of a guest at rest: answers to it, which may come before we are awake."""
+    """At the pod NIC of a guest at rest: answers to it, which may come before `serve` starts."""
     to_guest = Match(message_table.FRAME_DESTINATION, mac_bytes(mac))
     answers = _rules(("dhcp4-to-client", "dhcp6-to-client", "ra"), Parties())
     return tuple(Rule(rule.ethertype, (to_guest, *rule.tests)) for rule in answers)
@@ -176,7 +176,7 @@ def program(rules: Sequence[Rule]) -> tuple[Instruction, ...]:
 
 
 def _by_ethertype(rules: Sequence[Rule], shift: int) -> Iterator[Instruction]:
-    """Yield what decides on a frame of an ethertype that has rules; A keeps any other one."""
+    """Yield the instructions for each ethertype with rules; A then holds any other ethertype."""
     yield _LOAD[2], 0, 0, _ETHERTYPE + shift
     for ethertype in dict.fromkeys(rule.ethertype for rule in rules):
         of_it = [rule for rule in rules if rule.ethertype == ethertype]

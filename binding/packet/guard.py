@@ -30,7 +30,7 @@ _ANSWERS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-client",),
     6: ("dhcp6-to-client", "ra", "na-for-us"),
 }
-# Among those, what is not between this guest and us: of clients behind it, to servers elsewhere.
+# Exceptions from those: messages of clients behind the guest, and to servers elsewhere.
 _REQUESTS_OF_OTHERS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-of-others", "dhcp4-to-other-servers"),
     6: ("dhcp6-relayed", "dhcp6-to-other-servers"),

@@ -27,7 +27,7 @@ def mtu(link: str) -> int | None:
 
 
 def index(link: str) -> int | None:
-    """Return the number of a link, which a successor of the same name does not have."""
+    """Return the index of a link; a link made anew by the same name has another."""
     try:
         return _ask(_SIOCGIFINDEX, link)
     except OSError:
@@ -37,7 +37,7 @@ def index(link: str) -> int | None:
 def listening_bridge(link: str) -> str:
     """Return the name of the bridge to which the guard at this link copies the frames we want.
 
-    It names the link's number, so the bridge of a link that was made anew is another one.
+    The name has the link's index in it, so a link that was made anew gets another bridge.
     """
     return f"{LISTENING}{index(link)}"
 

@@ -142,7 +142,7 @@ def _look(asked: str) -> int:
 
 
 def _set_guard(table: GuardTable) -> int:
-    """Set it with listening bridges where the kernel can feed them: it may lack fwd and dup.
+    """Set the guard, with listening bridges where the kernel's nf_tables can copy frames (dup).
 
     Returns the number by which the kernel's notices of this change name their sender.
     """

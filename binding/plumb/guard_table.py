@@ -65,7 +65,7 @@ class _Counts:
 
 
 def replace(table: GuardTable) -> int:
-    """Make its filters all that the table holds; none removes it.
+    """Make the table's filters all that the kernel holds of it; no filter removes the table.
 
     Messages to be heard are copied to the listening bridge of their link, where it has one.
     Returns the number by which notices of this change name its sender: the process id, as a
@@ -79,7 +79,7 @@ def replace(table: GuardTable) -> int:
             raise TransactionError(f"filter at link {one.link}", ENODEV)
     filters = _in_force(table)
     counted = _counted(table.name)
-    # Adding first makes deleting it succeed whether it was there or not.
+    # Adding the table first makes its deletion succeed, whether it was there or not.
     messages = [_table(NFT_MSG_NEWTABLE, table.name), _table(NFT_MSG_DELTABLE, table.name)]
     if filters:
         messages.append(_table(NFT_MSG_NEWTABLE, table.name))

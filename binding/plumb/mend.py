@@ -1,4 +1,4 @@
-"""Makes again what somebody removed or changed of a wiring that carries a running guest.
+"""Makes again what another program removed or changed of a running guest's wiring.
 
 Nothing that is still there is made anew: QEMU holds the tap, and its frames go on where they can.
 """

@@ -12,7 +12,7 @@ from contextlib import suppress
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName", "at"}
 _VMI = "DSBRIDGE_VMI"
 _about: dict[str, str] = {}
-"""Of the VMI, in every line."""
+"""Keys that name the VMI in every line."""
 
 
 class _Line(logging.Formatter):
@@ -22,7 +22,7 @@ class _Line(logging.Formatter):
             "level": record.levelname.lower(),
             "msg": record.getMessage(),
             "pos": f"{record.filename}:{record.lineno}",
-            # `at`: when that happened which the record tells of.
+            # `at`: time of the event, where that is not the time of the record.
             "timestamp": timestamp(getattr(record, "at", record.created)),
         }
         line |= _about

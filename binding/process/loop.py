@@ -24,7 +24,7 @@ _MANY_TIMERS = 64
 
 
 class Timer:
-    """One call at a time to come; `cancel` makes it none."""
+    """A call at a later time, unless `cancel` comes first."""
 
     def __init__(self, call: Callable[[], object]) -> None:
         self.call: Callable[[], object] | None = call

@@ -11,7 +11,7 @@ _TIGHT = 80_000_000
 
 
 def give_back() -> None:
-    """Return free memory: messages leave 0.5 MiB behind that a rest of hours does without."""
+    """Give freed memory back to the kernel: handling messages leaves 0.5 MiB behind."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, musl not
     if trim is not None:

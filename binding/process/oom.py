@@ -1,4 +1,4 @@
-"""The kernel's out-of-memory killer shall choose any of our processes but the sidecar."""
+"""Makes the kernel's out-of-memory killer choose any of our processes before the sidecar."""
 
 from __future__ import annotations
 

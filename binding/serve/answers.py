@@ -18,7 +18,7 @@ from guest.frame import Packet
 from guest.network import GuestNetwork
 
 _MOST = 64
-"""Answers of one guest; a hostile one can have them forgotten, never fill memory."""
+"""Answers kept for one guest: a hostile guest can push answers out, never fill memory."""
 _ETHERTYPE = slice(12, 14)
 _IN_IPV4 = slice(34 + 6, 34 + 8), slice(42 + 4, 42 + 8)
 _IN_IPV6 = slice(54 + 6, 54 + 8), slice(62 + 1, 62 + 4)
@@ -32,24 +32,24 @@ class Answer:
 
     exchange: Exchange
     nic: tuple[bytes, ...] = ()
-    """Frames for the pod NIC that go with it."""
+    """Frames for the pod NIC that are sent with the answer."""
     parts: tuple[bytes, bytes, bytes] | None = None
-    """An answer of DHCP: what is before, between and behind checksum and transaction id."""
+    """The octets of a DHCP answer before, between and behind checksum and transaction id."""
     total: int = 0
-    """What its checksum is the complement of while the transaction id is 0."""
+    """Sum of the answer's 16-bit words with transaction id 0; the complement is the checksum."""
     request: bytes = b""
     """The latest request: the whole frame."""
     partial_checksum: bool = False
     transaction: bytes = b""
     number: int = 0
-    """How many requests there had been when that came."""
+    """Serial number of that request: the order in which answers were asked for."""
 
     def to(self, transaction: bytes) -> Exchange:
         """Return the exchange with the transaction id of a request."""
         if self.parts is None:
             return self.exchange
         number = int.from_bytes(transaction, "big")
-        # In both protocols 16-bit words begin two and four octets before the end of the id.
+        # In both protocols the id ends with a 16-bit word of the sum.
         total = self.total + (number >> 16) + (number & 0xFFFF)
         total = (total & 0xFFFF) + (total >> 16)
         total = (total & 0xFFFF) + (total >> 16)
@@ -66,7 +66,7 @@ class Answer:
 
 
 def taken_apart(exchange: Exchange) -> Answer:
-    """Return an answer of DHCP, whose transaction id is 0, ready for any other."""
+    """Split a DHCP answer built with transaction id 0, so that `to` can put in any other."""
     frame = exchange.frame
     if not frame:
         return Answer(exchange)
@@ -86,9 +86,9 @@ class Answers:
         self._number = 0
 
     def dhcp(self, packet: Packet) -> tuple[Answer, bytes] | None:
-        """Return the answer to a packet and its transaction id; None if it is no request.
+        """Return the answer to a DHCP packet, and the packet's transaction id; else None.
 
-        Without a transaction id it is the answer to this very packet, and is not kept.
+        An empty transaction id means that the answer is for this packet alone and is not kept.
         """
         asked = server.question(packet)
         if asked is None:
@@ -109,7 +109,7 @@ class Answers:
         return self._kept.get(key)
 
     def keep(self, key: Hashable, answer: Answer) -> None:
-        """Keep an answer, instead of the one that was asked for longest ago."""
+        """Keep an answer; without room forget the one that was asked for longest ago."""
         if len(self._kept) >= _MOST and key not in self._kept:
             del self._kept[min(self._kept, key=lambda one: self._kept[one].number)]
         self._kept[key] = answer

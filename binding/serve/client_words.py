@@ -17,7 +17,7 @@ _OPTIONS4 = 240
 
 
 def read(frame: bytes) -> dict[str, str]:
-    """Return `transaction`, `client` (its name) and `vendor` of a DHCP request, as far as said."""
+    """Return `transaction`, `client` (its name) and `vendor`, as far as a request has them."""
     ethertype = int.from_bytes(frame[12:14], "big")
     if ethertype == ETH_IPV4 and frame[23:24] == bytes((UDP,)):
         payload = frame[14 + 4 * (frame[14] & 15) + 8 :]

@@ -21,9 +21,9 @@ from guest.exchange import Exchange
 from guest.frame import parse
 
 _ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
-"""Ports of requests; ICMPv6 has none."""
+"""UDP ports of requests; ICMPv6 has no ports."""
 _FULL_SOCKET = 8
-"""Batches."""
+"""Reads, of Port.BATCH frames each, that empty a full packet socket."""
 _MOST_OWNERS = 8
 _MOST_REASONS = 16
 _DIGITS = frozenset("0123456789")
@@ -49,7 +49,7 @@ class GuestPorts:
     tap: Port
     nic: Port | None
     quiet: bool
-    """Arriving by migration: the filter still passes everything, to see the first frame."""
+    """The guest is yet to arrive: the tap's filter passes every frame, to see its first."""
     events: list[TimedExchange] = field(default_factory=list)
     """What came of each frame."""
     other_owners: set[AddressOwner] = field(default_factory=set)
@@ -60,7 +60,7 @@ class GuestPorts:
     def receive(
         self, port: Port, received: Received, now: float, *, answered: bool = False
     ) -> None:
-        """Take one frame of either port; one that is answered already, for the record only."""
+        """Take a frame of either port; one that the stand-in has answered is only counted."""
         frame, partial = received.frame, received.partial_checksum
         if port is not self.tap:
             self._look_for_another_host(frame, now)
@@ -88,11 +88,11 @@ class GuestPorts:
     def _first(self, received: Received, now: float) -> None:
         """Take a frame of any kind, maybe the guest's first."""
         if received.frame[6:12] != mac_bytes(self.responder.guest.mac):
-            return  # of somebody behind the guest: it says nothing of its own yet
+            return  # from a machine behind the guest, which itself is not here yet
         self.quiet = False
         self.tap.restrict(bpf.program(bpf.guest_rules(guard.parties(self.responder.guest))))
         self._put(self.responder.arrived(received.frame, now))
-        # Those behind it came under the former filter, as many as a socket holds.
+        # Frames queued behind this one passed the former filter: only requests count.
         behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
         for each in chain((received,), behind):
             packet = parse(each.frame, partial_checksum=each.partial_checksum)
@@ -100,7 +100,7 @@ class GuestPorts:
                 self.receive(self.tap, each, now)
 
     def announce(self, now: float) -> None:
-        """Tell a guest that is there already what is new."""
+        """Send a guest that is here already what its new GuestNetwork changes."""
         self._put(self.responder.present(now))
 
     def due(self, now: float) -> bool:
@@ -112,7 +112,7 @@ class GuestPorts:
         return True
 
     def listen(self, now: float, *, at_rest: bool) -> None:
-        """Hear all that is of interest, or at rest what starts `serve` or cannot wait."""
+        """Filter for all messages while `serve` runs, at rest for those that must start `serve`."""
         silent = self.responder.silent if at_rest else frozenset()
         who = guard.parties(self.responder.guest)
         self.tap.restrict(bpf.program(bpf.guest_rules(who, silent)))
@@ -126,7 +126,7 @@ class GuestPorts:
             moves = bpf.change_rules(self.responder.gateways)
             rules = (*moves, *bpf.answer_rules(self.responder.guest.mac))
         self.nic.restrict(bpf.program(rules))
-        for received in self.nic.receive():  # under the former filter
+        for received in self.nic.receive():  # queued under the former filter
             self.receive(self.nic, received, now)
 
     def report(self) -> GuestReport:
@@ -162,7 +162,7 @@ class GuestPorts:
         )
 
     def reported(self) -> None:
-        """Forget what the parent knows by now."""
+        """Forget what the sidecar has received."""
         self.responder.counters.clear()
         self.responder.findings.clear()
         self.events.clear()

@@ -28,7 +28,7 @@ def _without_vendors_and_cache() -> Iterator[None]:
         table = ModuleType(f"scapy.libs.{name}")
         table.__dict__["DATA"] = empty
         sys.modules[table.__name__] = table
-    # Where wireshark is installed scapy reads its table instead, 16 MiB, wherever it lies.
+    # Where Wireshark is installed, scapy reads Wireshark's table of vendors, 16 MiB.
     exists = os.path.exists
     os.path.exists = lambda path: not str(path).endswith("wireshark/manuf") and exists(path)
     try:
@@ -45,4 +45,4 @@ with _without_vendors_and_cache():
 conf.route_autoload = conf.route6_autoload = False
 
 # ... and its links and addresses, which takes memory for each.
-NetworkInterfaceDict.register_provider = lambda *_: None  # type: ignore[method-assign]  # it has no switch for that
+NetworkInterfaceDict.register_provider = lambda *_: None  # type: ignore[method-assign]  # scapy has no switch for that

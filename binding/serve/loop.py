@@ -19,9 +19,9 @@ from binding.serve.warm_up import warm_up
 from guest.network import GuestNetwork
 
 _BETWEEN_REPORTS = 0.2
-"""Seconds; what a killed process has not reported is not counted."""
+"""Seconds between two reports; what a killed `serve` has not reported is not counted."""
 _PAUSE, _LATEST = 0.02, 1.0
-"""Seconds: a report waits for a pause in what the guest asks, but not for ever."""
+"""Seconds without a frame before a report, and after which it is sent in any case."""
 _QUIET = 8.0
 """Seconds without a frame of a guest after which `serve` leaves its guests to the stand-in."""
 
@@ -70,7 +70,7 @@ class ServeLoop:
         return max(0.0, min(wakes) - now) if wakes else None
 
     def _take_command(self) -> bool:
-        """Do what the sidecar says; False when it has ended."""
+        """Carry out the next message of the sidecar; False when the sidecar has ended."""
         try:
             received = channel.receive(self._control)
         except BlockingIOError:
@@ -86,7 +86,7 @@ class ServeLoop:
         return True
 
     def _serve(self, command: messages.Serve, handed: dict[str, int]) -> None:
-        """Answer exactly these guests from now on; equal ones keep their state."""
+        """Answer exactly these guests from now on; unchanged guests keep their responder."""
         self._watch({})
         try:
             self._guests = {
@@ -98,7 +98,7 @@ class ServeLoop:
             return
         finally:
             self._watch(self._guests)
-            for descriptor in handed.values():  # copies of what we have, or of no guest
+            for descriptor in handed.values():  # copies, or of no guest
                 os.close(descriptor)
         capabilities.drop()
         self._last_frame_at = time.monotonic()
@@ -106,7 +106,7 @@ class ServeLoop:
         serving = messages.Serving(command.number, tuple(port.link for port in self._ports))
         channel.send(self._control, serving, [port.socket.fileno() for port in self._ports])
         self._take_queued(command.queued)
-        if not command.handovers:  # else the guest has been answered before
+        if not command.handovers:  # with handovers, a former `serve` has answered them
             self._to_warm_up = [one.responder.guest for one in self._guests.values()]
 
     def _take_queued(self, frames: tuple[messages.QueuedFrame, ...]) -> None:
@@ -114,7 +114,7 @@ class ServeLoop:
         watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
         by_link = {port.link: (guest, port) for guest, port in watched}
         for one in frames:
-            if one.link in by_link:  # it may have gone meanwhile
+            if one.link in by_link:  # the link may have gone meanwhile
                 guest, port = by_link[one.link]
                 received = Received(one.frame, one.partial_checksum)
                 guest.receive(port, received, self._last_frame_at, answered=one.answered)
@@ -142,7 +142,7 @@ class ServeLoop:
             try:
                 nic = self._ports.at(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
             except PortError as error:
-                if not error.is_gone:  # the sidecar names a NIC that is gone
+                if not error.is_gone:  # the sidecar warns of a NIC that is gone
                     raise
         found = GuestPorts(responder, tap, nic, is_quiet, events)
         if was_told_else:
@@ -150,7 +150,7 @@ class ServeLoop:
         return found
 
     def _watch(self, guests: dict[str, GuestPorts]) -> None:
-        """Read at the ports of these guests only; close no port but those of no guest."""
+        """Read at the ports of these guests only."""
         for key in list(self._selector.get_map().values()):
             if key.data is not None:
                 self._selector.unregister(key.fileobj)
@@ -162,7 +162,7 @@ class ServeLoop:
     def _read(self, guest: GuestPorts, port: Port, received: Iterable[Received]) -> None:
         for one in received:
             now = time.monotonic()
-            if port is guest.tap:  # what the network says to itself keeps nobody awake
+            if port is guest.tap:  # frames of the network do not keep `serve` from leaving
                 self._last_frame_at = now
             guest.receive(port, one, now)
             self._unreported = self._unreported or now
@@ -190,7 +190,7 @@ class ServeLoop:
     def _leave(self, now: float) -> bool:
         """Leave the guests to the stand-in, if all of them are quiet."""
         guests = self._guests.values()
-        # As long as no NIC has been heard the guest is about to boot, and shall not wait.
+        # Before the first frame of any guest one may be booting, and must not wait for a start.
         is_nobody_here = not any(one.responder.here for one in guests)
         if self._unreported is not None or is_nobody_here:
             return False

@@ -42,7 +42,7 @@ class Search:
     wanted: frozenset[Family]
     """The families that the pod has an address of."""
     at: float
-    """When the next try is due, or the search over."""
+    """Monotonic seconds: when the next try is due or, after the last, the search ends."""
     tries: int = 0
     offered: frozenset[Family] = frozenset()
 
@@ -60,7 +60,7 @@ def start(guest: GuestNetwork, now: float) -> Search:
 
 
 def due(search: Search, guest: GuestNetwork, now: float) -> tuple[Search, tuple[bytes, ...]]:
-    """Ask for each family that no server has offered, if it is time; after three tries give up."""
+    """Return the requests of a try that is due, for families without an offer; three tries."""
     if now < search.at or search.done:
         return search, ()
     if search.tries == TRIES:
@@ -92,7 +92,7 @@ def discover(guest: GuestNetwork, asked: Sequence[int] = (1, 3, 6, 51, 54)) -> b
 
 def solicit(guest: GuestNetwork, asked: Sequence[int] = (23,)) -> bytes:
     """Return a SOLICIT of the guest that asks for these options."""
-    # IAID 0 OVN takes for no IA_NA at all.
+    # OVN takes an IA_NA with IAID 0 for none.
     options = (
         DHCP6OptClientId(duid=DUID_LL(lladdr=guest.mac))
         / DHCP6OptElapsedTime()

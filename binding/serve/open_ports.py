@@ -38,7 +38,7 @@ class OpenPorts:
         handed: dict[str, int],
         place: str | None = None,
     ) -> Port:
-        """Return the port of a link with this filter, listening at `place` or where that is cheap.
+        """Return the port of a link with this filter, bound to `place` or to the listening bridge.
 
         `handed` are descriptors of the sidecar by link; one that is used is taken out. Raises
         PortError.

@@ -25,7 +25,7 @@ class Output:
         return Output(self.tap + other.tap, self.nic + other.nic, self.exchanges + other.exchanges)
 
     def without_replies(self) -> Output:
-        """Return what is left to do where the stand-in has answered the request itself."""
+        """Return the output without the replies, which the stand-in has sent already."""
         unasked = (one.frame for one in self.exchanges if one.frame and not one.request)
         return replace(self, tap=tuple(unasked))
 

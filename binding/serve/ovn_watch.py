@@ -23,9 +23,9 @@ from ra.gateway import eui64
 from ra.neighbor import rs_fault
 
 _TOGETHER = 1.0
-"""Seconds between reading an answer and reading its request."""
+"""Seconds at most from reading an answer to reading its request, by two sockets."""
 PATIENCE = 5.0
-"""Seconds without an answer after which there is nobody who would give one."""
+"""Seconds to wait for OVN's answer before its absence is reported."""
 _MOST_STRANGERS = 4
 _MOST_ROGUES = 8
 
@@ -79,7 +79,7 @@ class OvnWatch:
         self._asked: dict[Service, tuple[str, bytes]] = {}
         self._latest: dict[Service, tuple[ServerMessage, float]] = {}
         self.findings: dict[str, str] = {}
-        """What is new since somebody emptied this: by kind, empty where it is mended."""
+        """New findings by kind since the last report; an empty text takes a finding back."""
         self._known: dict[str, str] = {}
         self._rdnss = False
 
@@ -96,7 +96,7 @@ class OvnWatch:
                 self._find(f"{service} answer", self._explained(service, wait))
 
     def forget_waits(self) -> None:
-        """Wait for no answer to what was asked at rest, when it may have gone by unheard."""
+        """Forget pending requests: OVN may have answered while no process was listening."""
         self._waits.clear()
 
     def from_guest(self, packet: Packet, now: float) -> Seen:
@@ -132,7 +132,7 @@ class OvnWatch:
         self._check(service, answer)
         request, transaction = self._asked.get(service, ("", b""))
         if transaction != answer.transaction or (service == "RA" and wait is None):
-            # Its request is read after it, or it is one of the RAs that OVN sends all the time.
+            # The request is read after this answer, or OVN sent this RA unasked.
             return Seen(answer.kind)
         return Seen(answer.kind, (Exchange(request, answer.kind, note=_given(answer)),))
 
@@ -152,7 +152,7 @@ class OvnWatch:
         self._find(f"{service} address", self._strange(answer))
 
     def _find(self, kind: str, text: str) -> None:
-        # A successor of this process does not know what is to be taken back.
+        # Also an empty text is reported once: it takes back a finding of a former `serve`.
         if self._known.get(kind) != text:
             self._known[kind] = self.findings[kind] = text
 

@@ -14,7 +14,7 @@ from ra.guest_input import State
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
-    """What is left of whoever answered this guest before."""
+    """What a former `serve` or the stand-in knew of this guest."""
 
     guest: GuestNetwork
     decided: frozenset[Family] | None
@@ -40,7 +40,7 @@ class Predecessor:
 
     @property
     def was_told_else(self) -> bool:
-        """Whether the guest is there, with what another GuestNetwork said."""
+        """Whether the guest was configured by another GuestNetwork, so that it must be told."""
         return self.former is not None and self.state is not None and self.state.active
 
     def responder(self, now: float) -> Responder:

@@ -24,7 +24,7 @@ __all__ = ["Output", "Responder"]
 
 _ARP = ETH_ARP.to_bytes(2, "big")
 _MOST_HELD = 8
-"""Requests that wait until it is known who serves the guest; its client repeats the others."""
+"""Requests kept until it is known who serves the guest; clients repeat the others."""
 
 
 class Responder:
@@ -71,12 +71,12 @@ class Responder:
 
     @property
     def state(self) -> guest_input.State | None:
-        """What a successor goes on from; None while it is not known what we serve."""
+        """The state that a next `serve` goes on from; None while `auto` finds out."""
         return self._service.ra_state if self._service else None
 
     @property
     def gateways(self) -> tuple[tuple[Address, str], ...]:
-        """Whose MAC the guest relies on: a change of it must not go unnoticed."""
+        """Gateways and router with the MACs that the guest relies on: a change must be noticed."""
         return guest_input.gateways(self._service.ra_state) if self._service else ()
 
     @property
@@ -170,7 +170,7 @@ class Responder:
         if not ra_state.active and (
             self.guest.migration_target or guest_input.wake_at(ra_state) is not None
         ):
-            return None  # a plan for it would have to know what its gateways answer
+            return None  # what the guest is sent first depends on what its gateways answer
         planned = service.planned(now)
         if planned is None:
             return None
@@ -178,7 +178,7 @@ class Responder:
         return Handover(*links, plain(ra_state), planned, service.repeats)
 
     def _name_other_mac(self, packet: Packet) -> None:
-        """Say who asks in vain: a guest that has changed its MAC, or a machine behind it."""
+        """Warn of requests from another MAC: a changed guest, or a machine behind it."""
         asks = "" if packet.src_mac == self.guest.mac else packet.src_mac
         if asks:
             self.counters["other MAC"] += 1

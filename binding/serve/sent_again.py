@@ -21,7 +21,7 @@ class SentAgain:
 
     def __init__(self) -> None:
         self._sent: dict[tuple[bytes, ...], tuple[Answer, int]] = {}
-        """With where the UDP datagram ends in the frame."""
+        """By the octets compared: the answer, and where the UDP datagram ends in the frame."""
 
     def find(self, frame: bytes, *, partial_checksum: bool) -> tuple[Answer, bytes] | None:
         """Return the answer to a frame and its transaction id, if it is one sent again."""

@@ -71,7 +71,7 @@ class Service:
     def silent(self) -> frozenset[Family]:
         """The families whose DHCP requests get silence, whatever they say.
 
-        Clients repeat them for ever, each time with other seconds: nothing need hear them at rest.
+        Clients repeat them for ever, each time with other seconds: at rest nothing listens to them.
         """
         guest = self.guest
         no_ipv4 = guest.ipv4_mode == "off" or (not guest.ipv4 and guest.ipv6_only is None)
@@ -168,7 +168,7 @@ class Service:
         self, answer: Answer, transaction: bytes, frame: bytes, *, partial_checksum: bool
     ) -> Output:
         output = answer.output(transaction)
-        if not answer.exchange.warning:  # the next one like it must be reported, too
+        if not answer.exchange.warning:  # each one is reported
             self._answers.asked(answer, frame, transaction, partial_checksum=partial_checksum)
         return self._counted(output)
 

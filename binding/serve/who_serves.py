@@ -1,9 +1,10 @@
 """Which families of one guest are ours to serve: fixed by `provider`, or found out for `auto`.
 
-Found out before the first boot by asking the network (serve.network_probe). A guest that arrives by
-migration is not spoken for until it has spoken: its first frame begins the search, and a request
-that names its server (REQUEST, RENEW …) decides its family at once and for good, as the source had
-it. REBIND, CONFIRM, DISCOVER, SOLICIT and RS name none and wait for the search. No I/O.
+For `auto` the network is asked (serve.network_probe) before the guest's first boot. On a migration
+target nothing is sent in the guest's name before the guest's own first frame, which begins the
+search. A request that names its server (REQUEST, RENEW …) then decides for its family at once and
+for good, as on the former node. REBIND, CONFIRM, DISCOVER, SOLICIT and RS name no server: they wait
+for the search. No I/O.
 """
 
 from __future__ import annotations

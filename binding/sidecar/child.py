@@ -88,9 +88,9 @@ class Child:
         self.restarts = 0
         """Ends that were not of the program's own will."""
         self.last_end = ""
-        """How the latest of them came."""
+        """How the latest such end came."""
         self.last_end_at = 0.0
-        """When, in seconds since the epoch."""
+        """Time of the latest such end, in seconds since the epoch."""
         self._why = ""
 
     @property
@@ -149,7 +149,7 @@ class Child:
             await self._loop.sleep(0.02)
 
     async def refresh(self, seconds: float) -> None:
-        """Have a running child say what it has not yet, as far as it does so in time."""
+        """Have a running child report what it has not reported, and wait for it so long."""
         if self.phase is not Phase.RUNNING:
             return
         self._alive = alive = Future[None]()
@@ -180,7 +180,7 @@ class Child:
         except BlockingIOError:
             return
         except (ValueError, OverflowError, LookupError) as error:  # such as a time of no clock
-            _log.error("%s says what cannot be read: %s", self._module, error)  # no bug of ours
+            _log.error("%s sent a message that cannot be read: %s", self._module, error)
             self.kill()
 
     def _hear(self, message: Message, descriptors: list[int]) -> None:

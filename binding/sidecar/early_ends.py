@@ -15,7 +15,7 @@ class EarlyEnds:
     def pause(self, age: float) -> float:
         """Note the end of a child of this age; return seconds to the next start.
 
-        None after the first early end: most programs die of something that does not come again.
+        There is none after the first early end: what ended the child mostly does not come again.
         """
         self.count = self.count + 1 if age < _LONG_LIVED else 0
         return min(_FIRST * 2**self.count, _LONGEST) if self.count > 1 else 0.0

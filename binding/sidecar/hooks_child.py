@@ -74,7 +74,7 @@ class HooksChild:
         self._send_pod()
 
     def discover(self, vmi: str, domain: str, settings: dict[str, str]) -> Future[str]:
-        """Have the guests found out and served anew: pod or settings have changed.
+        """Have `hooks` discover the guests again: pod or settings have changed.
 
         The future has an empty text once it is so, else why it cannot be.
         """
@@ -94,7 +94,7 @@ class HooksChild:
             self._discovered.set(refusal)
 
     async def make_room(self) -> None:
-        """Let `hooks` leave if nobody is connected: it and `plumb` need not be there at once."""
+        """Let `hooks` leave if nobody is connected, so that `plumb` has its memory."""
         self.child.send(messages.Leave())
         await self.child.gone(_LEAVES_WITHIN)
 
@@ -119,7 +119,7 @@ class HooksChild:
             case messages.Lost():
                 self._on_lost()
             case _:
-                _log.error("hooks sends %s, which is not for us", type(message).__name__)
+                _log.error("hooks sent the unexpected message %s", type(message).__name__)
 
     async def _define(self, request: messages.Define) -> None:
         try:
@@ -127,7 +127,7 @@ class HooksChild:
         except Exception as error:  # noqa: BLE001  # a bug of ours must not leave virt-launcher without an answer
             _log.exception("a hook call failed for a reason of our own")
             refusal = f"{type(error).__name__}: {error}"
-        self._send_pod()  # the taps that we made
+        self._send_pod()  # now with the taps that plumb made
         self.child.send(messages.Defined(request.number, refusal))
         self._answered(request.discovery, refusal)
 
@@ -145,7 +145,7 @@ class HooksChild:
         if phase is not Phase.LEAVING:
             pause = self._early_ends.pause(self.child.age)
             _log.error("hooks ended (%s), the next connection starts it again", how)
-        # A connection that it has not accepted waits in the listening socket.
+        # A connection that `hooks` has not accepted waits in the listening socket.
         self._loop.after(pause, self._wait)
 
     def _wait(self) -> None:

@@ -19,14 +19,14 @@ class Known:
         self.decided: dict[str, tuple[int, ...]] = {}
         """Families that we serve, where `auto` has found that out."""
         self.former: dict[str, GuestNetwork] = {}
-        """By network, what the handover is about, where the guest is told something else now."""
+        """By network, the GuestNetwork that its handover was made for, where it has changed since."""
 
     def change(
         self, former: tuple[GuestNetwork, ...], guests: tuple[GuestNetwork, ...]
     ) -> frozenset[str]:
         """Go on with these guests; return the networks of which everything known still holds.
 
-        Of the others it is kept whether the guest has been heard, and no answer.
+        Of the others only the RA state is kept: it says whether the guest has been heard.
         """
         same = frozenset(guest.network for guest in guests if guest in former)
         told = {guest.network: guest for guest in former if guest.network not in same}
@@ -41,15 +41,15 @@ class Known:
         return same
 
     def forget_all(self) -> None:
-        """Nobody is served."""
+        """Forget all guests: none is served any more."""
         self.handovers, self.decided, self.former = {}, {}, {}
 
     def take_over(self, handovers: tuple[Handover, ...]) -> None:
-        """Keep what a `serve` that leaves, or the stand-in, says last."""
+        """Keep the last handovers of a `serve` that leaves, or of the stand-in."""
         self.handovers |= {one.network: one for one in handovers}
 
     def keep_report(self, report: Report, guests: tuple[GuestNetwork, ...]) -> None:
-        """Keep what matters should this `serve` die."""
+        """Keep what the next `serve` needs, should this one die."""
         by_network = {guest.network: guest for guest in guests}
         for one in report.guests:
             guest = by_network.get(one.network)

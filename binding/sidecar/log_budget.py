@@ -21,13 +21,13 @@ class _Bucket:
         self.left_out = 0
 
     def fill(self, now: float) -> None:
-        """Add what time has brought."""
+        """Add the lines that the time since the last call allows."""
         self.left = min(float(self.most), self.left + max(0.0, now - self.at) / self.every)
         self.at = now
 
 
 class LogBudget:
-    """Of one guest. `now` is in seconds from outside, never going back."""
+    """The budget of one guest. `now` is in seconds from outside, never going back."""
 
     def __init__(self, now: float) -> None:
         self._all = _Bucket(_ALL_BURST, _ALL_EVERY, now)

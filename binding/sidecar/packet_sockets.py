@@ -11,7 +11,7 @@ from binding.packet.port import Port
 
 
 class PacketSockets:
-    """By link."""
+    """Packet sockets by link; a link has one at most."""
 
     def __init__(self) -> None:
         self.ports: dict[str, Port] = {}
@@ -31,7 +31,7 @@ class PacketSockets:
         self.ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
 
     def of(self, links: Collection[str]) -> list[Port]:
-        """Return those of these links."""
+        """Return the sockets of these links."""
         return [port for link, port in self.ports.items() if link in links]
 
     @property

@@ -27,7 +27,7 @@ class PlumbError(Exception):
     def __init__(self, action: str, step: str, reason: str, privilege: str = "") -> None:
         super().__init__(f"{step}: {reason}")
         self.action = action
-        """Of those asked for, the one that failed; those before it were done."""
+        """The action that failed; the actions asked for before it were done."""
         self.privilege = privilege
         """The capability or device that is missing, if that is the reason."""
 

@@ -93,7 +93,7 @@ class PodGuard:
         """Read what the kernel tells of its nf_tables; heed what others did to our table."""
         assert self._changes is not None
         if table_changes.changed(self._changes, self._table, own):
-            _log.warning("the guard's table %s was changed by somebody else", self._table)
+            _log.warning("another program changed the guard's table %s", self._table)
             self._set = None
             self._forget()
             self._on_change()
@@ -117,5 +117,5 @@ def _as_set(filters: tuple[Filter, ...]) -> _Set:
 
 
 def _is_needed(filters: tuple[Filter, ...]) -> bool:
-    """Whether anything is to be kept out; hearing does without a guard."""
+    """Whether a filter drops anything: frames are heard without a guard, too."""
     return any(one.drop for one in filters)

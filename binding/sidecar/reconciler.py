@@ -41,7 +41,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class Reconciler:
-    """Of one pod."""
+    """Keeps the desired state of one pod true."""
 
     def __init__(self, loop: Loop, table: str, state: str) -> None:
         self._loop = loop
@@ -97,7 +97,7 @@ class Reconciler:
         self.look_soon()
 
     async def define(self, request: Define) -> str:
-        """Make this true. Returns an empty text, or why it cannot be: then nothing has changed."""
+        """Do what a hook call asks for. Returns why that cannot be (nothing has changed), or ""."""
         async with self._lock:
             self._wiring_until = math.inf
             try:
@@ -161,7 +161,7 @@ class Reconciler:
             self._look_at = self._loop.after(self._pause, self._spawn_look)
 
     async def _make_true(self) -> bool:
-        """Mend what is ours, name what is not; return whether nothing is left to be tried again."""
+        """Mend what dsbridge made, warn of the rest; return whether all is true now."""
         self._claim(self.desired.guests)
         wirings, table = self._ours(self.desired.wirings), link_table.read()
         if to_mend(wirings, table, self._nics):
@@ -201,7 +201,7 @@ class Reconciler:
         if not wanted.wirings or is_wired:
             return await self.guard.enforce(filters)
         if memory.is_tight() and not self.desired.guests:
-            # The prepared serve and a plumb that wires have no room at once.
+            # The container has no room for a prepared serve beside a plumb that wires.
             self.serve.child.end()
             await self.serve.child.gone(_LEAVES_WITHIN)
         try:

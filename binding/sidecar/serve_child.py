@@ -46,7 +46,7 @@ class ServeError(Exception):
 
 
 class LateError(ServeError):
-    """The packet sockets are not open yet; `serve` goes on with it."""
+    """The packet sockets are not open yet; `serve` goes on opening them."""
 
 
 class ServeChild:
@@ -79,7 +79,7 @@ class ServeChild:
 
     @property
     def is_resting(self) -> bool:
-        """Whether all is quiet, so that no `serve` is needed."""
+        """Whether the stand-in suffices, so that no `serve` runs or is about to."""
         return self._standby is not None and not self.child.is_there and self._next_start is None
 
     def prepare(self) -> None:
@@ -107,7 +107,7 @@ class ServeChild:
         there = {name for name, (index, _) in zip(names, places, strict=True) if index is not None}
         self._serving = serving = Future[None]()
         if self._sockets.ports and not there <= self._sockets.ports.keys():
-            self.child.end()  # it has given up the privilege to open more sockets
+            self.child.end()  # serve has no privilege left to open more sockets
         elif self.child.phase is Phase.RUNNING:
             self._send_guests()
         if not self.child.is_there:
@@ -182,10 +182,10 @@ class ServeChild:
                 self.known.keep_report(message, self._guests)
                 self._on_report(message)
             case _:
-                _log.error("serve sends %s, which is not for us", type(message).__name__)
+                _log.error("serve sent the unexpected message %s", type(message).__name__)
 
     def _send_guests(self) -> None:
-        """Tell `serve` its guests; where nobody waits for it, without those whose tap is gone."""
+        """Send `serve` its guests; unless a hook call waits, without guests whose tap is gone."""
         guests = self._guests
         if self._serving is None:
             guests = tuple(one for one in guests if links.index(one.tap) is not None)
@@ -218,15 +218,15 @@ class ServeChild:
     def _ended(self, phase: Phase, how: str) -> None:
         if self._is_closing or not self._guests:
             return
-        if self._standby is None:  # else it died before it was told its guests
+        if self._standby is None:  # else serve died before it got its guests
             self._stand_by()
         if phase is Phase.LEAVING:
             if self._serving is not None:
-                self._start()  # it left before it read what somebody waits for
+                self._start()  # serve left without reading the guests of a hook call
             memory.give_back()
             return
         pause = self._early_ends.pause(self.child.age)
-        if self._early_ends.count > 2:  # perhaps it dies of what it is handed
+        if self._early_ends.count > 2:  # perhaps serve dies of a handover
             self.known.handovers = {}
         _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
         self._next_start = self._loop.after(pause, self._start)
@@ -237,7 +237,7 @@ class ServeChild:
             self._standby = Standby(self._loop, known, ports, self._wanted, queued)
 
     def _wanted(self) -> None:
-        """Start `serve`: the stand-in does not know an answer, or its plan is at the end."""
+        """Start `serve`: the stand-in lacks an answer, or has sent all planned frames."""
         if self._next_start is None:
             self._start()
         elif not self.child.is_there:

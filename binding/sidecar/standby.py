@@ -17,13 +17,13 @@ from binding.packet.port import Port, Received
 from binding.process.loop import Loop, Timer
 
 _MOST_REPEATS = 5
-"""Repeated requests answered within a second; more than that are for `serve` to judge."""
+"""Repeated requests answered within a second; `serve` judges further ones."""
 _MOST_QUEUED = 64
 """Frames kept for the next `serve`; further ones wait in their packet socket."""
 
 
 class Standby:
-    """In place between two `serve`. Calls `wake` once, for a frame or at the end of a plan."""
+    """Acts between two `serve`. Calls `wake` once: for a frame, or when all planned are sent."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Standby:
         self._plan()
 
     def end(self) -> tuple[tuple[Handover, ...], tuple[QueuedFrame, ...]]:
-        """Leave the packet sockets; return the handovers as they stand, and what came in."""
+        """Stop reading the packet sockets; return present handovers and queued frames."""
         self._wake = None
         if self._timer is not None:
             self._timer.cancel()
@@ -74,7 +74,7 @@ class Standby:
         had_plan = {one.network for one in self._handovers if one.planned}
         self._handovers = tuple(one.after(now) for one in self._handovers)
         if any(not one.planned for one in self._handovers if one.network in had_plan):
-            self._call()  # only `serve` can make the next plan
+            self._call()  # only `serve` can plan further frames
         self._plan()
 
     def _readable(self, port: Port) -> None:

@@ -57,7 +57,7 @@ def run(directory: str, *, structured: bool) -> int:
 
 
 class _Sidecar:
-    """The parts, and who tells whom."""
+    """The parts of the sidecar, and the callbacks that connect them."""
 
     def __init__(self, directory: str, state: str, *, structured: bool) -> None:
         self._plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
@@ -75,7 +75,7 @@ class _Sidecar:
         self._pod = PodReader(
             self._loop,
             f"{state}/snapshot.json",
-            lambda: self._hooks.make_room(),  # noqa: PLW0108  # which is made below
+            lambda: self._hooks.make_room(),  # noqa: PLW0108  # made below
             self._pod_changed,
         )
         self._ending = Ending(self._loop, self._taps)
@@ -127,7 +127,7 @@ class _Sidecar:
         _log.info("dsbridge %s listens on %s", VERSION, self._socket)
 
     def _pod_changed(self, snapshot: str) -> None:
-        """Have the guests found out anew."""
+        """Have hooks discover the guests again, with the pod as it is now."""
         self._hooks.pod_read(snapshot)
         desired = self._reconciler.desired
         if desired.guests and (call := self._reconciler.last_call()):
@@ -156,7 +156,7 @@ class _Sidecar:
                 self._ending.look()
                 self._reconciler.look_soon()
                 before, self._links = self._links, _links()
-                is_other = self._links != before  # not only its carrier
+                is_other = self._links != before  # a link, not only its carrier
             if is_other or news.addresses:
                 self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
 

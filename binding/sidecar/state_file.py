@@ -40,7 +40,7 @@ def load(path: str) -> bytes | None:
 
 
 def unusable(path: str, reason: str) -> None:
-    """Say that a file is as good as none."""
+    """Warn that a state file is not used, and why."""
     _log.warning("ignoring unreadable state file %s, it will be replaced: %s", path, reason)
 
 

@@ -1,4 +1,4 @@
-"""What is told of one guest: warnings with their time, exchanges, counters."""
+"""What `status` shows of one guest: warnings with their time, exchanges, counters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_GATEWAYS = 8
 
 @dataclass(slots=True)
 class Page:
-    """Of one guest, as long as it stays the same guest."""
+    """The page of one guest, until its GuestNetwork changes."""
 
     guest: GuestNetwork
     budget: LogBudget
@@ -30,7 +30,7 @@ class Page:
     before: tuple[str, ...] = ()
     """Those of the call before it: they have been logged."""
     warnings: dict[str, str] = field(default_factory=dict)
-    """What has happened, for good, and when first."""
+    """What has happened and is not taken back, with its first time."""
     counters: Counter[str] = field(default_factory=Counter)
     silences: Counter[str] = field(default_factory=Counter)
     asked: dict[str, Asked] = field(default_factory=dict)
@@ -42,9 +42,9 @@ class Page:
     serves: tuple[int, ...] | None = None
     """The families that we serve; None while `auto` is finding out."""
     findings: dict[str, Warned] = field(default_factory=dict)
-    """What was found out and may be taken back, by kind."""
+    """Findings by kind; each may be taken back."""
     faults: dict[str, Warned] = field(default_factory=dict)
-    """What is not as it should be with links now, by kind."""
+    """Faults of links by kind, as long as they last."""
 
     def add(self, report: GuestReport) -> None:
         """Add the numbers of one report."""
@@ -76,7 +76,7 @@ class Page:
             self.last_heard = max(self.last_heard, event.at)
 
     def status(self) -> GuestStatus:
-        """Return what is told."""
+        """Return this guest's part of the status object."""
         guest = self.guest
         warned = (
             *self.faults.values(),
@@ -120,5 +120,5 @@ def serves(ours: tuple[int, ...] | None) -> dict[str, str]:
 
 
 def now() -> str:
-    """Return the time as it is told."""
+    """Return the present time as the status object has it."""
     return timestamp(time.time())

@@ -1,4 +1,4 @@
-"""The status socket: whoever connects is told the status object as JSON, and hung up on."""
+"""The status socket: a client that connects gets the status object as JSON, then the end."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import suppress
 from binding.process.loop import Loop
 
 _MOST_WAITING = 4
-"""Connections for which `serve` is asked first; further ones are told what is known."""
+"""Connections for which `serve` is asked first; further ones get what the sidecar knows."""
 _PATIENCE = 0.2
 """Seconds for a reader that does not keep up with an answer larger than its socket's buffer."""
 
 
 class StatusSocket:
-    """Accepts, writes, closes. It reads nothing, so nobody can hold it up."""
+    """Accepts, writes, closes. It reads nothing, so no client can hold it up."""
 
     def __init__(
         self,
@@ -32,14 +32,14 @@ class StatusSocket:
         loop.watch(listener, self._accept)
 
     def close(self) -> None:
-        """Accept nobody else."""
+        """Accept no further connection."""
         self._loop.unwatch(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
-        except OSError:  # it has gone, or there is no descriptor for it
+        except OSError:  # the client has gone, or no descriptor is left
             return
         if self._waiting < _MOST_WAITING:
             self._loop.spawn(self._answer(client))

@@ -71,7 +71,7 @@ def test_a_guard_that_somebody_changed_is_set_again(change):
         vm.pod.netns.run("nft", *change.split())
         until(lambda: rules(vm) == before, "the guard is whole again", SOON)
         until(lambda: vm.sidecar.status()["guard"] == "on", "status says so", SOON)
-        assert "was changed by somebody else" in vm.sidecar.log
+        assert "another program changed the guard" in vm.sidecar.log
         assert nothing_leaves(vm, "b")
 
 

@@ -59,7 +59,7 @@ def test_the_first_serves_the_tap_and_the_second_when_the_first_has_ended(shape)
             assert len(replies) == 1, "one ACK"
         until(lambda: answers(first) == 1, "its report")
         assert answers(second) == 0
-        assert first.log.count("was changed by somebody else") == 0
+        assert first.log.count("another program changed the guard") == 0
 
         first.process.send_signal(signal.SIGKILL)
         first.process.wait()
