@@ -18,7 +18,7 @@ Method = Callable[[bytes], Awaitable[bytes]]
 _LONGEST_IDLE = 300.0
 """Seconds without a call after which a caller that stays connected is told to connect anew."""
 _MOST = 48
-"""Connections at a time; beyond, those that have never said anything have to make room."""
+"""Connections at a time; for another the oldest silent one is closed, else the oldest."""
 _CHUNK = 65_536
 
 
@@ -37,7 +37,7 @@ class _Caller:
         self.client = client
         self.http2 = Connection()
         self.latest = now
-        """When it last said anything, in seconds of the loop."""
+        """When it last sent anything, in monotonic seconds."""
         self.has_spoken = False
         self.has_called = False
 
@@ -77,13 +77,13 @@ class GrpcServer:
         return None if self._callers else now - self._latest
 
     def close(self) -> None:
-        """Accept nobody else; calls under way go on."""
+        """Accept no further connection; calls under way go on."""
         self._loop.unwatch(self._listener)
 
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
-        except OSError:  # the caller has gone, or there is no descriptor for it: it calls again
+        except OSError:  # the caller has gone, or no descriptor is left: it calls again
             return
         client.settimeout(0)
         caller = _Caller(client, self._loop.now())
@@ -119,7 +119,7 @@ class GrpcServer:
         try:
             caller.http2.respond(request, await method(request.message))
         except Refusal as refusal:
-            _log.error("refused: %s", refusal)  # no bug of ours
+            _log.error("refused: %s", refusal)
             caller.http2.refuse(request, refusal.status, str(refusal))
         except Exception as error:  # noqa: BLE001  # a bug of ours must not leave the VM without an answer
             _log.exception("a hook call failed for a reason of our own")

@@ -83,7 +83,7 @@ class Services:
         return self._loaded
 
     async def _discover(self, asked: Discover) -> None:
-        """Find the guests anew: the pod has changed."""
+        """Discover the guests again: the pod has changed."""
         await self._define().again(asked)
 
     async def _info(self, _: bytes) -> bytes:

@@ -64,7 +64,7 @@ class _Call:
     is_asked: bool = False
     """The request is complete."""
     is_reset: bool = False
-    """Nobody waits for the answer; the call counts until its work has ended."""
+    """The client no longer waits for the answer; the call counts until its work has ended."""
 
 
 class Connection:
@@ -154,7 +154,7 @@ class Connection:
         return None
 
     def _control(self, frame: Frame) -> None:
-        """Heed a frame that says nothing of requests."""
+        """Take a frame that is no part of a request."""
         kind, flags, stream, payload = frame
         match kind:
             case Kind.RST_STREAM:

@@ -19,7 +19,7 @@ _HEAD = struct.Struct(">BHBBI")
 
 
 class Kind:
-    """Of a frame."""
+    """Kinds of frames."""
 
     DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4
     PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 5, 6, 7, 8, 9

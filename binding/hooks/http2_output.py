@@ -1,4 +1,4 @@
-"""What a server says on an HTTP/2 connection, as fast as its client takes it. Pure.
+"""Frames that the server sends on an HTTP/2 connection, as fast as its client takes them. Pure.
 
 Flow control is that of RFC 9113 section 5.2: DATA counts against a window of its stream and one of
 the connection.
@@ -32,7 +32,7 @@ class _Stream:
 
 
 class Output:
-    """Of one connection; `octets` is what is to be sent now."""
+    """The output of one connection; `octets` are to be sent now."""
 
     def __init__(self) -> None:
         self.octets = bytearray()
@@ -58,7 +58,7 @@ class Output:
         self._streams[stream] = _Stream(self._first_window)
 
     def close(self, stream: int) -> None:
-        """Say nothing more on a stream."""
+        """Send nothing more on a stream."""
         self._streams.pop(stream, None)
 
     def body(self, stream: int, body: bytes, trailers: Iterable[hpack.Field]) -> None:
@@ -77,7 +77,7 @@ class Output:
         self._flush()
 
     def more_room(self, stream: int, octets: int) -> None:
-        """Take note of what the client takes beyond that. Raises Http2Error."""
+        """Take note of a WINDOW_UPDATE. Raises Http2Error."""
         if stream == 0:
             self._window += octets
             self._check(self._window)

@@ -68,7 +68,7 @@ class Sidecar:
             case messages.Discover() as asked if self.on_discover is not None:
                 self._loop.spawn(self.on_discover(asked))
             case other:
-                _log.error("the sidecar sends %s, which is not for us", type(other).__name__)
+                _log.error("the sidecar sent the unexpected message %s", type(other).__name__)
 
     async def pod(self) -> tuple[Snapshot, messages.Pod]:
         """Return the pod as the sidecar has read it, and what else it has said of it."""

@@ -19,7 +19,7 @@ class Known:
         self.decided: dict[str, tuple[int, ...]] = {}
         """Families that we serve, where `auto` has found that out."""
         self.former: dict[str, GuestNetwork] = {}
-        """By network, the GuestNetwork that its handover was made for, where it has changed since."""
+        """By network, the GuestNetwork of its handover, where the guest has another since."""
 
     def change(
         self, former: tuple[GuestNetwork, ...], guests: tuple[GuestNetwork, ...]
