@@ -95,3 +95,19 @@ def test_the_vm_of_the_installation_is_the_example():
 def test_a_yaml_example_parses(page):
     for block in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
         assert yaml.safe_load(block)
+
+
+@pytest.mark.parametrize(
+    ("page", "folders"),
+    [("docs/concepts.md", ("", "binding/")), ("tests/README.md", ("tests/", "tests/bed/"))],
+)
+def test_each_file_that_a_map_names_is_there(page, folders):
+    named = set(re.findall(r"`([\w/]+\.py)`", (ROOT / page).read_text()))
+    assert named
+    assert {one for one in named if not any((ROOT / at / one).exists() for at in folders)} == set()
+
+
+def test_each_test_that_its_map_names_is_there():
+    named = set(re.findall(r"`(test_\w+\*?)`", (ROOT / "tests/README.md").read_text()))
+    assert named
+    assert {one for one in named if not list((ROOT / "tests").rglob(f"{one}.py"))} == set()
