@@ -34,6 +34,7 @@ OUR_IPV4 = IPv4Address("192.0.0.8")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
 Family = Literal[4, 6]
+CloudInit = Literal["dhcp", "static", "static-v1"]
 FAMILIES: tuple[Family, ...] = (4, 6)
 INFINITE = 0xFFFFFFFF
 """Seconds of an infinite lease or lifetime, in DHCPv4, DHCPv6 and router advertisements alike."""
@@ -132,6 +133,9 @@ class GuestNetwork:
     """NAT64 prefix of RFC 8781."""
     ipv6_only: int | None = None
     """V6ONLY_WAIT of RFC 8925 in seconds; None: option 108 is never sent."""
+    cloud_init: CloudInit = "dhcp"
+    """What networkData of ours has cloud-init do in the guest: ask by DHCP, or take the addresses
+    that stand in it, as network config version 2 or 1."""
 
     @property
     def is_served(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from binding.discover import annotation_addresses as addresses
 from binding.discover import annotation_values as values
 from binding.discover.annotation_boot import boot
-from guest.network import Address, Boot, IPInterface, Provider, Route
+from guest.network import Address, Boot, CloudInit, IPInterface, Provider, Route
 
 PREFIX = "dsbridge.io/"
 DEFAULTS = "DSBRIDGE_DEFAULTS"
@@ -53,6 +53,7 @@ class Override:
     captive_portal: str | None = None
     ipv6_only: int | None = None
     """Seconds."""
+    cloud_init: CloudInit | None = None
 
     def over(self, defaults: Override) -> Override:
         """Return this with the defaults for every key that is not given here."""
@@ -81,6 +82,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "pref64": ("pref64", addresses.pref64),
     "captivePortal": ("captive_portal", values.uri),
     "ipv6Only": ("ipv6_only", values.integer(0, 2**32 - 1)),
+    "cloudInit": ("cloud_init", values.one_of("dhcp", "static", "static-v1")),
 }
 
 

@@ -150,6 +150,7 @@ def _guest(
         captive_portal=change.captive_portal or "",
         pref64=change.pref64,
         ipv6_only=change.ipv6_only,
+        cloud_init=change.cloud_init or "dhcp",
     )
     warned += remarks(guest, nic, change, snapshot)
     return guest

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from binding.discover.vmi import Vmi
+from binding.hooks import static_network
 from guest.network import GuestNetwork
 
 # CloudInitData marshals under Go's field names; CloudInitNoCloudSource has JSON names and
@@ -42,8 +43,9 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
     ours = tuple(guests)
     writes = _is_ours_to_write(source, ours, vmi)
     if writes:
+        _refuse_static_drive(source, ours)
         # The file is network-config for NoCloud, OpenStack's network_data.json else.
-        config = _openstack(ours) if _is_config_drive(source) else _v2(ours, _fixed(vmi))
+        config = _openstack(ours) if _is_config_drive(source) else _config(ours, _fixed(vmi))
         wanted["NetworkData" if "DataSource" in source else "networkData"] = json.dumps(config)
     # virt-launcher throws the metadata (host name, SSH keys) of a hook's answer away when
     # it is without userData.
@@ -55,24 +57,54 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
 def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[str]:
     """Yield what a guest loses with this pod, of the networkData that `complete` wrote for it.
 
-    Raises CloudInitError.
+    Also what the annotation wants and `complete` does not write. Raises CloudInitError.
     """
     source, ours = _object(data), tuple(guests)
-    if source is None or not _is_ours_to_write(source, ours, vmi):
+    if source is None:
+        return
+    if not _is_ours_to_write(source, ours, vmi):
+        yield from _unwritten(source, ours, vmi)
         return
     users = [str(source[key]) for key in _USER_DATA if source.get(key)]
     if "DataSource" in source and not users:
         return  # its userData is ours and has cloud-init read again
     if any(re.search("^updates:", text, re.MULTILINE) for text in users):
         return
-    if len(ours) == 1 and not _is_config_drive(source):
-        return
+    is_found_by_name = len(ours) == 1 and not _is_config_drive(source)
     for guest in ours:
-        if guest.network not in _fixed(vmi):
+        if static_network.is_static(guest):
+            yield (
+                f"network {guest.network}: cloudInit {guest.cloud_init}: cloud-init writes this "
+                "pod's addresses into the guest and does not look again: the guest keeps them in "
+                "the VM's next pod. Write in userData "
+                f"{_READ_AT_EACH_BOOT}, and migrate only where the CNI keeps the address"
+            )
+        elif guest.network not in _fixed(vmi) and not is_found_by_name:
             yield (
                 f"network {guest.network}: cloud-init finds the NIC by this pod's MAC, "
                 f"{guest.mac}, and does not look again: the NIC has no configuration in the VM's "
                 f"next pod. Set macAddress in the VMI, or write in userData {_READ_AT_EACH_BOOT}"
+            )
+
+
+def _unwritten(source: dict[str, Any], ours: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[str]:
+    why = "the VM has networkData of its own; take it out"
+    if not _all_ours(vmi, ours):
+        why = "the VM has NICs of other bindings, which would be left out; write networkData"
+    elif not any(source.get(key) for key in _GIVEN):
+        why = "dsbridge serves no NIC of the VM; give addresses"
+    for guest in ours:
+        if guest.cloud_init != "dhcp":
+            yield f"network {guest.network}: cloudInit {guest.cloud_init} is not written: {why}"
+
+
+def _refuse_static_drive(source: dict[str, Any], ours: Iterable[GuestNetwork]) -> None:
+    for guest in ours:
+        if static_network.is_static(guest) and _is_config_drive(source):
+            raise CloudInitError(
+                f"network {guest.network}: cloudInit {guest.cloud_init}: the network_data.json of "
+                "a config drive cannot say that a gateway is on-link; use cloudInitNoCloud in the "
+                "VM's volume, or leave cloudInit out"
             )
 
 
@@ -127,17 +159,44 @@ def _dhcp6(guest: GuestNetwork) -> bool:
     return _ipv6(guest) and guest.ipv6_mode != "slaac"
 
 
-def _v2(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
-    """Network config version 2; cloud-init reads YAML, which JSON is.
+def _config(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
+    """Network config, of version 1 where the annotation of a NIC asks for that."""
+    if any(guest.cloud_init == "static-v1" for guest in guests):
+        nics = [
+            {"type": "physical", "name": name, "mac_address": guest.mac, **_v1(guest)}
+            for name, guest in _named(guests)
+        ]
+        return {"version": 1, "config": nics}
+    return _v2(guests, fixed)
+
+
+def _v1(guest: GuestNetwork) -> dict[str, Any]:
+    if static_network.is_static(guest):
+        return static_network.version1(guest)
+    kinds = (("dhcp4", _dhcp4(guest)), ("dhcp6", _dhcp6(guest)))
+    accepts = {"accept-ra": True} if _ipv6(guest) else {}
+    return {**accepts, "subnets": [{"type": kind} for kind, wanted in kinds if wanted]}
+
+
+def _named(guests: tuple[GuestNetwork, ...]) -> Iterator[tuple[str, GuestNetwork]]:
+    """Yield each NIC with udev's name for it on KubeVirt's machines, in the order of the VMI.
 
     cloud-init's renderers but netplan's take an entry's key for the name of the NIC where none has
-    the MAC. These are the names of udev on KubeVirt's machines, in the order of the VMI.
+    the MAC.
     """
+    return ((f"enp{slot}s0", guest) for slot, guest in enumerate(guests, 1))
+
+
+def _v2(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
+    """Network config version 2; cloud-init reads YAML, which JSON is."""
     ethernets = {
-        f"enp{slot}s0": {"match": {"macaddress": guest.mac}, **_asks(guest)}
-        for slot, guest in enumerate(guests, 1)
+        name: {
+            "match": {"macaddress": guest.mac},
+            **(static_network.version2 if static_network.is_static(guest) else _asks)(guest),
+        }
+        for name, guest in _named(guests)
     }
-    if len(guests) > 1 or guests[0].network in fixed:
+    if len(guests) > 1 or guests[0].network in fixed or static_network.is_static(guests[0]):
         return {"version": 2, "ethernets": ethernets}
     # Another pod, another MAC. netplan finds the only NIC by the pattern. The other renderers take
     # a key for its name, and of entries with one name the last, which has no MAC. A NIC with

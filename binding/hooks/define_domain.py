@@ -34,6 +34,8 @@ class Settings:
     """NETWORK_BINDING_PLUGIN_NAME; None before KubeVirt 1.9."""
     defaults: str = ""
     """DSBRIDGE_DEFAULTS, JSON."""
+    cloud_init: bool = False
+    """DSBRIDGE_CLOUD_INIT: KubeVirt asks us for networkData."""
     structured: bool = False
     """KubeVirt calls us as a structured plugin, not as a hook sidecar."""
 
@@ -111,7 +113,7 @@ class DefineDomain:
             warned = tuple(cloud_init.warnings(data, found.guests, instance))
         except (*_INVALID, cloud_init.CloudInitError, guests.MissingLink) as error:
             raise InvalidInput(str(error)) from error
-        if completed != data:
+        if warned or completed != data:
             self._warnings = warned
         return completed
 
@@ -132,6 +134,15 @@ class DefineDomain:
             defaults=annotation.parse_defaults(self._settings.defaults),
             wired=pod.wired,
         )
+        if not self._settings.cloud_init:
+            unasked = (one for one in found.guests if one.cloud_init != "dhcp")
+            warned = (
+                f"network {one.network}: cloudInit {one.cloud_init} is not written: KubeVirt does "
+                'not ask dsbridge for networkData; put the label dsbridge.io/cloud-init: "" on '
+                "the VM's template"
+                for one in unasked
+            )
+            found = replace(found, warnings=(*found.warnings, *warned))
         if self._settings.structured:
             return replace(found, guests=tuple(map(_of_plugin, found.guests)))
         return found

@@ -44,6 +44,8 @@ class Services:
         self._sidecar = sidecar
         self._structured = structured
         self._plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
+        # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
+        self._cloud_init = os.environ.get("DSBRIDGE_CLOUD_INIT") == "1"
         self._loaded: DefineDomain | None = None
         self._later = list(_LATER)
         self._methods: dict[str, Method] = {
@@ -77,9 +79,8 @@ class Services:
             from binding.hooks.define_domain import DefineDomain, Settings  # noqa: PLC0415  # JSON and XML
 
             defaults = os.environ.get("DSBRIDGE_DEFAULTS", "")
-            self._loaded = DefineDomain(
-                self._sidecar, Settings(self._plugin, defaults, self._structured)
-            )
+            settings = Settings(self._plugin, defaults, self._cloud_init, self._structured)
+            self._loaded = DefineDomain(self._sidecar, settings)
         return self._loaded
 
     async def _discover(self, asked: Discover) -> None:
@@ -91,8 +92,7 @@ class Services:
         # The answer goes first: it has a second, and OnDefineDomain comes seconds later.
         self._loop.after(_ANSWERED, self._collected)
         points = ["OnDefineDomain", "Shutdown"]
-        # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
-        points += ["PreCloudInitIso"] if os.environ.get("DSBRIDGE_CLOUD_INIT") == "1" else []
+        points += ["PreCloudInitIso"] if self._cloud_init else []
         return b"".join(
             (
                 protobuf.encoded(1, self._plugin or "dsbridge"),

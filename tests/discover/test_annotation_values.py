@@ -93,6 +93,7 @@ from tests.discover.test_annotation import SOURCE, only
             "urn:ietf:params:capport:unrestricted",
             Override(captive_portal="urn:ietf:params:capport:unrestricted"),
         ),
+        ("cloudInit", "static-v1", Override(cloud_init="static-v1")),
         ("ipv6Only", 1800, Override(ipv6_only=1800)),
     ],
 )
@@ -161,6 +162,7 @@ def test_every_key_has_its_value(key, value, wanted):
         ("captivePortal", "ftp://x", 'write "https://..."'),
         ("captivePortal", "https://" + "x" * 250, "of at most 255 ASCII"),
         ("captivePortal", "urn:ietf:params:capport", 'write "https://..."'),
+        ("cloudInit", "v1", "allowed: dhcp, static, static-v1"),
         ("ipv6Only", -1, "write an integer from 0 to 4294967295"),
     ],
 )
