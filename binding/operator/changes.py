@@ -25,6 +25,7 @@ _ROWS: tuple[_ROW, ...] = (
     ("IPv4 addresses", lambda one: _list(one.ipv4), (_LEASED4,)),
     ("IPv6 addresses", lambda one: _list(each.ip for each in one.ipv6), (_LEASED6,)),
     ("IPv6 prefixes", lambda one: _list(each.network for each in one.ipv6), (_ADVERTISED,)),
+    ("delegated prefixes", lambda one: _list(one.delegated), (_LEASED6,)),
     ("IPv4 routes", lambda one: _routes(one, 4), (_LEASED4,)),
     ("IPv6 routes", lambda one: _routes(one, 6), (_ADVERTISED,)),
     ("MTU", lambda one: one.mtu, (_ADVERTISED, _LEASED4)),
@@ -39,6 +40,7 @@ _ROWS: tuple[_ROW, ...] = (
     ("NAT64 prefix", lambda one: one.pref64 or "none", (_ADVERTISED,)),
     ("ipv6Only", lambda one: "none" if one.ipv6_only is None else one.ipv6_only, (_LEASED4,)),
     ("network boot", _boot, (_AT_BOOT,)),
+    ("cloudInit", lambda one: one.cloud_init, (_AT_BOOT,)),
 )
 
 
@@ -98,7 +100,7 @@ def _means(guest: GuestNetwork) -> set[str]:
     return {
         *([_LEASED4] if guest.gets_ipv4 or guest.ipv6_only is not None else []),
         *([_ADVERTISED] if advertised else []),
-        *([_LEASED6] if advertised and guest.ipv6_mode != "slaac" else []),
+        *([_LEASED6] if advertised and (guest.has_dhcp6 or guest.delegated) else []),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface, ip_address
+from ipaddress import IPv4Interface, IPv6Interface, IPv6Network, ip_address
 
 import pytest
 
@@ -46,7 +46,9 @@ def test_an_ipv4_guest_hears_no_advertisement():
         ({"provider": "kube-ovn"}, "now"),
         ({"shield": False}, "now"),
         ({"hostname": "web"}, "renewal"),
+        ({"delegated": (IPv6Network("fd64:7::/56"),), "ipv6_mode": "slaac"}, "renewal"),
         ({"boot": Boot(file="a.efi")}, "boot"),
+        ({"cloud_init": "static"}, "boot"),
         ({"mtu": 9000}, "never"),
         ({"provider": "off"}, "never"),
     ],
