@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from ipaddress import IPv6Interface
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
 import pytest
 
 from tests.bed.clients import Client, client
-from tests.bed.guests import Started, started
+from tests.bed.guests import Started, started, started_in
 from tests.bed.in_parallel import in_parallel
 from tests.bed.launcher import collect
+from tests.bed.layouts import LAYOUTS
 from tests.bed.netns import end
-from tests.bed.pod import NAMESERVERS, SEARCH
+from tests.bed.pod import NAMESERVERS, SEARCH, pod
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
 from tests.samples import vmi_json
@@ -148,3 +149,26 @@ def test_a_stateless_client_gets_options_and_no_lease(tmp_path: Path) -> None:
         assert OURS not in lease.ipv6
         one.sees("REPLY to INFORMATION-REQUEST: options only")
         assert "SOLICIT" not in one.vm.sidecar.log
+
+
+@pytest.mark.parametrize("name", ["dhclient", "dhcpcd", "dhcp6c", "networkd", "networkmanager"])
+def test_a_guest_is_told_all_ipv6_addresses_of_the_pod_and_its_first_ipv4_address(
+    name: str, tmp_path: Path
+) -> None:
+    """DHCPv4 gives one address alone; who takes but one of IPv6 is iPXE (tests/vm)."""
+    flat = LAYOUTS["flat"]
+    more4, more6 = IPv4Interface("10.244.1.200/24"), IPv6Interface("fd00:10:244:1::2/64")
+    both = replace(flat, ipv4=(*flat.ipv4, more4), ipv6=(*flat.ipv6, more6))
+    families = (6,) if name == "dhcp6c" else (4, 6)
+    with (
+        pod(both) as made,
+        started_in(made) as vm,
+        client(name, vm.guest, tmp_path, families=families) as guest,
+    ):
+        wanted = {OURS, IPv6Interface(more6.ip)}
+        lease = guest.lease(
+            30,
+            until=lambda lease: set(lease.ipv6) == wanted and len(lease.ipv4) == len(families) - 1,
+        )
+        assert lease.ipv4 == (flat.ipv4 if 4 in families else ())
+        assert f"the guest is not told {more4}" in vm.sidecar.log

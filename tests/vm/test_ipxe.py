@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from ipaddress import IPv6Interface
 from pathlib import Path
 
 import pytest
 
 from tests.bed.launcher import collect
+from tests.bed.layouts import LAYOUTS
 from tests.bed.netns import end
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
@@ -68,3 +71,14 @@ def test_ipxe_is_configured_by_both_families_and_told_what_to_boot() -> None:
     router = "fe80::858:aff:fef4:101"
     assert told["ipv6"] == f"fd00:10:244:1::5 {router} fd00:10:96::a"
     assert told["url"] == URL
+
+
+def test_ipxe_which_takes_one_address_takes_the_pods_first() -> None:
+    """The kernel lists IPv6 addresses newest first."""
+    flat = LAYOUTS["flat"]
+    several = replace(flat, ipv6=(*flat.ipv6, IPv6Interface("fd00:10:244:1::2/64")))
+    with pod(several) as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
+        hook.define(OWN_DOMAIN, vmi_json())
+        with booted(made) as console:
+            until(lambda: b"@end" in console.read_bytes(), "iPXE's last words", 120)
+        assert f"@ipv6 {flat.ipv6[0].ip} " in console.read_text(errors="replace")
