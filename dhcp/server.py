@@ -29,7 +29,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
 def question(packet: Packet) -> tuple[Key, bytes] | None:
     """Return all that the answer to a request depends on, and its transaction id.
 
-    None for what is no request, or one of which only its reader can say what is wrong.
+    None for a packet that is no request, or that must be read to say what is wrong with it.
     """
     version = packet.src.version
     port, of = _KEYS[version]

@@ -31,7 +31,7 @@ def meaning(payload: bytes) -> Meaning | None:
     if len(payload) < 240 or payload[236:240] != COOKIE:
         return None
     options = decode(payload[240:], payload[108:236], payload[44:108])
-    # A longer value came in several parts (RFC 3396): how they are joined, its reader says.
+    # A longer value came in several parts (RFC 3396), which only v4_request.read joins.
     may_be_longer = len(payload) > _USUAL or OVERLOAD in options
     if may_be_longer and any(len(value) > _LONGEST for value in options.values()):
         return None

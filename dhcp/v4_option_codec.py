@@ -87,7 +87,7 @@ class Shorter:
 
     value: bytes
     left_out: str
-    """What it does not say, in words for the operator."""
+    """What the shorter value leaves out, in words for the operator."""
 
 
 ShorterValues = Callable[[int], Iterable[Shorter]]
@@ -123,7 +123,7 @@ class Packed:
     dropped: tuple[int, ...] = ()
     """Options that found no room anywhere."""
     shortened: tuple[str, ...] = ()
-    """What others could not say, in words."""
+    """What the shortened options leave out, in words."""
 
     @property
     def left_out(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The options that a guest gets by DHCPv4: in one order of worth, cut to what it asks for."""
+"""The DHCPv4 options of a guest: in order of worth, only those that its client asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""scapy's layers as one packet's bytes, without the copies that its `/` and its iterator make.
+"""Builds the bytes of a packet from scapy's layers, without the copies that scapy's `/` makes.
 
 Those are two thirds of the time of an answer. For layers made for this one packet, each
 field with one value.

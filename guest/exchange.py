@@ -1,4 +1,4 @@
-"""What came of one frame of the guest: the return value of every protocol decision."""
+"""A request and its answer: the return value of every protocol decision."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ class Exchange:
     frame: bytes = b""
     """The whole Ethernet frame for the tap; empty means that the RFC wants silence."""
     note: str = ""
-    """What an operator wants to read beside it: the address given, or why nothing was."""
+    """For the operator: the address given, or the reason for silence."""
     warning: bool = False
     """Somebody must look at this, such as a DECLINE of the pod's own address."""

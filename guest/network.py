@@ -1,4 +1,4 @@
-"""What one guest is told: the single frozen value that every part of dsbridge works from.
+"""All that one guest is told: the one frozen value that every part of dsbridge works from.
 
 discover makes it from pod and VMI; the domain edit, the DHCP answers and the RA
 read it. Two equal values mean that nothing has to be done. Standard library only,
@@ -119,7 +119,7 @@ class GuestNetwork:
     domain: str = ""
     """DHCPv4 option 15: the first search domain."""
     fqdn_domain: str = ""
-    """Where the cluster's DNS knows the host name; empty where it does not know it."""
+    """Domain in which the cluster's DNS knows the host name; empty where DNS has no such name."""
     search: tuple[str, ...] = ()
     """Valid DNS names only: discover has dropped the others with a warning."""
     dns: tuple[Address, ...] = ()

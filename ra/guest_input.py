@@ -148,7 +148,7 @@ def repeatable(
     if packet.src == UNSPECIFIED:
         return False
     if packet.payload[0] == ROUTER_SOLICITATION:
-        # What is to end is in the first RAs only, and those end while nobody serves.
+        # Deprecated prefixes are in the first RAs only, and those end while no `serve` runs.
         ends = guest.deprecated or states[0].ended
         return not (ends and any(state.schedule.initial for state in states))
     gateway = states[1].gateway6

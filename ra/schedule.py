@@ -80,7 +80,7 @@ def begin(seed: str, now: float | None, lease: int | None = None) -> Schedule:
     """Return the schedule of a guest that has not been heard.
 
     With `now` None no periodic RA is sent until the guest has been heard. Prefixes last as long
-    as the lease, in seconds: the guest hears of them three times before they end.
+    as the lease, in seconds: the guest gets three RAs with them before they end.
     """
     longest = LONGEST if lease is None else max(min(LONGEST, lease / 3), _LEAST)
     if now is None:

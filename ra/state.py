@@ -1,4 +1,4 @@
-"""What is remembered of one guest, and what has to be sent because of it. Pure.
+"""The state of one guest's router and gateways, and the frames to send for it. Pure.
 
 Each of the functions that `advance` runs takes the state and returns it with what is to be
 sent. `advance` runs all of them after every input.
@@ -207,8 +207,8 @@ def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noq
 def virtual_lladdr(state: State, guest: GuestNetwork) -> str | None:
     """Return the MAC that the guest is told for OUR_LINK_LOCAL; None while it is not known.
 
-    The address is the DHCPv6 server's, whose frames stop at the tap. Only where the guest may
-    have it as its router, it leads to the gateway: else the gateway would get what is ours.
+    The address is the DHCPv6 server's, whose frames stop at the tap. Only where the guest may have
+    it as its router, the MAC is the gateway's: else DHCPv6 of the guest would go to the gateway.
     """
     router, gateway = state.router, state.gateway6
     if gateway is None:

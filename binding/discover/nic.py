@@ -18,7 +18,7 @@ _TAP_KINDS = ("tun", "macvtap", "ipvtap")
 
 
 class MissingLink(ValueError):  # noqa: N818  # the condition is the name
-    """The pod has no link for a network; the text names it and the links there are."""
+    """The pod has no link for a network; the text names the missing link and those of the pod."""
 
 
 class Layer3Link(MissingLink):

@@ -1,4 +1,4 @@
-"""The interfaces in a VMI's spec: what its user asked for."""
+"""The interfaces in the spec of a VMI, as its user wrote them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""libvirt's domain XML: what it says of our NICs, and our NICs put into it.
+"""libvirt's domain XML: reads our NICs from it, and puts them into it.
 
 The only user of lxml. Everything that is not ours survives: namespaces, comments,
 elements that we do not know.

@@ -127,7 +127,7 @@ class GrpcServer:
         self._send(caller)
 
     def _send(self, caller: _Caller) -> None:
-        """Send what there is; a caller that does not take it is not read meanwhile."""
+        """Send the output of a connection; until all has gone out, nothing is read from it."""
         if caller not in self._callers:
             return
         output = caller.http2.output

@@ -85,7 +85,7 @@ class Connection:
 
     @property
     def output(self) -> bytearray:
-        """What is to be sent; take from its front what was."""
+        """Octets to send; the sender deletes from the front what it has sent."""
         return self._said.octets
 
     @property
@@ -181,7 +181,7 @@ class Connection:
             return None
         self._fields = None
         fields = dict(self._decoder.decode(bytes(block)))
-        if stream > self._latest:  # else they are behind the message
+        if stream > self._latest:  # else they are trailers
             self._open(stream, fields)
         return self._ended(stream) if first_flags & END_STREAM else None
 

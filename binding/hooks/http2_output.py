@@ -41,7 +41,7 @@ class Output:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an answer waits for its client to take it."""
+        """Whether part of an answer waits for the client's window."""
         return any(one.trailers for one in self._streams.values())
 
     def say(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:

@@ -60,7 +60,7 @@ class Program:
 
 
 def _leaves_after() -> float:
-    """Return DSBRIDGE_HOOKS_LINGER in seconds; its default, and a warning, for what is none."""
+    """Return DSBRIDGE_HOOKS_LINGER in seconds; for another text warn, and return the default."""
     text = os.environ.get("DSBRIDGE_HOOKS_LINGER") or str(_LEAVES_AFTER)
     try:
         seconds = float(text)

@@ -21,7 +21,7 @@ _DONE_WITHIN = 60.0
 
 
 class Sidecar:
-    """What hooks says to the sidecar, and learns from it."""
+    """Messages to the sidecar, and the state that its messages leave here."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Sidecar:
                 _log.error("the sidecar sent the unexpected message %s", type(other).__name__)
 
     async def pod(self) -> tuple[Snapshot, messages.Pod]:
-        """Return the pod as the sidecar has read it, and what else it has said of it."""
+        """Return the pod as plumb has read it, and the sidecar's message with the rest about it."""
         await self._pod
         assert self._said is not None
         if self._snapshot is None:

@@ -1,7 +1,7 @@
 """Carries messages, with descriptors, between the sidecar and a child.
 
-A SOCK_SEQPACKET pair: one message is one read, and the end of the peer is an empty one.
-A message of any size: what a pod of many NICs has to say goes by a file in memory.
+A SOCK_SEQPACKET pair: each read gives one message, an empty read means that the peer has ended.
+A message of a pod with many NICs may be too long for the socket: it goes by a file in memory.
 """
 
 from __future__ import annotations

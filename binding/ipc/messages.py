@@ -29,7 +29,7 @@ class Alive(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """A child has imported what it needs."""
+    """A child has done its imports and reads messages."""
 
 
 # --- between the sidecar and serve -----------------------------------------------------------
@@ -111,7 +111,7 @@ class RouterStatus:
 
 
 class GuestReport(NamedTuple):
-    """What is new about one guest since the report before."""
+    """News of one guest since the last report."""
 
     network: str
     counters: dict[str, int] = _NO_COUNTS
@@ -256,14 +256,14 @@ class Reloaded(NamedTuple):
 
 
 class Wired(NamedTuple):
-    """plumb: these pod links were wired, those were found wired."""
+    """plumb: the pod links that it wired, and those that were wired already."""
 
     wired: tuple[str, ...]
     adopted: tuple[str, ...]
 
 
 class Guarded(NamedTuple):
-    """plumb: the guard stands at these links. Beside it, a socket that is told of its changes."""
+    """plumb: the guard stands at these links. Beside it, a socket for notices of its changes."""
 
     sender: int
     """By which the kernel's notices of plumb's own change name their sender."""

@@ -28,7 +28,7 @@ class Link:
     neighbors: tuple[tuple[Address, str], ...] = ()
     """Resolved neighbours and their MAC, permanent ones included."""
     permanent: tuple[tuple[Address, str], ...] = ()
-    """Neighbours of a permanent entry: the CNI knows that nobody need answer for them."""
+    """Neighbours with a permanent entry: no host need answer the guest's ARP or NS for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def merged(fresh: Snapshot, saved: Snapshot | None) -> Snapshot:
 
 
 def _changed(saved: Link, placeholder: Link | None, nic: Link | None) -> Link:
-    """Return a rewired link with what the CNI has changed at what has its name and its index."""
+    """Return a rewired link with the CNI's later changes: at the placeholder, and at the NIC."""
     addresses = saved.addresses
     for version in (4, 6):
         kept = [one for one in addresses if one.version == version]

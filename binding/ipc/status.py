@@ -63,7 +63,7 @@ class LastExchange:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of one kind of request."""
+    """The outcome of one kind of request."""
 
     count: int = 0
     """Exchanges that were told to the sidecar; a flood's are counted in `counters` alone."""
@@ -155,7 +155,7 @@ class Status:
     table: str = ""
     """Name of the guard's nf_tables table."""
     last_call: Said | None = None
-    """The last OnDefineDomain, and what came of it: `done` or why it was refused."""
+    """The last OnDefineDomain and its outcome: `done`, or why it was refused."""
     last_plumb_error: Said | None = None
     """Why `plumb` could last not do what it was asked for."""
     wired: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ class Wiring:
     mtu: int
     """Bytes, of the pod link; bridge and tap get the same."""
     addresses: tuple[IPInterface, ...] = ()
-    """Of the pod link; the placeholder keeps them, where CNI CHECK and others look."""
+    """Of the pod link; the placeholder keeps them, since CNI CHECK looks there."""
     queues: int = 1
     """Of the domain's NIC; the tap is multi-queue from 2 on."""
     owner: int = 107

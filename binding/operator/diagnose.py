@@ -17,7 +17,7 @@ _KUBE_OVN = ("enableDHCP", "enableIPv6RA", "dns_server", "address_mode", "IAID 0
 
 
 def findings(status: Status, look: Look) -> tuple[Finding, ...]:
-    """Judge a status object and what was seen beside it. Pure."""
+    """Judge a status object, and a look at the pod. Pure."""
     found = list(judge_pod.judge(status, look))
     for guest in status.guests:
         if left := next((one for one in guest.warned if one.kind == "other dsbridge"), None):

@@ -54,7 +54,7 @@ KINDS = {
 
 
 class FamilyExchange:
-    """One family of one guest."""
+    """Findings about one address family of one guest."""
 
     def __init__(self, guest: GuestStatus, look: Look, family: str, mode: str) -> None:
         self._guest, self._look, self._family, self._mode = guest, look, family, mode
@@ -65,7 +65,7 @@ class FamilyExchange:
         self._addresses = ", ".join(addresses[: 1 if family == "ipv4" else None])
 
     def judge(self, *, is_explained: bool) -> Iterator[Finding]:
-        """Yield the findings; `is_explained`: why it lacks its address is said already."""
+        """Yield the findings; `is_explained`: another finding says why the address is missing."""
         if self._mode != "slaac":
             yield from self._dhcp(is_explained=is_explained)
         if self._family == "ipv6" and not is_explained:

@@ -79,7 +79,7 @@ def _captured(status: Status, seconds: float) -> bytes:
 
 
 def _forked(work: Callable[[], bytes]) -> bytes:
-    """Return what the work gives, done in a process of its own that gives its capabilities up."""
+    """Do the work in a forked process, which gives its capabilities up; return the result."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

@@ -1,4 +1,4 @@
-"""Judges links, gateways and what else is on one guest's network. Pure."""
+"""Judges links, gateways and other machines on the network of one guest. Pure."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def take(status: Status) -> Look:
 def packet_filters(status: Status) -> tuple[Observed | None, str]:
     """Have plumb compare the kernel's packet filters with those that there should be.
 
-    Returns what it saw, or None and why not.
+    Returns what plumb saw, or None and the reason.
     """
     if "NET_ADMIN" not in capabilities.permitted():
         return None, "no NET_ADMIN"

@@ -1,4 +1,4 @@
-"""Classic BPF programs of the AF_PACKET sockets: what may wake a process, and nothing else.
+"""Classic BPF programs of the AF_PACKET sockets: only messages for us wake a process.
 
 Bulk traffic of the guest is turned away inside the kernel. Which messages a socket hears is
 said in `guard`, how each is known in `message_table`; here both become instructions. Pure.
@@ -51,7 +51,7 @@ _PROTOCOL = {ETH_IPV4: Field(Header.NETWORK, 9, 1), ETH_IPV6: Field(Header.NETWO
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One form of a frame that is heard: its ethertype, and what else must hold."""
+    """One form of a frame that is heard: its ethertype, and tests that must all hold."""
 
     ethertype: int
     tests: tuple[Match | SameAs, ...] = ()
@@ -77,7 +77,7 @@ def _rules(kinds: Iterable[message_table.Kind], who: Parties) -> tuple[Rule, ...
 def guest_rules(who: Parties, silent: Collection[Family] = ()) -> tuple[Rule, ...]:
     """At the tap: what the guest asks of servers, and of us by our addresses.
 
-    DHCP of the families in `silent` is not heard: whatever it asks, there is no answer.
+    DHCP of the families in `silent` is not heard, since no request of theirs gets an answer.
     """
     unheard = {f"dhcp{family}-to-server" for family in silent}
     return _rules((kind for kind in HEARD_AT_TAP if kind not in unheard), who)

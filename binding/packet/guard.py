@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from binding.packet.message_table import Kind, Parties
 from guest.network import FAMILIES, Family, GuestNetwork
 
-# Heard of every guest, whoever serves it: its requests, and who gateways and other servers are.
+# Heard of every guest, whichever provider serves it: its requests, and at the NIC the messages
+# that show the gateways' MACs and other servers.
 HEARD_AT_TAP: tuple[Kind, ...] = (
     *("dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us", "arp-for-us"),
 )
@@ -78,7 +79,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the kernel holds of a GuardTable, and beside it."""
+    """What plumb found in the kernel: of a GuardTable, and of other tables."""
 
     wrong: tuple[str, ...] = ()
     """How the table in the kernel differs from what was set; empty while the guard is in force."""
@@ -115,7 +116,7 @@ def filters(
     """Return the whole guard of a pod, the same for the same guests.
 
     `ours` are the families that we serve by network, where `auto` has decided. What is
-    heard of a guest is the same as long as it is there: packet sockets rely on it.
+    heard of a guest never changes while the guest is there: packet sockets rely on that.
     """
     dropped: dict[str, set[Kind]] = {}
     passed: dict[str, set[Kind]] = {}

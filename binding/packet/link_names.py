@@ -13,7 +13,7 @@ ALIAS = "ua-"
 
 @dataclass(frozen=True, slots=True)
 class LinkNames:
-    """The four links of one NIC: the pod's own name and what wiring makes of it."""
+    """The four links of one NIC: the pod link, and those that wiring makes."""
 
     pod: str
     tap: str

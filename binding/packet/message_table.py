@@ -163,7 +163,7 @@ def _arp(*matches: Match, heard_if: tuple[Match | SameAs, ...] = ()) -> Form:
     return Form(ETH_ARP, None, matches, heard_if)
 
 
-# A fragment that is not the last may have its DHCP header replaced by one that overlaps it.
+# A later fragment that overlaps the first could replace its DHCP header.
 _WHOLE = Match(IPV4_FRAGMENT, b"\0\0", mask=_FRAGMENT_BITS)
 _FROM_SERVER = Match(SOURCE_PORT, DHCP4_SERVER.to_bytes(2, "big"))
 _TO_ONE_STATION = Match(_first(FRAME_DESTINATION), b"\0", mask=_GROUP_BIT)

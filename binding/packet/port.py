@@ -26,7 +26,7 @@ _TAGS = (ETH_VLAN, ETH_SERVICE_VLAN)
 # may outgrow the channel from serve to the sidecar, which a frame crosses as JSON.
 _LONGEST = 9_216
 BATCH = 64
-"""Frames read at one wake-up, so that a flood at one link does not starve the others."""
+"""Frames read at one wake-up, so that a flood at one link does not starve other links."""
 
 
 @dataclass(frozen=True, slots=True)

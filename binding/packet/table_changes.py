@@ -1,4 +1,4 @@
-"""What the kernel tells of changes of nf_tables: whether somebody else changed our table.
+"""Notices of the kernel about nf_tables: whether another program has changed our table.
 
 The sidecar reads it from a socket that `binding.plumb.nfnetlink.changes` has opened, at rest,
 too: so this is the standard library only.

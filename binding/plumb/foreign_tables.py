@@ -1,4 +1,4 @@
-"""Packet filters of others in the pod's network namespace that may drop what a guest sends or gets.
+"""Packet filters of other programs in the pod that may drop frames of a guest.
 
 Read only. A rule counts as one that drops where its verdict is `drop`, a chain where its policy is.
 """

@@ -33,7 +33,7 @@ def short() -> Matches:
 def rules(
     ports: Collection[Match], types: Collection[Match]
 ) -> Iterator[tuple[str, Matches, bool]]:
-    """Yield what a rule is about, what it matches, and whether that passes.
+    """Yield of each rule its comment, its matches, and whether such a frame passes.
 
     `ports` and `types` are how the messages that are dropped are told from others.
     """

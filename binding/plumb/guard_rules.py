@@ -50,7 +50,7 @@ _ESP, _OSPF, _PIM, _VRRP = 50, 89, 103, 112
 def rules(
     one: Filter, listening: int | None, mtu: int = 1500
 ) -> Iterator[tuple[str, list[Expression]]]:
-    """Yield the rules of one link in order: what each is about, and its expressions.
+    """Yield the rules of one link in order, each as its comment and its expressions.
 
     `listening` is the number of the listening bridge; None: nothing is copied to one.
     """

@@ -47,7 +47,7 @@ _NFTA_LIST_ELEM = 1
 _NFTNL_UDATA_RULE_COMMENT = 0
 _NF_NETDEV_INGRESS = 0
 _FIRST = -500
-"""Priority of the hook: before anybody else's."""
+"""Priority of the hook: before the hooks of other programs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _rules(
 ) -> Iterator[_Rule]:
     bridge, mtu = links.index(links.listening_bridge(one.link)), links.mtu(one.link)
     for comment, expressions in rules(one, bridge, mtu or 0):
-        # The first of several rules about one message takes over what all of them have counted.
+        # Of several rules with one comment the first goes on with the sum of their counters.
         goes_on = (counted or {}).pop((one.link, comment), nft.counter())
         continued = (goes_on if each == nft.counter() else each for each in expressions)
         elements = b"".join(nest(_NFTA_LIST_ELEM, each) for each in continued)
@@ -223,7 +223,7 @@ def _holds(wanted: bytes, there: bytes) -> bool:
 
 
 def _counts(rule: bytes) -> Iterator[_Counts]:
-    """Yield what a rule has counted, if it counts."""
+    """Yield the figures of each counter in a rule."""
     values = _values(rule)
     comment = values.get(_NFTA_RULE_USERDATA, b"")[2:].rstrip(b"\0").decode(errors="replace")
     for _, _, element in attributes(values.get(_NFTA_RULE_EXPRESSIONS, b"")):

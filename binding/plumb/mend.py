@@ -32,7 +32,7 @@ def mend(ipr: IPRoute, asked: Mend) -> list[str]:
 
 
 def _steps(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:
-    """Look at one thing after the other, each as the former steps have left it."""
+    """Yield steps; each looks at the links as the former steps have left them."""
     names = wiring.names
     yield from _name(ipr, wiring, nic)
     bridge, port = wire.bridge_steps(ipr, wiring)

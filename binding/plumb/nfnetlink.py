@@ -46,7 +46,7 @@ class NftChange:
     flags: int
     body: bytes
     about: str
-    """What it does, for the error text."""
+    """The change in words, for the error text."""
 
 
 class TransactionError(Exception):

@@ -74,7 +74,7 @@ def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
 
 
 def bridge_steps(ipr: IPRoute, wiring: Wiring) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-    """Return what makes the bridge, and what makes the tap a port of it."""
+    """Return the steps that make the bridge, and those that make the tap and attach it."""
     names = wiring.names
     bridge = partial(
         ipr.link,
@@ -142,7 +142,7 @@ def _keep(ipr: IPRoute, name: str, address: IPInterface) -> None:
 
 
 def attach_step(ipr: IPRoute, port: str, bridge: str) -> Step:
-    """Return what makes a link a port of the bridge."""
+    """Return the step that makes a link a port of the bridge."""
 
     def attach() -> None:
         set_link(ipr, port, master=_index(ipr, bridge))

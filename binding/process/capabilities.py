@@ -39,7 +39,7 @@ class _Word(ctypes.Structure):
 
 
 def remedy() -> str:
-    """Return what grants this container its capabilities: the policy by name or that by image."""
+    """Return the remedy for a missing capability: which admission policy to apply."""
     if os.environ.get("NETWORK_BINDING_PLUGIN_NAME"):
         return "apply deploy/policy (docs/install.md, 'Privileges') and restart the VM"
     # Takeover, and KubeVirt before 1.9.
@@ -68,7 +68,7 @@ def hold(names: AbstractSet[str]) -> frozenset[str]:
 
 
 def drop_effective() -> None:
-    """Keep what is permitted for the programs that this one executes, and use none of it."""
+    """Lower all effective capabilities; keep them permitted, for the programs started here."""
     _set(frozenset(), permitted())
 
 

@@ -1,4 +1,4 @@
-"""Modules that libraries import and our programs never use: they are executed when somebody does.
+"""Modules that libraries import and our programs never use are executed at their first use only.
 
 importlib's LazyLoader does not help: Python 3.11 executes the module at the next `import`.
 """
@@ -11,7 +11,7 @@ from types import ModuleType
 
 
 class _WhenUsed(ModuleType):
-    """Stands for a module until somebody asks it for anything."""
+    """Stands for a module until the first access to an attribute of it."""
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -23,6 +23,6 @@ class _WhenUsed(ModuleType):
 
 
 def when_used(*names: str) -> None:
-    """Let these modules be executed at their first use; call it before whoever imports them."""
+    """Let these modules be executed at their first use; call this before they are imported."""
     for name in names:
         sys.modules.setdefault(name, _WhenUsed(name))

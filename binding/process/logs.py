@@ -74,7 +74,7 @@ def to_stderr(level: str = "") -> None:
     """
     level = level or os.environ.get("DSBRIDGE_LOG", "").lower()
     level = level if level in LEVELS else "info"
-    with suppress(ValueError, TypeError):  # somebody else's environment
+    with suppress(ValueError, TypeError):  # DSBRIDGE_VMI was not set by dsbridge
         _about.update(json.loads(os.environ.get(_VMI, "{}")))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())

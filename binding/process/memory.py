@@ -1,4 +1,4 @@
-"""Memory: what a process has, what the container may have, and giving back what is free."""
+"""Memory of a process, the limit of the container, and freed memory back to the kernel."""
 
 from __future__ import annotations
 

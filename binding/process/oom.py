@@ -12,8 +12,7 @@ _FIRST = "1000"
 def choose_me() -> None:
     """Offer this process to the out-of-memory killer before all others of the container.
 
-    A process whose file brought it capabilities does not own its own /proc files as long as it is
-    not dumpable.
+    The files in /proc of a process with file capabilities belong to root until it is dumpable.
     """
     prctl = ctypes.CDLL(None).prctl
     prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)

@@ -12,7 +12,7 @@ APPLICATION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__
 
 
 class Process:
-    """One program; whoever starts it must `poll` until it has ended."""
+    """A program that was started; its owner must call `poll` until it has ended."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ answers are."""
 
 @dataclass(slots=True)
 class Answer:
-    """What requests of one meaning get, and the latest of them."""
+    """The answer to all requests of one meaning, and the latest such request."""
 
     exchange: Exchange
     nic: tuple[bytes, ...] = ()

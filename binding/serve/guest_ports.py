@@ -1,4 +1,4 @@
-"""One guest of the serving process: its responder, its two ports, and what is to be reported."""
+"""One guest in `serve`: its responder, its two ports, and the events to report."""
 
 from __future__ import annotations
 

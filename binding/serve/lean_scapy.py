@@ -11,7 +11,7 @@ from types import ModuleType
 from binding.process import no_openssl  # noqa: F401  # imported for what it keeps out
 from binding.process.lazy import when_used
 
-# What scapy imports for its shell, its files and its tools: 1.6 MiB.
+# Imports of scapy for its shell, its files and its tools: 1.6 MiB.
 when_used("argparse", "bz2", "code", "difflib", "html", "locale", "lzma", "shutil", "stringprep")
 when_used("subprocess", "tempfile")
 

@@ -1,4 +1,4 @@
-"""What other servers and routers tell the guest, read off frames that the network sent it. Pure."""
+"""Reads the messages of other servers and routers to the guest, from the pod network. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes of one input of a guest: frames for the wire, and words for the operator."""
+"""The outcome of one input: frames for tap and pod NIC, and exchanges for the operator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ra.guest_input import Action, Solicit
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What to put on the wire after one input, and what to tell the operator."""
+    """Frames to send after one input, and exchanges to report to the operator."""
 
     tap: tuple[bytes, ...] = ()
     nic: tuple[bytes, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
 
     def __add__(self, other: Output) -> Output:
-        """Return this one, followed by the other."""
+        """Return this output, followed by another."""
         if self is NOTHING:
             return other
         if other is NOTHING:

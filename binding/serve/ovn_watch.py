@@ -1,8 +1,8 @@
-"""Watches what others tell the guest: what OVN leaves out, and servers that should not be there.
+"""Watches OVN and other servers: what OVN leaves out, and servers that should not be there.
 
 Where OVN serves a family, requests are seen at the tap and OVN's answers at the pod NIC; what
-is missing is named by the key of Kube-OVN that would mend it. Where we serve, anybody else who
-answers from the network is a rogue. No I/O: `now` (monotonic seconds) comes from outside.
+is missing is named by the key of Kube-OVN that would mend it. Where we serve, any other server
+that answers from the network is a rogue. No I/O: `now` (monotonic seconds) comes from outside.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _SERVICE: dict[str, Service] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one frame showed."""
+    """The name of one frame's counter, and exchanges to report."""
 
     counted: str = ""
     exchanges: tuple[Exchange, ...] = ()

@@ -1,4 +1,4 @@
-"""One guest's responder: which program serves it, and each frame to what answers or watches it.
+"""One guest's responder: finds out who serves it, then passes frames to its Service.
 
 Holds state but does no I/O: frames in, frames out, `now` (monotonic seconds) from outside.
 serve.__main__ owns the clock, serve.guest_ports the sockets.

@@ -102,7 +102,7 @@ class Service:
             self._counters["malformed"] += 1
             return NOTHING
         answer, transaction = found
-        if transaction:  # else it is for this request only
+        if transaction:  # else the answer is for this request only
             self._sent.keep(frame, answer)
         output = self._answered(answer, transaction, frame, partial_checksum=partial_checksum)
         return output + self._appear(packet, now)
@@ -153,7 +153,7 @@ class Service:
 
     @property
     def repeats(self) -> tuple[Repeat, ...]:
-        """What the guest asked of late, and what it would be answered if it asked that again."""
+        """The guest's latest requests, each with the frames that answer it if it comes again."""
         basis = self._solicitations.basis
         latest = [
             _repeat(answer)

@@ -45,7 +45,7 @@ class Solicitations:
         self._guest = guest
         self._answers = answers
         self._read: dict[tuple[bytes, bool], Key] = {}
-        """Of frames, with or without checksum, what they ask."""
+        """Keys of solicitations by frame, and by whether its checksum was left to the hardware."""
         self._advertise_at = now
 
     @property
@@ -94,7 +94,7 @@ class Solicitations:
         return known
 
     def _lasting(self, output: Output) -> Answer | None:
-        """Return the one answer of its own that a solicitation got, if it is worth keeping."""
+        """Return the answer to the solicitation among the output, if it may be given again."""
         own = [exchange for exchange in output.exchanges if exchange.request]
         if len(own) != 1 or own[0].warning:
             return None

@@ -1,7 +1,7 @@
 """A child program: `hooks` or `serve`, its phase, its messages and its signs of life.
 
-A child that is not ready or does not answer a question in time is killed; whoever owns it learns of
-its end by `on_end` and decides on the next one.
+A child that is not ready or does not answer in time is killed. Its owner learns of its end by
+`on_end`, and decides whether another is started.
 """
 
 from __future__ import annotations
@@ -95,12 +95,12 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, while there is one."""
+        """Process id of the child, None without one."""
         return self._process.pid if self._process else None
 
     @property
     def is_there(self) -> bool:
-        """Whether there is a process, whatever its phase."""
+        """Whether the child has a process, in any phase."""
         return self.phase is not Phase.ABSENT
 
     @property
@@ -158,7 +158,7 @@ class Child:
             await within(self._loop, seconds, alive)
 
     def kill(self) -> None:
-        """End the process, which does not do what it should."""
+        """Kill the process."""
         if self._process is not None:
             self.change(Change.SILENT)
             self._process.kill()

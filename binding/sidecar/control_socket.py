@@ -39,14 +39,14 @@ class ControlSocket:
         loop.watch(listener, self._accept)
 
     def close(self) -> None:
-        """Accept nobody else."""
+        """Accept no further connection."""
         self._loop.unwatch(self._listener)
         self._listener.close()
 
     def _accept(self) -> None:
         try:
             client, _ = self._listener.accept()
-        except OSError:  # it has gone, or there is no descriptor for it
+        except OSError:  # the client has gone, or no descriptor is left
             return
         if self._clients >= _MOST:
             client.close()

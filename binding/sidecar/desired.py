@@ -1,4 +1,4 @@
-"""What shall be true in the pod, and how it is saved for a sidecar that starts anew."""
+"""The desired state of the pod, and how it is saved for a restarted sidecar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts `hooks` when somebody connects to the hook socket, and does what KubeVirt asks by it."""
+"""Starts `hooks` at a connection to the hook socket, and carries out KubeVirt's calls."""
 
 from __future__ import annotations
 

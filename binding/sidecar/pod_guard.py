@@ -53,12 +53,12 @@ class PodGuard:
         return ""
 
     async def mend(self, wirings: tuple[Wiring, ...], nics: dict[str, int]) -> None:
-        """Make again what is missing of these wirings. Raises PlumbError and OSError."""
+        """Mend these wirings. Raises PlumbError and OSError."""
         self._forget()
         await plumb(self._loop, {"mend": encode(Mend(wirings, nics))})
 
     async def enforce(self, filters: tuple[Filter, ...]) -> str:
-        """Make these the whole guard, unless they are; return why that cannot be, or nothing."""
+        """Make these filters the whole guard; return why that cannot be, or an empty text."""
         if _as_set(filters) == (self._set or ()):
             self.state = "on" if _is_needed(filters) else "not needed"
             return ""
@@ -90,7 +90,7 @@ class PodGuard:
         return str(error)
 
     def _heard(self, own: int) -> None:
-        """Read what the kernel tells of its nf_tables; heed what others did to our table."""
+        """Read the kernel's notices; set the guard anew after another program changed its table."""
         assert self._changes is not None
         if table_changes.changed(self._changes, self._table, own):
             _log.warning("another program changed the guard's table %s", self._table)

@@ -93,7 +93,7 @@ class Standby:
                 return
 
     def _answer(self, link: str, received: Received) -> Repeat | None:
-        """Answer a frame that is equal to a known request; return what it was answered by."""
+        """Answer a frame that is equal to a known request; return its Repeat."""
         known = self._known.get((link, received.frame, received.partial_checksum))
         if known is None or not self._has_time():
             return None

@@ -28,7 +28,7 @@ class Page:
     found: dict[str, str] = field(default_factory=dict)
     """Warnings of the last hook call, and when they were new; the next call takes others back."""
     before: tuple[str, ...] = ()
-    """Those of the call before it: they have been logged."""
+    """Warnings of the call before that one: they have been logged."""
     warnings: dict[str, str] = field(default_factory=dict)
     """What has happened and is not taken back, with its first time."""
     counters: Counter[str] = field(default_factory=Counter)
