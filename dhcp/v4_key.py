@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dhcp.v4_option_codec import END, OVERLOAD, decode
+from dhcp.boot_clients import FIRMWARE_LENGTH, HTTP, IPXE, PXE
+from dhcp.v4_option_codec import END, OVERLOAD
 from dhcp.v4_options import KNOWN
-from dhcp.v4_request import COOKIE
+from dhcp.v4_request import COOKIE, HEADER, options_of
 
 TRANSACTION = slice(4, 8)
 _USUAL = 300  # octets of most requests (RFC 1542 section 2.1), with at most 60 of options
@@ -19,18 +20,15 @@ _LONGEST = 255
 _CLASS_AND_LISTS = (55, 60, 77, 116, 175)
 _WHOLE = (50, 53, 54, 57, 61, 80, 93)
 """Options of which every octet counts; with `_CLASS_AND_LISTS`, all that dhcp.v4 reads."""
-_FIRMWARE = (b"PXEClient", b"HTTPClient")
-_FIRMWARE_SIZE = 10
-"""Octets of the longest of those."""
 
 Meaning = tuple[bytes | None, ...]
 
 
 def meaning(payload: bytes) -> Meaning | None:
     """Return what an answer can depend on; None where only the reader can say what is wrong."""
-    if len(payload) < 240 or payload[236:240] != COOKIE:
+    if payload[HEADER : HEADER + 4] != COOKIE:
         return None
-    options = decode(payload[240:], payload[108:236], payload[44:108])
+    options = options_of(payload)
     # A longer value came in several parts (RFC 3396), which only v4_request.read joins.
     may_be_longer = len(payload) > _USUAL or OVERLOAD in options
     if may_be_longer and any(len(value) > _LONGEST for value in options.values()):
@@ -38,9 +36,9 @@ def meaning(payload: bytes) -> Meaning | None:
     value = options.get
     asked, vendor, user = value(55), value(60), value(77)
     if vendor is not None:
-        vendor = vendor[:_FIRMWARE_SIZE] if vendor.startswith(_FIRMWARE) else None
+        vendor = vendor[:FIRMWARE_LENGTH] if vendor.startswith((HTTP, PXE)) else None
     if user is not None:
-        user = b"iPXE" if b"iPXE" in user else None
+        user = IPXE if IPXE in user else None
     return (
         payload[:3],
         payload[10:16],  # flags and ciaddr

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 
+from dhcp.boot_clients import HTTP
 from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, domain_names
 from dhcp.v4_request import Request
 from guest.network import INFINITE, Address, GuestNetwork
@@ -187,8 +188,8 @@ def _tftp_address(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
 
 def _http_class(guest: GuestNetwork, _: IPv4Interface, request: Request) -> bytes:
     # UEFI HTTP boot takes only an OFFER whose vendor class is HTTPClient (UEFI 2.10, 24.7.2).
-    http = request.vendor_class.startswith(b"HTTPClient")
-    return b"HTTPClient" if http and _boot_file(guest, request).startswith(b"http") else b""
+    http = request.vendor_class.startswith(HTTP)
+    return HTTP if http and _boot_file(guest, request).startswith(b"http") else b""
 
 
 def _boot_file(guest: GuestNetwork, request: Request) -> bytes:

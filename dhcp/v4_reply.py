@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 
 from dhcp.v4_option_codec import ShorterValues, none_shorter, pack
 from dhcp.v4_options import NOT_BOOTING, BootFields
-from dhcp.v4_request import COOKIE, Request
+from dhcp.v4_request import COOKIE, HEADER, Request
 from guest.build import built
 from guest.ethernet import BROADCAST, DHCP4_CLIENT, DHCP4_SERVER
 from guest.network import OUR_MAC, GuestNetwork
@@ -20,7 +20,7 @@ SERVER_PORT, CLIENT_PORT = DHCP4_SERVER, DHCP4_CLIENT
 NOBODY = IPv4Address(0)
 EVERYBODY = IPv4Address("255.255.255.255")
 _HEADERS = 20 + 8  # bytes of IPv4 and UDP, which option 57 counts (RFC 2131 section 2)
-_FIXED = 240  # bytes of BOOTP before the first option
+_FIXED = HEADER + len(COOKIE)  # bytes of BOOTP before the first option
 _SHORTEST = 300  # bytes of BOOTP; old clients drop a shorter reply (RFC 1542 section 2.1)
 
 

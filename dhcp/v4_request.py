@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from dhcp.boot_clients import IPXE
 from dhcp.v4_option_codec import LENGTHS, decode
 from guest.exchange import Malformed
 
@@ -22,7 +23,7 @@ _KINDS = {
     b"\x08": "INFORM",
 }
 BROADCAST_FLAG = 0x8000
-_HEADER = 236  # bytes before the cookie
+HEADER = 236  # bytes before the cookie
 # What these messages mean hangs on their addresses: a REQUEST without 54 confirms an old lease,
 # with 54 it takes an offer. In other messages an address of a wrong length is passed over.
 _SERVER = {54: "server identifier"}
@@ -80,7 +81,7 @@ class Request:
     @property
     def is_ipxe(self) -> bool:
         """Whether iPXE asks, by its user class (77) or its encapsulated options (175)."""
-        return 175 in self.options or b"iPXE" in self.options.get(77, b"")
+        return 175 in self.options or IPXE in self.options.get(77, b"")
 
     @property
     def architectures(self) -> tuple[int, ...]:
@@ -102,7 +103,7 @@ def read(payload: bytes) -> Request | Malformed:
     """Take a BOOTP request of an Ethernet client apart, or say why it is refused."""
     if fault := _header_fault(payload):
         return Malformed(f"DHCPv4: {fault}")
-    options = decode(payload[_HEADER + 4 :], payload[108:_HEADER], payload[44:108])
+    options = options_of(payload)
     kind = _KINDS.get(options[53]) if 53 in options else "BOOTP"
     if kind is None:
         return Malformed(f"DHCPv4: message type (53) 0x{options[53].hex()}, which no client sends")
@@ -121,9 +122,14 @@ def read(payload: bytes) -> Request | Malformed:
     )
 
 
+def options_of(payload: bytes) -> dict[int, bytes]:
+    """Return the options of a message by number: of its options field, file and sname."""
+    return decode(payload[HEADER + len(COOKIE) :], payload[108:HEADER], payload[44:108])
+
+
 def _header_fault(payload: bytes) -> str:
-    if len(payload) < _HEADER + len(COOKIE):
+    if len(payload) < HEADER + len(COOKIE):
         return f"{len(payload)} octets are shorter than its header"
     if payload[:3] != b"\x01\x01\x06":
         return "op, htype and hlen are not those of an Ethernet client's request"
-    return "" if payload[_HEADER : _HEADER + 4] == COOKIE else "no magic cookie"
+    return "" if payload[HEADER : HEADER + 4] == COOKIE else "no magic cookie"

@@ -1,6 +1,6 @@
 """What the answer to a DHCPv6 message depends on. Pure.
 
-Clients say the same in many words: with another elapsed time or vendor class, in another order.
+Clients ask the same in many forms: with another elapsed time or vendor class, in another order.
 Messages of equal meaning get the same answer, but for the transaction id: it is built from a
 message that says nothing but the meaning, so it cannot depend on what that leaves out.
 """
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import struct
 
+from dhcp.boot_clients import FIRMWARE_LENGTH, HTTP, PXE
 from dhcp.v6_message import (
+    ARCHITECTURES,
     CLIENT_ID,
     FQDN,
     IA_NA,
@@ -19,6 +21,7 @@ from dhcp.v6_message import (
     ORO,
     RAPID_COMMIT,
     SERVER_ID,
+    USER_CLASS,
     VENDOR_CLASS,
     MalformedError,
     checked,
@@ -26,14 +29,12 @@ from dhcp.v6_message import (
 from dhcp.v6_options import KNOWN
 
 TRANSACTION = slice(1, 4)
-_USER_CLASS, _ARCHITECTURES = 15, 61
 _WHOLE = frozenset(
-    (CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_PD, RAPID_COMMIT, _USER_CLASS, FQDN, _ARCHITECTURES)
+    (CLIENT_ID, SERVER_ID, IA_NA, IA_TA, IA_PD, RAPID_COMMIT, USER_CLASS, FQDN, ARCHITECTURES)
 )
 """With ORO and VENDOR_CLASS, every option that dhcp.v6 reads; of FQDN, only its flags."""
-_FIRMWARE = (b"PXEClient", b"HTTPClient")
-_CLASS = slice(6, 16)
-"""In a Vendor Class option: the longest of those, behind enterprise number and length."""
+_CLASS = slice(6, 6 + FIRMWARE_LENGTH)
+"""In a Vendor Class option: the class of firmware, behind enterprise number and length."""
 
 Meaning = tuple[int, tuple[tuple[int, bytes], ...], frozenset[int], bytes]
 """Message type, options, options that are asked for, vendor class of a firmware."""
@@ -58,7 +59,7 @@ def meaning(payload: bytes) -> Meaning | None:
             count = len(data) // 2
             asked |= KNOWN.intersection(struct.unpack_from(f"!{count}H", data))
         elif code == VENDOR_CLASS and vendor is None:  # the first is the one that counts
-            vendor = data[: _CLASS.stop] if data[_CLASS].startswith(_FIRMWARE) else b""
+            vendor = data[: _CLASS.stop] if data[_CLASS].startswith((HTTP, PXE)) else b""
     return payload[0], tuple(said), asked, vendor or b""
 
 

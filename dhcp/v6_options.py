@@ -17,6 +17,7 @@ from scapy.layers.dhcp6 import (
 )
 from scapy.packet import Packet
 
+from dhcp.boot_clients import HTTP, IPXE, PXE
 from dhcp.v6_associations import offered
 from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
 from guest import dns_label
@@ -29,7 +30,6 @@ _BOOT_URL, _BOOT_PARAMETERS, _SOL_MAX_RT, _INF_MAX_RT, _PORTAL = 59, 60, 82, 83,
 _MAX_RT_DEFAULT = 3600  # RFC 8415 section 7.6
 _MAX_RT_RAISED = 86400  # the most that option 82 may say (section 21.24)
 _REFRESH_MINIMUM = 600  # IRT_MINIMUM
-_HTTP, _PXE, _IPXE = b"HTTPClient", b"PXEClient", b"iPXE"
 _FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4  # RFC 4704 section 4.1
 
 
@@ -80,14 +80,14 @@ def _url(wish: _Wish) -> str:
     where it gets no URL.
     """
     boot, message = wish.guest.boot, wish.message
-    if _IPXE in message.user_class:
+    if IPXE in message.user_class:
         return boot.ipxe if "://" in boot.ipxe else boot.url
     by_arch = dict(boot.url_by_arch)
     named = (by_arch[arch] for arch in message.architectures if arch in by_arch)
     url = next(named, boot.url)
     is_http = url.startswith("http")
     class_data = message.vendor_class[6:]
-    refused = class_data.startswith(_PXE if is_http else _HTTP)
+    refused = class_data.startswith(PXE if is_http else HTTP)
     return "" if refused else url
 
 
@@ -103,9 +103,9 @@ def _boot_parameters(wish: _Wish) -> bytes:
 def _http_class(wish: _Wish) -> bytes:
     # UEFI HTTP boot takes a URL only beside vendor class HTTPClient (UEFI 2.10, 24.7.3).
     enterprise, data = wish.message.vendor_class[:4], wish.message.vendor_class[6:]
-    if not data.startswith(_HTTP) or not _url(wish):
+    if not data.startswith(HTTP) or not _url(wish):
         return b""
-    return option(VENDOR_CLASS, enterprise + len(_HTTP).to_bytes(2, "big") + _HTTP)
+    return option(VENDOR_CLASS, enterprise + len(HTTP).to_bytes(2, "big") + HTTP)
 
 
 def _fqdn(wish: _Wish) -> bytes:

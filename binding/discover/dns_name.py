@@ -14,7 +14,7 @@ def valid(name: object) -> str:
     return name.lower().removesuffix(".")
 
 
-def search_list(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def valid_names(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the valid names, each once, and those that DNS cannot hold."""
     good: dict[str, None] = {}
     bad = []

@@ -40,10 +40,10 @@ def search_list(
 
     The domain of the VM's headless service comes first, as KubeVirt puts it.
     """
-    good, invalid = dns_name.search_list(snapshot.search)
+    good, invalid = dns_name.valid_names(snapshot.search)
     domain = fqdn_domain(snapshot, subdomain, namespace)
     if domain and domain not in good:
-        checked, unusable = dns_name.search_list((domain,))
+        checked, unusable = dns_name.valid_names((domain,))
         good, invalid = (*checked, *good), (*invalid, *unusable)
     warnings += [f"search domain {name!r} is no DNS name and left out" for name in invalid]
     return good
@@ -55,7 +55,7 @@ def fqdn_domain(snapshot: Snapshot, subdomain: str, namespace: str) -> str:
     The cluster's DNS knows a VM by name only in its headless service's domain, which the pod's
     resolv.conf does not list.
     """
-    good, _ = dns_name.search_list(snapshot.search)
+    good, _ = dns_name.valid_names(snapshot.search)
     services = [name for name in good if ".svc." in name]
     of_namespace = [name for name in services if name.startswith(f"{namespace}.svc.")]
     service = next(iter((*of_namespace, *services)), "")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dhcp.v4_request import COOKIE, HEADER
 from guest.ethernet import ETH_IPV4, ETH_IPV6, UDP
 
 _LONGEST = 64
 _HOST_NAME, _VENDOR_CLASS, _END, _PAD = 12, 60, 255, 0
 _VENDOR_CLASS6, _FQDN6 = 16, 39
-_OPTIONS4 = 240
-"""Octets of a DHCPv4 message before its options."""
 
 
 def read(frame: bytes) -> dict[str, str]:
@@ -21,7 +20,7 @@ def read(frame: bytes) -> dict[str, str]:
     ethertype = int.from_bytes(frame[12:14], "big")
     if ethertype == ETH_IPV4 and frame[23:24] == bytes((UDP,)):
         payload = frame[14 + 4 * (frame[14] & 15) + 8 :]
-        said, transaction = dict(_options4(payload[_OPTIONS4:])), payload[4:8]
+        said, transaction = dict(_options4(payload[HEADER + len(COOKIE) :])), payload[4:8]
         name, vendor = said.get(_HOST_NAME, b""), said.get(_VENDOR_CLASS, b"")
     elif ethertype == ETH_IPV6 and frame[20:21] == bytes((UDP,)):
         payload = frame[62:]

@@ -6,8 +6,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from dhcp import v4_option_codec
-from dhcp.v4_request import COOKIE
+from dhcp.v4_request import COOKIE, HEADER, options_of
 from dhcp.v6_message import IA_ADDRESS, IA_NA, walk
 from guest.ethernet import ICMPV6, ROUTER_ADVERTISEMENT, mac_bytes
 from guest.frame import Packet
@@ -50,11 +49,11 @@ def read(packet: Packet, mac: str) -> ServerMessage | None:
 
 def _dhcp4(packet: Packet, mac: str) -> ServerMessage | None:
     payload = packet.payload
-    if len(payload) < 240 or payload[:3] != b"\x02\x01\x06" or payload[236:240] != COOKIE:
+    if payload[:3] != b"\x02\x01\x06" or payload[HEADER : HEADER + 4] != COOKIE:
         return None
     if payload[28:34] != mac_bytes(mac):
         return None
-    found = v4_option_codec.decode(payload[240:], payload[108:236], payload[44:108])
+    found = options_of(payload)
     if len(found.get(53, b"")) != 1 or found[53][0] not in _V4:
         return None
     server = found.get(_SERVER4, b"")

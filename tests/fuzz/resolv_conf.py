@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from binding.discover.dns_name import search_list
+from binding.discover.dns_name import valid_names
 from binding.ipc.codec import decode, encode
 from binding.ipc.snapshot import Snapshot
 from binding.plumb import resolv_conf
@@ -35,7 +35,7 @@ def run(data: bytes) -> None:
     """Whatever stands there, what is kept of it goes to the guest and over the way there."""
     servers, search = resolv_conf.parse(data.decode(errors="replace"))
     assert not any(server.is_loopback for server in servers)
-    good, _ = search_list(search)
+    good, _ = valid_names(search)
     assert domain_names(good) or not good
     if len(data) % 16:
         return  # the rest is slow
