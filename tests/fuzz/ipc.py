@@ -34,7 +34,7 @@ _SAID: tuple[Message, ...] = (
     messages.Define(1, (GUEST,), (), (), "{}", "<domain/>"),
     messages.Refused("x"),
     messages.Defined(1),
-    messages.Discover("{}", "<domain/>"),
+    messages.Discover(1, "{}", "<domain/>", {}),
     messages.Leaving(),
     messages.Ended(),
 )
