@@ -34,6 +34,7 @@ OUR_IPV4 = IPv4Address("192.0.0.8")
 Shape = Literal["managed", "own", "takeover", "plugin"]
 Provider = Literal["in-pod", "kube-ovn", "auto", "off"]
 Family = Literal[4, 6]
+Preference = Literal["high", "medium", "low"]
 CloudInit = Literal["dhcp", "static", "static-v1"]
 FAMILIES: tuple[Family, ...] = (4, 6)
 INFINITE = 0xFFFFFFFF
@@ -102,6 +103,8 @@ class GuestNetwork:
     ipv6_mode: Literal["dhcp", "slaac", "both", "off"] = "dhcp"
     routes: tuple[Route, ...] = ()
     """Both families, defaults included, on-link subnets of the addresses left out."""
+    preference: Preference = "medium"
+    """Of the default route and routes of router advertisements, among the guest's NICs."""
     gateway_lladdrs: tuple[tuple[Address, str], ...] = ()
     """Gateways whose MAC the pod's neighbour table knew before the guest started."""
     permanent_neighbors: tuple[tuple[Address, str], ...] = ()

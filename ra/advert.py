@@ -35,7 +35,7 @@ lifetime can say, and far more than three times the longest interval between two
 _PREF64_LIFETIME = 8191  # units of 8 seconds: the most that 13 bits can say
 _MOST_SERVERS = 32  # more than any resolver asks; half of the room that the least MTU has
 _LARGEST = 2040  # 255 units of 8 octets, of one option
-_MEDIUM = 0  # scapy's default is High
+_PREFERENCES = {"high": 1, "medium": 0, "low": 3}  # RFC 4191 section 2.1; scapy's default is High
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,8 @@ def _frame(
         chlim=64,
         M=int(guest.has_dhcp6),
         O=1,
-        prf=_MEDIUM,
+        # Section 2.2: of a router that is no default router it MUST be medium.
+        prf=_PREFERENCES[guest.preference if lifetime else "medium"],
         routerlifetime=lifetime,
     )
     return frame(router.lladdr or OUR_MAC, to[1], router.address, to[0], message, Raw(options))
@@ -189,7 +190,8 @@ def _pio(prefix: Prefix) -> bytes:
 
 
 def _routes(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
-    return (_rio(network, lifetime) for network in _announced_routes(guest))
+    preference = _PREFERENCES[guest.preference]
+    return (_rio(network, lifetime, preference) for network in _announced_routes(guest))
 
 
 def _announced_routes(guest: GuestNetwork) -> tuple[IPv6Network, ...]:
@@ -206,14 +208,14 @@ def _announced_routes(guest: GuestNetwork) -> tuple[IPv6Network, ...]:
     )
 
 
-def _rio(network: IPv6Network, lifetime: int) -> bytes:
+def _rio(network: IPv6Network, lifetime: int, preference: int = 0) -> bytes:
     """Return a route information option (RFC 4191)."""
     return built(
         ICMPv6NDOptRouteInfo(
             # 8, 16 or 24 octets by prefix length (section 2.3); scapy trims by zeros.
             len=3 if network.prefixlen > 64 else 2,
             plen=network.prefixlen,
-            prf=_MEDIUM,
+            prf=preference,
             rtlifetime=lifetime,
             prefix=str(network.network_address),
         )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from binding.discover import annotation_addresses as addresses
 from binding.discover import annotation_values as values
 from binding.discover.annotation_boot import boot
-from guest.network import Address, Boot, CloudInit, IPInterface, Provider, Route
+from guest.network import Address, Boot, CloudInit, IPInterface, Preference, Provider, Route
 
 PREFIX = "dsbridge.io/"
 DEFAULTS = "DSBRIDGE_DEFAULTS"
@@ -44,6 +44,8 @@ class Override:
     lease: int | Literal["infinite"] | None = None
     """Seconds."""
     default_route: bool | None = None
+    preference: Preference | None = None
+    """RFC 4191: of the IPv6 routes of this NIC among those of the guest's NICs."""
     delegate: tuple[IPv6Network, ...] | None = None
     """Prefixes that the administrator has routed to this guest."""
     hostname: str | None = None
@@ -75,6 +77,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "mtu": ("mtu", values.integer(68, 65535)),
     "lease": ("lease", values.lease),
     "defaultRoute": ("default_route", values.boolean),
+    "preference": ("preference", values.one_of("high", "medium", "low")),
     "delegate": ("delegate", addresses.prefixes),
     "hostname": ("hostname", values.hostname),
     "shield": ("shield", values.boolean),

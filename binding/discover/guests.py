@@ -132,6 +132,7 @@ def _guest(
         ipv4_mode=change.ipv4 or "dhcp",
         ipv6_mode=change.ipv6 or "dhcp",
         routes=routes,
+        preference=change.preference or "medium",
         gateway_lladdrs=addressing.lladdrs(nic.link, routes),
         permanent_neighbors=addressing.permanent(nic.link, own),
         deprecated=addressing.deprecated(vmi.status(nic.network).addresses, ipv6)

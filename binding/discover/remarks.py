@@ -24,6 +24,12 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
             "delegate: where OVN offers the pod's IPv6 address, OVN serves DHCPv6 and delegates no "
             'prefix; write "provider": "in-pod"'
         )
+    if guest.preference != "medium" and (guest.provider == "kube-ovn" or not guest.gets_ipv6):
+        who = "OVN" if guest.provider == "kube-ovn" else "nobody"
+        yield (
+            f"preference {guest.preference}: {who} sends this NIC's router advertisements, so it "
+            "has no effect; IPv4 has no preference, set route metrics in the guest, or defaultRoute"
+        )
     if guest.provider != "kube-ovn":
         yield from _second_ipv4(guest)
         yield from _untold_ipv4_routes(guest)

@@ -28,6 +28,7 @@ _ROWS: tuple[_ROW, ...] = (
     ("delegated prefixes", lambda one: _list(one.delegated), (_LEASED6,)),
     ("IPv4 routes", lambda one: _routes(one, 4), (_LEASED4,)),
     ("IPv6 routes", lambda one: _routes(one, 6), (_ADVERTISED,)),
+    ("preference", lambda one: one.preference, (_ADVERTISED,)),
     ("MTU", lambda one: one.mtu, (_ADVERTISED, _LEASED4)),
     ("IPv4 name servers", lambda one: _of_family(one.dns, 4), (_LEASED4,)),
     ("IPv6 name servers", lambda one: _of_family(one.dns, 6), (_ADVERTISED, _LEASED6)),

@@ -57,6 +57,7 @@ from tests.discover.test_annotation import SOURCE, only
             ["fd00:64:7::/56", "fd00:64:8::/60"],
             Override(delegate=(IPv6Network("fd00:64:7::/56"), IPv6Network("fd00:64:8::/60"))),
         ),
+        ("preference", "low", Override(preference="low")),
         ("hostname", "Web-1", Override(hostname="web-1")),
         ("shield", False, Override(shield=False)),
         (
@@ -145,6 +146,7 @@ def test_every_key_has_its_value(key, value, wanted):
         ("delegate", ["fd00::1/128"], "no network can have fd00::1/128"),
         ("delegate", ["fd00:7::/56", "fd00:7::/60"], "fd00:7::/60 and fd00:7::/56 overlap"),
         ("delegate", [f"fd00:{n:x}::/56" for n in range(17)], "of 16 at most"),
+        ("preference", 1, "allowed: high, medium, low"),
         ("hostname", "web 1", 'write a host name such as "web-1"'),
         ("hostname", "", "write a host name"),
         ("shield", None, "write true or false"),

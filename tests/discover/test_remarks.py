@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface
 
@@ -123,6 +124,22 @@ def test_the_guests_own_address_is_never_answered_for():
     own = ((ip_address("192.168.61.5"), GATEWAY_MAC),)
     (guest,) = discovered(ONE, samples.snapshot(replace(AWS_LINK, permanent=own))).guests
     assert guest.permanent_neighbors == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "who"),
+    [
+        ({}, None),
+        ({"ipv6": "off"}, "nobody"),
+        ({"addresses": ["10.244.1.9/24"]}, "nobody"),
+        ({"provider": "kube-ovn"}, "OVN"),
+    ],
+)
+def test_a_preference_that_no_advertisement_carries_is_warned_of(settings, who):
+    text = json.dumps({"preference": "low"} | settings)
+    instance = samples.vmi("01-single-binding", {"dsbridge.io/default": text})
+    warned = [each for each in discovered(instance).warnings if "preference" in each]
+    assert [f"preference low: {who} sends" in each for each in warned] == ([True] if who else [])
 
 
 def test_with_provider_auto_ovn_might_leave_a_prefix_undelegated():

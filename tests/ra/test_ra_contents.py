@@ -245,3 +245,15 @@ def test_withdrawing_a_router_ends_it_and_its_routes_and_nothing_else():
     assert routes(advert) == [("fd00:20::/48", 0, 0)]
     assert [kind for kind, _ in advert.options] == [RIO]
     assert advert.flags == MANAGED | OTHER
+
+
+@pytest.mark.parametrize(("preference", "bits"), [("high", 0x08), ("medium", 0), ("low", 0x18)])
+def test_the_preference_is_said_of_the_router_and_of_each_route(preference: str, bits: int):
+    """RFC 4191 sections 2.2 and 2.3; of a router that is no default router it is medium."""
+    more = route("fd00:20::/48", str(GATEWAY6))
+    found = told(routes=(route("::/0", str(GATEWAY6)), more), preference=preference)
+    assert found.flags & PREFERENCE == bits
+    assert routes(found) == [("fd00:20::/48", bits, 65535)]
+    found = told(routes=(more,), preference=preference)
+    assert (found.lifetime, found.flags & PREFERENCE) == (0, 0)
+    assert routes(found) == [("fd00:20::/48", bits, 65535)]
