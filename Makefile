@@ -9,7 +9,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 # Ubuntu 22.04's python3 is 3.10; its python3.11 is a package of its own.
 NEW_PYTHON = python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || tests/packages.sh python3.11
 PROTO_OUT := .
-# Its client logs that a sidecar asks one who says nothing to call again.
+# The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
 .PHONY: help setup lint unit test fuzz differential soak demo image test-image test-fresh test-chart chart release proto bench clean

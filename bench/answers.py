@@ -121,7 +121,7 @@ def _pin(taps: dict[str, Tap], cpu: int) -> None:
                 ["taskset", "-acp", str(cpu), str(pid)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                check=False,  # it may have ended meanwhile
+                check=False,  # the process may have ended
             )
 
 

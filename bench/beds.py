@@ -42,7 +42,7 @@ ROUTER4, ROUTER6 = "10.16.0.1", "fd00:10:16::1"
 
 @dataclass(frozen=True, slots=True)
 class Bed:
-    """A wired pod whose guest somebody serves."""
+    """A wired pod, and the server of its guest."""
 
     pod: Pod
     servers: Callable[[], list[int]]

@@ -34,11 +34,11 @@ LOADS = {
 """By protocol, and whether the guest sends."""
 CONTROL, WITHOUT, WITH = "without, again", "without", "with"
 _SETTLED = 5.0
-"""Seconds after which a sidecar has found the gateways."""
+"""Seconds until a sidecar has found the gateways."""
 _ONE_CPU = ("taskset", "-c", "0")
 _SLICE_MS = 30
 _TRIES = 3
-"""Slices of which the quickest counts: who disturbs one seldom disturbs all."""
+"""Slices, of which the quickest counts: other processes seldom disturb all of them."""
 
 Found = dict[tuple[str, str], list[float]]
 """By load and path."""

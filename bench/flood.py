@@ -89,7 +89,7 @@ _READ = ("DISCOVER", "SOLICIT", "RS", "NS", "malformed")
 
 
 class _Watch(threading.Thread):
-    """Asks Info and looks at the memory while others flood."""
+    """Asks Info and reads the memory while the guest floods."""
 
     def __init__(self, hook: Hook, pid: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         while not self.ended.wait(_BETWEEN):
             begun = time.monotonic()
-            # The seconds that a failure took tell.
+            # A failed call counts by the seconds that it took.
             with suppress(grpc.RpcError), self._hook.dial() as channel:
                 info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=_GIVEN_UP)
             self.info.append(time.monotonic() - begun)

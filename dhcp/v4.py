@@ -177,7 +177,7 @@ def _decline(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     # dhcpcd, after a rapid commit, does not name the address: it knows only the one we offer.
     declined = request.requested or guest.ipv4[0].ip
     ours = any(address.ip == declined for address in guest.ipv4)
-    note = f"{declined} is in use elsewhere, says the guest" if ours else f"{declined}, not ours"
+    note = f"{declined} is in use elsewhere, the guest reports" if ours else f"{declined}, not ours"
     return Exchange("DECLINE", note=note, warning=ours)
 
 

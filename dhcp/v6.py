@@ -146,7 +146,7 @@ def _decide(
         released = [prefix for ia in message.associations for prefix in ia.prefixes]
         note = _list([*message.named, *released])
         if message.kind == DECLINE and (declined := _ours(message, guest)):
-            note = f"{_list(declined)} in use elsewhere, says the guest"
+            note = f"{_list(declined)} in use elsewhere, the guest reports"
         return _REPLY, options + answers, note
     if message.kind == CONFIRM:
         strange = [address for address in message.named if address not in ours]

@@ -60,7 +60,7 @@ HONEST = {
         ("RENEW", "REPLY", [GIVEN], "fd77::42, lease infinite"),
         ("REBIND", "REPLY", [GIVEN], "fd77::42, lease infinite"),
         ("RELEASE", "REPLY", ["Success"], "fd77::42"),
-        ("DECLINE", "REPLY", ["Success"], "fd77::42 in use elsewhere, says the guest"),
+        ("DECLINE", "REPLY", ["Success"], "fd77::42 in use elsewhere, the guest reports"),
         ("INFORMATION-REQUEST", "REPLY", [], "options only"),
     ],
 )

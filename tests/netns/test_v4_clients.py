@@ -104,7 +104,7 @@ def test_an_address_that_somebody_else_uses_is_declined_and_the_operator_warned(
     with started("flat", "managed", V4_ONLY) as vm:
         vm.pod.gateway.ip("addr add 10.244.1.5/32 dev cni0")
         with client("dhcpcd", vm.guest, tmp_path, families=(4,)) as guest:
-            text = "silence to DECLINE: 10.244.1.5 is in use elsewhere, says the guest"
+            text = "silence to DECLINE: 10.244.1.5 is in use elsewhere, the guest reports"
             until(lambda: text in page(vm)["warnings"], text)
             assert guest.observe().ipv4 == ()
             vm.pod.gateway.ip("addr del 10.244.1.5/32 dev cni0")
