@@ -111,13 +111,14 @@ def _http_class(wish: _Wish) -> bytes:
 def _fqdn(wish: _Wish) -> bytes:
     """Tell the guest its name; no server here updates any DNS (N), whatever it wished (O).
 
-    RFC 4704 section 6 wants the client to send a name of its own besides asking for the option.
-    A client that only asks has no name to negotiate and wants to know one, so it is told.
+    Only a client that asks for the option and sends a name of its own (RFC 4704 section 6: MUST).
     """
+    if wish.message.fqdn_flags is None:
+        return b""
     name = dns_label.encode(wish.guest.fqdn)
     if not name:
         return b""
-    overridden = bool((wish.message.fqdn_flags or 0) & _FQDN_S)
+    overridden = bool(wish.message.fqdn_flags & _FQDN_S)
     flags = _FQDN_N | (_FQDN_O if overridden else 0)
     # A host name without domain is partial: no terminating zero label (section 4.2).
     return option(FQDN, bytes([flags]) + (name if "." in wish.guest.fqdn else name[:-1]))

@@ -87,9 +87,9 @@ EXPECTED = {
     "windows-renew": [given(W), DNS, SEARCH, NAME],
     "windows-confirm": ["Success"],
     "windows-information-request": [DNS, SEARCH],
-    "udhcpc6-solicit": ["14", given(U), DNS, SEARCH, NAME],
-    "udhcpc6-request": [given(U), DNS, SEARCH, NAME],
-    "udhcpc6-renew": [given(U), DNS, SEARCH, NAME],
+    "udhcpc6-solicit": ["14", given(U), DNS, SEARCH],
+    "udhcpc6-request": [given(U), DNS, SEARCH],
+    "udhcpc6-renew": [given(U), DNS, SEARCH],
     "udhcpc6-release": ["Success"],
 }
 

@@ -57,8 +57,12 @@ ALL = sorted(EXPECTED)
 POOR = replace(GUEST, dns=(), search=(), hostname="", domain="", ntp=())
 
 
+NAMED = option(39, b"\0\x03foo")
+"""The client's own name, without which it is not told ours."""
+
+
 def informed(guest, *options):
-    return told(guest, INFORMATION_REQUEST, CLIENT_ID, *options)
+    return told(guest, INFORMATION_REQUEST, CLIENT_ID, NAMED, *options)
 
 
 @pytest.mark.parametrize("code", ALL)
@@ -143,19 +147,21 @@ def test_refresh_time_is_for_stateless_exchanges():
 
 @pytest.mark.parametrize(
     ("sent", "flags"),
-    [(None, 4), (0, 4), (1, 6), (4, 4), (0xF8, 4), (0xFF, 6)],
+    [(0, 4), (1, 6), (4, 4), (0xF8, 4), (0xFF, 6)],
 )
 def test_fqdn_flags_say_that_nobody_here_updates_dns(sent, flags):
     """Row 30, RFC 4704 section 4.1: N set, S clear, O when the client wished for S."""
-    theirs = () if sent is None else (option(39, bytes([sent]) + b"\x03foo"),)
-    (line,) = told(GUEST, REQUEST, CLIENT_ID, SERVER_ID, oro(39), *theirs)
+    theirs = option(39, bytes([sent]) + b"\x03foo")
+    (line,) = told(GUEST, REQUEST, CLIENT_ID, SERVER_ID, oro(39), theirs)
     assert line == f"39 {flags:02x}03766d31076578616d706c65036f726700"
 
 
-def test_fqdn_is_not_sent_to_a_client_that_only_sends_its_own():
-    """systemd-networkd does so; RFC 4704 section 6 wants the ORO."""
-    theirs = option(39, b"\x01\x03foo")
-    assert told(GUEST, REQUEST, CLIENT_ID, SERVER_ID, theirs) == []
+@pytest.mark.parametrize(
+    "one", [NAMED, oro(39), oro(39) + option(39, b"")], ids=["sends", "asks", "asks, sends nothing"]
+)
+def test_fqdn_is_for_a_client_that_both_asks_and_sends_its_own(one):
+    """systemd-networkd sends, udhcpc6 asks; RFC 4704 section 6 wants both."""
+    assert told(GUEST, REQUEST, CLIENT_ID, SERVER_ID, one) == []
 
 
 def test_host_name_without_domain_is_a_partial_name():
@@ -260,7 +266,7 @@ def test_absurd_configuration_costs_options_never_the_answer():
 
 def test_scapy_reads_every_option_as_we_meant_it():
     """A second reader for what the tests above compare octet by octet."""
-    exchange = ask(RICH, SOLICIT, CLIENT_ID, ia_na(1), oro(*ALL))
+    exchange = ask(RICH, SOLICIT, CLIENT_ID, NAMED, ia_na(1), oro(*ALL))
     assert parse(exchange.frame) is not None
     reply = Ether(exchange.frame)
     assert reply[dhcp6.DHCP6_Advertise].trid == 0xABCDEF
