@@ -5,6 +5,7 @@ import importlib.metadata
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,18 @@ def test_no_class_has_more_than_200_lines():
     }
     assert sizes
     assert {name: size for name, size in sizes.items() if size > 200} == {}
+
+
+def test_a_class_name_means_one_thing():
+    """Of the product: two classes of one name would be two things called by one word."""
+    places = defaultdict(set)
+    for name, text in written():
+        if name.partition("/")[0] in ("guest", "binding", "dhcp", "ra"):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].add(name)
+    assert places
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
 def test_no_dependency_brings_a_package_of_our_name():

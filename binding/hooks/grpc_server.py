@@ -7,7 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from binding.hooks.http2 import INTERNAL, UNIMPLEMENTED, Connection, Request
+from binding.hooks.http2 import INTERNAL, UNIMPLEMENTED, Connection, GrpcRequest
 from binding.process.loop import Loop
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class GrpcServer:
                 self._loop.spawn(self._call(caller, request, method))
         self._send(caller)
 
-    async def _call(self, caller: _Caller, request: Request, method: Method) -> None:
+    async def _call(self, caller: _Caller, request: GrpcRequest, method: Method) -> None:
         try:
             caller.http2.respond(request, await method(request.message))
         except Refusal as refusal:

@@ -31,7 +31,7 @@ from binding.hooks.http2_frames import (
     number,
     unpadded,
 )
-from binding.hooks.http2_output import Output
+from binding.hooks.http2_output import Http2Output
 
 OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, FAILED_PRECONDITION = 0, 3, 8, 9
 UNIMPLEMENTED, INTERNAL = 12, 13
@@ -48,7 +48,7 @@ _HEAD = ((b":status", b"200"), (b"content-type", _GRPC))
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GrpcRequest:
     """A complete request; `respond` or `refuse` answers it."""
 
     stream: int
@@ -73,7 +73,7 @@ class Connection:
     def __init__(self) -> None:
         self.is_over = False
         """Nothing more is read; what is in `output` still goes out."""
-        self._said = Output()
+        self._said = Http2Output()
         self._reader = Reader()
         self._decoder = hpack.Decoder()
         self._calls: dict[int, _Call] = {}
@@ -93,9 +93,9 @@ class Connection:
         """Whether a request has begun to come in whose answer has not gone out."""
         return bool(self._calls) or self._said.is_waiting
 
-    def receive(self, data: bytes) -> list[Request]:
+    def receive(self, data: bytes) -> list[GrpcRequest]:
         """Take octets of the client; return the requests that are complete."""
-        requests: list[Request] = []
+        requests: list[GrpcRequest] = []
         if self.is_over:
             return requests
         self._reader.add(data)
@@ -109,14 +109,14 @@ class Connection:
             self._end(COMPRESSION_ERROR, str(error))
         return requests
 
-    def respond(self, request: Request, message: bytes) -> None:
+    def respond(self, request: GrpcRequest, message: bytes) -> None:
         """Answer a request."""
         if self._is_wanted(request.stream):
             self._said.fields(request.stream, _HEAD)
             body = b"\0" + number(len(message)) + message
             self._said.body(request.stream, body, [(b"grpc-status", b"0")])
 
-    def refuse(self, request: Request, status: int, text: str) -> None:
+    def refuse(self, request: GrpcRequest, status: int, text: str) -> None:
         """Answer a request with a status other than OK."""
         if self._is_wanted(request.stream):
             self._refuse(request.stream, status, text)
@@ -137,7 +137,7 @@ class Connection:
         self._said.fields(stream, (*_HEAD, *said), is_last=True)
         self._said.close(stream)
 
-    def _take(self, frame: Frame) -> Request | None:
+    def _take(self, frame: Frame) -> GrpcRequest | None:
         kind, flags, stream, payload = frame
         if self._fields is not None and (kind, stream) != (Kind.CONTINUATION, self._fields[0]):
             raise Http2Error(PROTOCOL_ERROR, "header fields are not continued")
@@ -171,7 +171,7 @@ class Connection:
             case _:  # PRIORITY, GOAWAY and kinds of later documents ask for nothing
                 pass
 
-    def _continued(self, flags: int) -> Request | None:
+    def _continued(self, flags: int) -> GrpcRequest | None:
         """Read header fields once they are complete."""
         assert self._fields is not None
         stream, first_flags, block = self._fields
@@ -197,7 +197,7 @@ class Connection:
         else:
             self._said.fields(stream, [(b":status", b"415")], is_last=True)
 
-    def _data(self, flags: int, stream: int, payload: bytes) -> Request | None:
+    def _data(self, flags: int, stream: int, payload: bytes) -> GrpcRequest | None:
         if not 0 < stream <= self._latest:
             raise Http2Error(PROTOCOL_ERROR, "data of a stream that is not open")
         call = self._calls.get(stream)
@@ -216,14 +216,14 @@ class Connection:
             return None
         return self._ended(stream) if flags & END_STREAM else None
 
-    def _ended(self, stream: int) -> Request | None:
+    def _ended(self, stream: int) -> GrpcRequest | None:
         """Return the request of a stream to which the client adds nothing."""
         call = self._calls.get(stream)
         if call is None or call.is_asked:
             return None
         call.is_asked = True
         body, call.body = bytes(call.body), bytearray()
-        request = Request(stream, call.path, body[5:])
+        request = GrpcRequest(stream, call.path, body[5:])
         if body[:1] == b"\1":
             self.refuse(request, UNIMPLEMENTED, "compressed messages are not read")
         elif len(body) < 5 or int.from_bytes(body[1:5], "big") != len(request.message):

@@ -31,7 +31,7 @@ class _Stream:
     trailers: bytes = b""
 
 
-class Output:
+class Http2Output:
     """The output of one connection; `octets` are to be sent now."""
 
     def __init__(self) -> None:

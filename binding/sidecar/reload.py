@@ -1,6 +1,6 @@
 """`dsbridge reload`: settings of a NIC taken anew while the VM runs.
 
-The sidecar reads no settings: it has `hooks` find the guests by them, which refuses bad ones before
+The sidecar reads no settings: `hooks` discovers the guests with them, and refuses bad ones before
 anything is touched. What was served goes on then.
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 
 from binding.ipc.codec import decode, encode
-from binding.ipc.messages import Reload as Asked
-from binding.ipc.messages import Reloaded
+from binding.ipc.messages import Reload, Reloaded
 from binding.process.loop import Loop, within
 from binding.sidecar.hooks_child import HooksChild
 from binding.sidecar.reconciler import Reconciler
@@ -21,7 +20,7 @@ _WITHIN = 45.0
 """Seconds; `hooks` may have to be started, and a new `serve`."""
 
 
-class Reload:
+class Reloading:
     """Takes settings anew, one after the other."""
 
     def __init__(self, loop: Loop, reconciler: Reconciler, hooks: HooksChild) -> None:
@@ -32,7 +31,7 @@ class Reload:
     async def answer(self, line: bytes) -> str:
         """Return the answer, a Reloaded, to a Reload, both as JSON."""
         try:
-            asked = decode(Asked, line)
+            asked = decode(Reload, line)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             return encode(Reloaded(f"not a question of this version of dsbridge: {error}"[:300]))
         done = await self._reload(asked)
@@ -40,7 +39,7 @@ class Reload:
             _log.warning("reload refused: %s", done.refusal)
         return encode(done)
 
-    async def _reload(self, asked: Asked) -> Reloaded:
+    async def _reload(self, asked: Reload) -> Reloaded:
         desired, call = self._reconciler.desired, self._reconciler.last_call()
         names = [guest.network for guest in desired.guests]
         if not names or call is None:

@@ -24,7 +24,7 @@ from binding.sidecar.ending import Ending
 from binding.sidecar.hooks_child import HooksChild
 from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
-from binding.sidecar.reload import Reload
+from binding.sidecar.reload import Reloading
 from binding.sidecar.status_page import now
 from binding.sidecar.status_socket import StatusSocket
 from binding.version import VERSION
@@ -90,7 +90,7 @@ class _Sidecar:
         self._control = ControlSocket(
             self._loop,
             _listen(f"{short}/control.sock"),
-            Reload(self._loop, self._reconciler, self._hooks).answer,
+            Reloading(self._loop, self._reconciler, self._hooks).answer,
         )
         self._status = StatusSocket(
             self._loop,
