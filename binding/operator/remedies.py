@@ -27,7 +27,7 @@ REMEDIES: dict[str, str] = {
     "guard-changed": "who else runs nft in this pod? dsbridge sets it again within seconds",
     "foreign-rules": "does that table drop what the guest sends or gets? remove it, or its rule",
     "gateway-mac": "is the gateway there, and does the CNI let the guest's MAC send?",
-    "gateway-moved": "a fail-over, or somebody who takes its traffic? the guest has been told",
+    "gateway-moved": "a fail-over, or a machine that takes its traffic? the guest has been told",
     "no-frame": "bring the NIC up in the guest: `ip link` there, a driver for its model?",
     "never-asked": "set the NIC to DHCP in the guest (cloud-init: dhcp4, dhcp6)",
     "static-address": "set the NIC to DHCP in the guest, or give the VM this address (`addresses`)",
