@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -12,6 +13,11 @@ from binding.ipc.codec import decode
 from binding.ipc.status import Status
 
 _WITHIN = 5.0
+_WHY = {
+    errno.ENOENT: "it has not started there, or its directory was emptied: see its log",
+    errno.ENOTDIR: "it has not started there: see its log",
+    errno.ECONNREFUSED: "it has ended: see its log",
+}
 
 
 def text(directory: Path) -> str | None:
@@ -31,7 +37,10 @@ def _answer(directory: Path, name: str, line: str, within: float) -> str | None:
     try:
         return _ask(directory / "state", name, line, within)
     except OSError as error:
-        sys.stderr.write(f"no sidecar answers in {directory}: {error.strerror or error}\n")
+        why = _WHY.get(error.errno or 0, error.strerror or str(error))
+        if isinstance(error, TimeoutError):
+            why = f"not within {_WITHIN:g} s: it is stopped, or the node is overloaded"
+        sys.stderr.write(f"no sidecar answers in {directory}: {why}\n")
         return None
 
 

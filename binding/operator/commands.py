@@ -98,7 +98,9 @@ def diagnose(directory: Path, *, as_json: bool) -> int:
     answer = ask.status(directory)
     if answer is None:
         return diagnose.NO_SIDECAR
-    found = diagnose.findings(answer, look.take(answer))
+    seen = look.take(answer, directory)
+    # What has ended or come up while it was looked is told as it is now.
+    found = diagnose.findings(ask.status(directory) or answer, seen)
     if as_json:
         sys.stdout.write(json.dumps(plain(found)) + "\n")
     else:

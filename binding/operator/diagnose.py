@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.status import Finding, GuestStatus, Severity, Status
-from binding.operator import judge_exchange, judge_pod, judge_wiring
+from binding.operator import judge_exchange, judge_others, judge_pod, judge_wiring
 from binding.operator.look import Look
 from binding.operator.remedies import finding
 
@@ -27,7 +27,7 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
         found += judge_wiring.judge_links(status, guest, look)
         found += judge_wiring.judge_gateways(guest, look)
         found += (exchange := tuple(judge_exchange.judge(guest, look)))
-        found += judge_wiring.judge_others(guest, look)
+        found += judge_others.judge_others(guest, look)
         is_said = any(one.anchor == "other-mac" for one in exchange)
         found += (one for one in _warnings(guest) if not (is_said and one.anchor == "other-mac"))
     return tuple(dict.fromkeys(found))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from binding.ipc.status import Asked, Finding, GuestStatus, LastExchange
 from binding.operator.look import Look
+from binding.operator.never_asked import MANY_BEGINNINGS, never_asked
+from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
@@ -23,34 +26,20 @@ class _Words:
     gives: str
     declines: str
     releases: str
-    no_client: str
 
 
 _DHCP = {
-    "ipv4": _Words(
-        *("DHCPv4", "DISCOVER", "OFFER", ("REQUEST",), "ACK", "DECLINE", "RELEASE"),
-        "no-dhcp4-client",
-    ),
+    "ipv4": _Words("DHCPv4", "DISCOVER", "OFFER", ("REQUEST",), "ACK", "DECLINE", "RELEASE"),
     "ipv6": _Words(
-        "DHCPv6",
-        "SOLICIT",
-        "ADVERTISE",
-        ("DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM"),
-        "REPLY",
-        "DHCPv6 DECLINE",
-        "DHCPv6 RELEASE",
-        "no-dhcp6-client",
+        *("DHCPv6", "SOLICIT", "ADVERTISE", ("DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM")),
+        *("REPLY", "DHCPv6 DECLINE", "DHCPv6 RELEASE"),
     ),
 }
 _WITHOUT_ADDRESS = ("no address", "prefix ")  # as dhcp.v6 notes a REPLY
-KINDS = {
-    "ipv4": ("DISCOVER", "REQUEST", "DECLINE", "RELEASE", "INFORM", "BOOTP"),
-    "ipv6": (
-        *("SOLICIT", "DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM", "DHCPv6 DECLINE"),
-        *("DHCPv6 RELEASE", "INFORMATION-REQUEST", "RS"),
-    ),
-}
-"""Of requests, by family."""
+
+
+_BEGINS_AGAIN, _TAKES = 150.0, 5.0
+"""Seconds between the tries of a client, at most, and from an OFFER to the REQUEST."""
 
 
 class FamilyExchange:
@@ -95,6 +84,9 @@ class FamilyExchange:
         if ended is not None:
             yield ended
         elif given is not None or (self._family == "ipv4" and self._guest.counters.get("ACK")):
+            if (untaken := self._untaken(given)) is not None:
+                yield untaken
+                return
             yield self._ok(
                 f"the guest has been given {self._addresses} by {words.name}{self._use()}", given
             )
@@ -107,6 +99,7 @@ class FamilyExchange:
             yield self._ok(
                 f"the guest has {self._addresses} by its own configuration: it answers for it"
             )
+            yield from self._asks_in_vain()
         elif not is_explained and (why := self._why_not()) is not None:
             yield why
 
@@ -114,8 +107,36 @@ class FamilyExchange:
         own = self._addresses.partition("/")[0]
         return self._traffic.has.get(own) == self._guest.mac or own in self._traffic.sources
 
+    def _asks_in_vain(self) -> Iterator[Finding]:
+        """Warn where a static configuration has the guest look for machines that are not there."""
+        told, version = self._guest.told, int(self._family[-1])
+        gateway = None
+        if told is not None:
+            gateway = told.gateway6 if version == 6 else told.gateway4
+        known = {str(gateway), self._guest.router.address if self._guest.router else ""}
+        asked = [one for one in self._traffic.unanswered if ip_address(one).version == version]
+        if strange := [one for one in asked if one not in known]:
+            text = f"the guest asks who has {', '.join(strange)}, and nobody answers: was a wrong"
+            text += f" gateway or prefix length set by hand? The gateway is {gateway}"
+            yield finding(
+                "warning", text, "wrong-gateway", network=self._guest.network, time=self._look.time
+            )
+
     def _use(self) -> str:
         return ", and uses it" if self._has_it() else ""
+
+    def _untaken(self, given: LastExchange | None) -> Finding | None:
+        """Tell of a guest that begins again and again, and does not answer for its address."""
+        words, begun = self._words, self._asked(self._words.begins)
+        if given is None or begun is None or begun.answer is None or self._has_it():
+            return None
+        since = epoch(begun.answer.time)
+        is_recent = self._look.epoch - since < _BEGINS_AGAIN
+        is_after = since - epoch(given.time) > _TAKES or begun.answer is given
+        if begun.count < MANY_BEGINNINGS or not is_recent or not is_after:
+            return None
+        text = f"{begun.answer.reply} to {words.begins} again and again: the guest does not take it"
+        return self._find(f"{text}, so it lacks {self._addresses}", "no-request", begun.answer)
 
     def _ended(self, given: LastExchange | None) -> Finding | None:
         """Tell of an address that was given up, or whose lease has run out."""
@@ -175,7 +196,7 @@ class FamilyExchange:
         if malformed is not None:
             text = f"its request is malformed: {malformed.note}; {lacks}"
             return self._find(text, "malformed", malformed)
-        return self._never_asked(lacks)
+        return never_asked(self._guest, self._look, self._family, lacks)
 
     def _silence(self) -> tuple[str, LastExchange] | None:
         words, found = self._words, []
@@ -193,29 +214,6 @@ class FamilyExchange:
         if self._guest.counters.get("malformed"):
             return LastExchange("", "its lengths or its checksum are wrong", self._look.time)
         return None
-
-    def _never_asked(self, lacks: str) -> Finding | None:
-        words, guest = self._words, self._guest
-        tap = self._look.links.get(guest.tap)
-        if tap is None or not tap.carrier or not tap.up:
-            return None  # said with the links
-        other = next(name for name in KINDS if name != self._family)
-        asks_other = any(kind in guest.asked for kind in KINDS[other])
-        if self._family == "ipv6" and "RS" in guest.asked:
-            text = f"RS, but no SOLICIT: the guest has no DHCPv6 client, {lacks}"
-            return self._find(text, words.no_client)
-        if "INFORMATION-REQUEST" in guest.asked and self._family == "ipv6":
-            text = f"the guest asks DHCPv6 for options only, not for an address, {lacks}"
-            return self._find(text, words.no_client)
-        if asks_other:
-            text = f"the guest has never asked by {words.name}, though it has by IPv{other[-1]}"
-            anchor = words.no_client if self._family == "ipv4" else "no-ipv6-in-guest"
-            return self._find(f"{text}: {lacks}", anchor)
-        sources = ", ".join(self._traffic.sources)
-        if sources:
-            text = f"neither DHCP nor RS, but frames from {sources}"
-            return self._find(f"{text}: {lacks}", "never-asked")
-        return self._find(f"the guest has never asked by {words.name}, {lacks}", "never-asked")
 
     def _router(self) -> Iterator[Finding]:
         guest = self._guest

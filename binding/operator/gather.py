@@ -57,7 +57,7 @@ def _parts(
     yield "metrics.txt", lambda: metrics.prometheus(status).encode()
     ports = _forked(lambda: _captured(status, seconds))
     yield "capture.pcapng", lambda: ports
-    seen = look.take(status)
+    seen = look.take(status, directory)
     found = diagnose.findings(status, seen)
     yield "diagnose.txt", lambda: diagnose.text(found).encode()
     yield "diagnose.json", lambda: json.dumps(plain(found), indent=1).encode()

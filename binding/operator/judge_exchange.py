@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.status import Finding, GuestStatus, LastExchange
-from binding.operator.family_exchange import KINDS, FamilyExchange
+from binding.operator.family_exchange import FamilyExchange
 from binding.operator.look import Look
+from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.operator.traffic import Traffic
 
@@ -56,7 +57,11 @@ def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     lacks = f"so it lacks {', '.join((*guest.ipv4, *guest.ipv6))}"
     others = sorted(mac for mac in traffic.macs if mac != guest.mac)
     strange = _from_another_mac(guest)
-    if strange is not None:
+    tags = ", ".join(map(str, sorted(traffic.vlans)))
+    if tags and not _has_asked(guest):
+        text = f"the guest sends with VLAN tag {tags}, and the pod network has none, {lacks}"
+        yield finding("harm", text, "vlan", network=guest.network, time=look.time)
+    elif strange is not None:
         text = f"the guest asks from another MAC than its own {guest.mac}: {strange.note}, {lacks}"
         yield finding("harm", text, "other-mac", network=guest.network, time=strange.time)
     elif not _has_asked(guest) and not look.frames.get(guest.tap) and not traffic.macs:

@@ -15,7 +15,7 @@ def judge(status: Status, look: Look) -> Iterator[Finding]:
     """Yield the findings about the sidecar itself."""
     yield from _privileges(status, look)
     yield from _processes(status, look)
-    yield from _calls(status)
+    yield from _calls(status, look)
     yield from _guard(status, look)
 
 
@@ -38,7 +38,8 @@ def _processes(status: Status, look: Look) -> Iterator[Finding]:
         if one.restarts:
             yield _restarted(one, look)
     if look.out_of_memory:
-        text = f"the kernel has killed {look.out_of_memory} processes here for want of memory"
+        what = "a process" if look.out_of_memory == 1 else f"{look.out_of_memory} processes"
+        text = f"the kernel has killed {what} here for want of memory"
         yield finding("warning", text, "process-restarted", time=look.time)
     yield ok(f"the sidecar {status.version} runs since {status.started}")
     if error := status.last_plumb_error:
@@ -50,7 +51,8 @@ def _restarted(one: ProcessStatus, look: Look) -> Finding:
     why = one.last_end
     if "SIGKILL" in why and ":" not in why and look.out_of_memory:
         why += ", out of memory"
-    text = f"{one.name} was started again {one.restarts} times; it ended last by: {why}"
+    times = "once" if one.restarts == 1 else f"{one.restarts} times"
+    text = f"{one.name} was started again {times}; it ended last by: {why}"
     return finding("warning", text, "process-restarted", time=one.last_end_at)
 
 
@@ -58,15 +60,18 @@ def _words(state: str) -> str:
     return "stopped" if state in _STOPPED else "hung"
 
 
-def _calls(status: Status) -> Iterator[Finding]:
+def _calls(status: Status, look: Look) -> Iterator[Finding]:
     call = status.last_call
     if call is not None and call.text != "done":
         text = f"KubeVirt's last call was refused: {call.text}"
         yield finding("harm", text, "refused-start", time=call.time)
     elif not status.guests:
-        yield finding("warning", "no guest is served", "no-guest")
+        yield finding("warning", "no guest is served", "no-guest", time=look.time)
+    if not look.hook_socket and call is not None:
+        text = "the socket by which KubeVirt calls is gone: somebody has removed it"
+        yield finding("warning", text, "hook-socket", time=look.time)
     for warning in status.warnings:
-        yield finding("warning", warning, "settings")
+        yield finding("warning", warning, "settings", time=call.time if call else look.time)
 
 
 def _guard(status: Status, look: Look) -> Iterator[Finding]:

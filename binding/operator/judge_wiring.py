@@ -1,4 +1,4 @@
-"""Judges links, gateways and other machines on the network of one guest. Pure."""
+"""Judges links, gateways and what else is on one guest's network. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,10 @@ from binding.operator.remedies import REMEDIES, finding, ok
 from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
 
-_NIC_KINDS = {"dhcp4-to-client": "DHCPv4", "dhcp6-to-client": "DHCPv6", "ra": "RA"}
-_SERVER_KINDS = {
-    "dhcp4-to-client": "DHCPv4 answers",
-    "dhcp4-from-server": "DHCPv4 answers",
-    "dhcp6-to-client": "DHCPv6 answers",
-    "dhcp6-from-server": "DHCPv6 answers",
-    "ra": "router advertisements",
-}
 _RECENT = 3600.0
 """Seconds for which a gateway that moved is worth a warning."""
+_QEMU = (0, 107)
+"""Users that QEMU runs as in KubeVirt."""
 _LINK_KINDS = ("tap", "nic", "bridge", "placeholder")
 _BY_TEXT = (
     ("is gone", "link-gone"),
@@ -36,23 +30,42 @@ def judge_links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Find
     for one in wrong:
         yield _link_fault(guest, one)
     tap = look.links.get(guest.tap)
-    details = look.details.get(guest.tap)
-    if tap is not None and details is not None and details.kind == "tun" and not tap.carrier:
-        owner = f"; it belongs to user {details.owner}" if details.owner is not None else ""
-        if tap.up:
-            text = f"no process reads {guest.tap}, so no QEMU is plugged in{owner}"
-            yield finding("harm", text, "no-qemu", network=name, time=look.time)
+    yield from _reader(guest, look)
     for link in (guest.tap, guest.nic, guest.bridge):
-        closed = look.details[link].closed if link in look.details else ()
-        state = look.links.get(link)
-        if closed and state is not None and state.up and state.carrier:
-            text = f"{link}: {', '.join(closed)}"
-            yield finding("warning", text, "bridge-port", network=name, time=look.time)
+        yield from _held_back(guest, link, look)
     if guest.tap in status.wired:
         yield from _made_by_us(guest, look)
     if not wrong and tap is not None:
         path = " - ".join(filter(None, (guest.tap, guest.bridge, guest.nic)))
         yield ok(f"the links are as they should be: {path}, MTU {tap.mtu}", network=name)
+
+
+def _reader(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+    """Tell of a tap that no QEMU reads, and of one that QEMU may not open."""
+    tap, details = look.links.get(guest.tap), look.details.get(guest.tap)
+    if tap is None or details is None or details.kind != "tun" or tap.carrier or not tap.up:
+        return
+    text = f"no process reads {guest.tap}, so no QEMU is plugged in"
+    remedy = REMEDIES["no-qemu"].replace("TAP", guest.tap)
+    if details.owner is not None:
+        text += f"; it belongs to user {details.owner}"
+    if details.owner not in (None, *_QEMU):
+        text += ", and QEMU, user 107, may not open it"
+        remedy = "who made this tap? restart the VM, so that virt-handler makes its own"
+    yield finding("harm", text, "no-qemu", network=guest.network, time=look.time, remedy=remedy)
+
+
+def _held_back(guest: GuestStatus, link: str, look: Look) -> Iterator[Finding]:
+    """Tell of settings of a link by which frames do not pass."""
+    about = {"network": guest.network, "time": look.time}
+    closed = look.details[link].closed if link in look.details else ()
+    state = look.links.get(link)
+    if closed and state is not None and state.up and state.carrier:
+        yield finding("warning", f"{link}: {', '.join(closed)}", "bridge-port", **about)
+    if what := look.queues.get(link):
+        text = f"{link} has {', '.join(what)}: what the guest sends or gets may be held back"
+        remedy = REMEDIES["traffic-control"].replace("LINK", link)
+        yield finding("warning", text, "traffic-control", remedy=remedy, **about)
 
 
 def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
@@ -65,6 +78,8 @@ def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
     severity: Severity = "warning" if anchor in ("mtu", "placeholder") else "harm"
     remedy = REMEDIES[anchor].replace("LINK", link).replace("BRIDGE", guest.bridge)
     remedy = remedy.replace(" mtu MTU", f" mtu {guest.mtu}")
+    if anchor == "placeholder" and "is up" in one.text:
+        remedy = f"ip link set {guest.nic.removesuffix('-nic')} down in the pod's network namespace"
     about = {"network": guest.network, "time": one.time, "remedy": remedy}
     return finding(severity, one.text, anchor, **about)
 
@@ -77,14 +92,6 @@ def _made_by_us(guest: GuestStatus, look: Look) -> Iterator[Finding]:
                 "warning", text, "bridge-port", network=guest.network, time=look.time,
                 remedy=f"ip link set {link} addrgenmode none",
             )  # fmt: skip
-    pod_link = guest.nic.removesuffix("-nic")
-    placeholder = look.links.get(pod_link) if pod_link != guest.nic else None
-    if placeholder is not None and placeholder.up:
-        text = f"placeholder {pod_link} is up: it may answer for the guest's addresses"
-        yield finding(
-            "warning", text, "placeholder", network=guest.network, time=look.time,
-            remedy=f"ip link set {pod_link} down",
-        )  # fmt: skip
 
 
 def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -99,7 +106,12 @@ def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         if gateway is None or not is_ours.get(family) or not getattr(guest, family):
             continue
         mac, now = guest.gateways.get(str(gateway)), traffic.claimed.get(str(gateway))
-        if mac is not None and now is not None and now != mac:
+        router = guest.router.address if family == "ipv6" and guest.router else ""
+        silent = next((g for g in (str(gateway), router) if g in traffic.unanswered), "")
+        if silent:
+            text = f"gateway {silent} does not answer the guest, which asks for its MAC"
+            yield finding("harm", text, "gateway-mac", network=name, time=look.time)
+        elif mac is not None and now is not None and now != mac:
             text = f"gateway {gateway} is at {mac}, but {now} answers for it"
             yield finding("warning", text, "gateway-moved", network=name, time=look.time)
         elif mac is not None and (moved := _moved(guest, str(gateway), look)) is not None:
@@ -117,61 +129,3 @@ def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
 def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:
     moved = guest.moved.get(gateway)
     return moved if moved and look.epoch - epoch(moved.time) < _RECENT else None
-
-
-def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    """Yield the findings about other machines on the guest's network, and a server in the guest."""
-    name = guest.network
-    traffic = look.traffic.get(name, Traffic())
-    yield from _duplicates(guest, look, traffic)
-    if guest.provider != "kube-ovn":
-        yield from _rogues(guest, look, traffic)
-    dropped = look.guard.dropped if look.guard else ()
-    by_guest = [one for one in dropped if one.link == guest.tap and one.packets]
-    kinds = {what for one in by_guest if (what := _SERVER_KINDS.get(one.message))}
-    if kinds:
-        text = f"the guest acts as a server or router: its {' and '.join(sorted(kinds))} stop here"
-        evidence = ", ".join(
-            f"{one.packets} {one.message}" for one in by_guest if one.message in _SERVER_KINDS
-        )
-        yield finding(
-            "warning", text, "guest-server", network=name, evidence=evidence, time=look.time
-        )
-
-
-def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
-    own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
-    for address, mac in traffic.claimed.items():
-        if address in own and mac != guest.mac:
-            text = f"another host has the guest's address {address}: {mac}"
-            yield finding("harm", text, "duplicate-address", network=guest.network, time=look.time)
-    for one in guest.warned:
-        if one.kind == "event" and one.text.startswith("another host has"):
-            yield finding(
-                "harm", one.text, "duplicate-address", network=guest.network, time=one.time
-            )
-
-
-def _rogues(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
-    is_guarded = look.guard is not None and not look.guard.wrong
-    anchor = "rogue" if is_guarded else "rogue-unguarded"
-    severity: Severity = "warning" if is_guarded else "harm"
-    named = False
-    for one in guest.warned:
-        if one.kind == "event" and one.text.startswith("rogue "):
-            named = True
-            yield finding(severity, one.text, anchor, network=guest.network, time=one.time)
-    for what, address, mac in sorted(traffic.servers):
-        if not any(mac in one.text for one in guest.warned):
-            named = True
-            text = f"rogue {what} {address} ({mac}) on the pod network"
-            yield finding(severity, text, anchor, network=guest.network, time=look.time)
-    dropped = look.guard.dropped if look.guard else ()
-    stopped = [
-        f"{one.packets} {_NIC_KINDS[one.message]}"
-        for one in dropped
-        if one.link == guest.nic and one.message in _NIC_KINDS and one.packets
-    ]
-    if stopped and not named:
-        text = f"rogue servers or routers on the pod network: {', '.join(stopped)} stopped"
-        yield finding("warning", text, "rogue", network=guest.network, time=look.time)

@@ -20,7 +20,7 @@ _BR_VLAN_FILTERING, _BR_STP = 7, 5
 _AF_INET6, _AF_BRIDGE, _ADDR_GEN_MODE = 10, 7, 8
 _NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
 _PORT = {"state": 1, "unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
-_PORT_ISOLATED, _PORT_NEIGHBOUR_SUPPRESS = 33, 32
+_PORT_ISOLATED, _PORT_NEIGHBOUR_SUPPRESS, _PORT_LOCKED = 33, 32, 39
 _FORWARDING = 3
 _CHUNK = 1 << 16
 
@@ -43,29 +43,31 @@ def read() -> dict[str, Details]:
     """Return the details of all links by name. Raises OSError."""
     found: dict[str, dict[int, bytes]] = {}
     for family in (0, _AF_BRIDGE):
-        for attributes in _dump(family):
-            name = attributes.get(_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-            found.setdefault(name, {}).update(attributes)
-    return {name: _details(attributes) for name, attributes in found.items()}
+        for kind, body in dump(_GETLINK, struct.pack("=BxHiII", family, 0, 0, 0, 0)):
+            if kind == _NEWLINK:
+                of_one = attributes(body[16:])
+                name = of_one.get(_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+                found.setdefault(name, {}).update(of_one)
+    return {name: _details(of_one) for name, of_one in found.items()}
 
 
-def _dump(family: int) -> Iterator[dict[int, bytes]]:
+def dump(request: int, body: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and body of each message by which the kernel answers. Raises OSError."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
         netlink.settimeout(2)
-        body = struct.pack("=BxHiII", family, 0, 0, 0, 0)
-        netlink.send(struct.pack("=IHHII", 16 + len(body), _GETLINK, _DUMP, 1, 0) + body)
+        netlink.send(struct.pack("=IHHII", 16 + len(body), request, _DUMP, 1, 0) + body)
         while True:
             data = netlink.recv(_CHUNK)
             while len(data) >= 16:
                 length, kind = struct.unpack_from("=IH", data)
                 if kind in (_DONE, _ERROR) or length < 16:
                     return
-                if kind == _NEWLINK:
-                    yield _attributes(data[32:length])
+                yield kind, data[16:length]
                 data = data[(length + 3) & ~3 :]
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Return the attributes of a message by their number."""
     found = {}
     while len(data) >= 4:
         length, kind = struct.unpack_from("=HH", data)
@@ -80,11 +82,11 @@ def _number(data: bytes | None) -> int | None:
     return None if not data else int.from_bytes(data, sys.byteorder)
 
 
-def _details(attributes: dict[int, bytes]) -> Details:
-    info = _attributes(attributes.get(_LINKINFO, b""))
+def _details(of_one: dict[int, bytes]) -> Details:
+    info = attributes(of_one.get(_LINKINFO, b""))
     kind = info.get(_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace")
-    data = _attributes(info.get(_INFO_DATA, b""))
-    inet6 = _attributes(_attributes(attributes.get(_AF_SPEC, b"")).get(_AF_INET6, b""))
+    data = attributes(info.get(_INFO_DATA, b""))
+    inet6 = attributes(attributes(of_one.get(_AF_SPEC, b"")).get(_AF_INET6, b""))
     mode = _number(inet6.get(_ADDR_GEN_MODE))
     is_tun = kind == "tun"
     return Details(
@@ -92,7 +94,7 @@ def _details(attributes: dict[int, bytes]) -> Details:
         _number(data.get(_TUN_OWNER)) if is_tun else None,
         _number(data.get(_TUN_GROUP)) if is_tun else None,
         None if mode is None else mode != _NO_ADDRESSES,
-        tuple(_closed(kind, data, _attributes(attributes.get(_PROTINFO, b"")))),
+        tuple(_closed(kind, data, attributes(of_one.get(_PROTINFO, b"")))),
     )
 
 
@@ -109,3 +111,5 @@ def _closed(kind: str, data: dict[int, bytes], port: dict[int, bytes]) -> Iterat
         yield "isolated"
     if _number(port.get(_PORT_NEIGHBOUR_SUPPRESS)):
         yield "neigh_suppress on"
+    if _number(port.get(_PORT_LOCKED)):
+        yield "locked"

@@ -13,10 +13,10 @@ from pathlib import Path
 from binding.ipc.codec import decode, encode
 from binding.ipc.messages import Undone
 from binding.ipc.status import Status
-from binding.operator import link_details, traffic
+from binding.operator import link_details, listen, traffic_control
 from binding.operator.link_details import Details
 from binding.operator.traffic import Traffic
-from binding.packet import guard, link_table
+from binding.packet import guard, link_table, links
 from binding.packet.guard import GuardTable, Observed
 from binding.packet.link_table import LinkState
 from binding.process import capabilities
@@ -24,7 +24,7 @@ from binding.process.logs import timestamp
 from binding.process.spawn import Process
 from guest.network import Family
 
-_LISTENS = 1.5
+_LISTENS = 2.0
 _PLUMB_WITHIN = 10.0
 _BRIDGE_FILTERS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
 
@@ -41,6 +41,10 @@ class Look:
     details: dict[str, Details] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
     """Frames that came in by each link since it was made: at a tap, those of the guest."""
+    queues: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What traffic control of others can hold back, by link."""
+    ports: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Bridge ports by which frames for a guest's MAC are sent, by network."""
     guard: Observed | None = None
     guard_error: str = ""
     bridge_filters: tuple[str, ...] = ()
@@ -50,10 +54,15 @@ class Look:
     """State letter of /proc/PID/stat by program; empty where there is no such process."""
     out_of_memory: int = 0
     """Processes of the container that the kernel has killed for want of memory."""
+    hook_socket: bool = True
+    """Whether the socket by which KubeVirt calls is where KubeVirt looks for it."""
 
 
-def take(status: Status) -> Look:
-    """Look at everything; what cannot be seen is left empty."""
+def take(status: Status, directory: Path) -> Look:
+    """Look at everything; what cannot be seen is left empty.
+
+    `directory` is where KubeVirt looks for the sidecar's socket.
+    """
     permitted = capabilities.permitted()
     guests = tuple(one.told for one in status.guests if one.told is not None)
     arriving = {
@@ -62,28 +71,39 @@ def take(status: Status) -> Look:
         if one.told is not None and one.told.migration_target and not one.arrived
     }
     looked, why = packet_filters(status)
-    links, details = {}, {}
+    table, details = {}, {}
+    queues: dict[str, tuple[str, ...]] = {}
+    ports: dict[str, frozenset[str]] = {}
     with suppress(OSError):
-        links = link_table.read()
+        table = link_table.read()
         details = link_details.read()
+        names = {one.index: one.name for one in table.values()}
+        ours = {link for one in status.guests for link in (one.tap, one.bridge, one.nic)}
+        queues = traffic_control.foreign({n: name for n, name in names.items() if name in ours})
+        for one in status.guests:
+            learned = traffic_control.learned(one.mac)
+            ports[one.network] = frozenset(names[n] for n in learned if n in names)
     found: dict[str, Traffic] = {}
     if "NET_RAW" in permitted and guests:
         capabilities.hold({"NET_RAW"})
-        found = traffic.listen(guests, _LISTENS, arriving)
+        found = listen.listen(guests, _LISTENS, arriving)
         capabilities.drop()
     return Look(
         time=timestamp(time.time()),
         epoch=time.time(),
         permitted=permitted,
-        links=links,
+        links=table,
         details=details,
-        frames=dict(_frames()),
+        frames=links.received(),
+        queues=queues,
+        ports=ports,
         guard=looked,
         guard_error=why,
         bridge_filters=tuple(_bridge_filters()),
         traffic=found,
         processes={one.name: _state(one.pid) for one in status.processes if one.pid},
         out_of_memory=_killed(),
+        hook_socket=any(directory.glob("*.sock")),
     )
 
 
@@ -100,14 +120,14 @@ def packet_filters(status: Status) -> tuple[Observed | None, str]:
         if one.serves:
             by_us = {f for f, name in ((4, "ipv4"), (6, "ipv6")) if one.serves[name] == "in-pod"}
             families[one.network] = frozenset(by_us)  # type: ignore[arg-type]  # 4 and 6
-    links = link_table.read()
-    there = tuple(guest for guest in guests if guest.tap in links)
-    table = GuardTable(status.table, guard.filters(there, families))
+    table = link_table.read()
+    there = tuple(guest for guest in guests if guest.tap in table)
+    wanted = GuardTable(status.table, guard.filters(there, families))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(_PLUMB_WITHIN)
         number = os.memfd_create("look")
-        os.write(number, f"{encode(table)}\n".encode())
+        os.write(number, f"{encode(wanted)}\n".encode())
         os.lseek(number, 0, os.SEEK_SET)
         process = Process("binding.plumb", ("look",), stdin=number, stdout=theirs.fileno())
         os.close(number)
@@ -124,13 +144,6 @@ def packet_filters(status: Status) -> tuple[Observed | None, str]:
     with suppress(ValueError, TypeError, LookupError, AttributeError):
         return None, decode(Undone, said).error
     return None, f"plumb ended with status {code}"
-
-
-def _frames() -> Iterator[tuple[str, int]]:
-    with suppress(OSError):
-        for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]:
-            name, _, numbers = line.partition(":")
-            yield name.strip(), int(numbers.split()[1])
 
 
 def _bridge_filters() -> Iterator[str]:

@@ -90,7 +90,9 @@ def _rogues(guest: GuestStatus) -> Iterator[Sample]:
 def _given(guest: GuestStatus) -> Iterator[Sample]:
     for family, replies in _GIVEN.items():
         if getattr(guest, family) and getattr(guest.modes, family) in ("dhcp", "both"):
-            yield {"family": family}, int(any(guest.counters.get(one) for one in replies))
+            # A guest that came by migration was given it on the node that it came from.
+            given = guest.arrived or any(guest.counters.get(one) for one in replies)
+            yield {"family": family}, int(given)
 
 
 def _dropped(message: str) -> dict[str, str]:

@@ -21,6 +21,14 @@ _REQUESTS = {
 }
 _DHCPV6 = "DHCPv6 "
 """Stands before the messages whose names DHCPv4 has, too."""
+KINDS = {
+    "ipv4": ("DISCOVER", "REQUEST", "DECLINE", "RELEASE", "INFORM", "BOOTP"),
+    "ipv6": (
+        *("SOLICIT", "DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM", "DHCPv6 DECLINE"),
+        *("DHCPv6 RELEASE", "INFORMATION-REQUEST", "RS"),
+    ),
+}
+"""Of requests, by family."""
 
 
 def is_answer(message: str) -> bool:

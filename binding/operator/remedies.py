@@ -8,6 +8,7 @@ from binding.process import capabilities
 POLICY = capabilities.remedy()
 REMEDIES: dict[str, str] = {
     "no-guest": "is an interface of the VMI bound to the plugin? has the VM been started?",
+    "hook-socket": "KubeVirt's next call fails: restart or migrate the VM",
     "refused-start": "do what the message says; the VM starts by itself at KubeVirt's next try",
     "no-net-raw": POLICY,
     "two-sidecars": "ask the other container's `dsbridge status` for this NIC; keep one of the two",
@@ -15,7 +16,8 @@ REMEDIES: dict[str, str] = {
     "process-hung": "the sidecar replaces it within seconds; if not, restart the VM",
     "pod-not-mended": "do what the message says; it is tried again every 5 s",
     "tap": "restart the VM, or migrate it: only virt-handler makes this tap again",
-    "no-qemu": "is QEMU running (kubectl logs -c compute)? was the NIC unplugged? restart the VM",
+    "no-qemu": "is QEMU running (kubectl logs -c compute)? was the NIC unplugged, or its carrier "
+    "switched off (ip link set TAP carrier on)? restart the VM",
     "link-down": "ip link set LINK up in the pod's network namespace; who took it down?",
     "link-gone": "did the CNI or another sidecar remove or rename it? restart the VM",
     "not-a-port": "ip link set LINK master BRIDGE in the pod's network namespace",
@@ -26,14 +28,20 @@ REMEDIES: dict[str, str] = {
     "guard-off": "the reason is behind it; other servers can reach the guest until it is mended",
     "guard-changed": "who else runs nft in this pod? dsbridge sets it again within seconds",
     "foreign-rules": "does that table drop what the guest sends or gets? remove it, or its rule",
+    "traffic-control": "tc qdisc show dev LINK, tc filter show dev LINK ingress: who set that?",
     "gateway-mac": "is the gateway there, and does the CNI let the guest's MAC send?",
     "gateway-moved": "a fail-over, or a machine that takes its traffic? the guest has been told",
-    "no-frame": "bring the NIC up in the guest: `ip link` there, a driver for its model?",
+    "no-frame": "bring the NIC up in the guest: `ip link` there, a driver for its model? "
+    "is it `state: down` in the VMI?",
+    "vlan": "take the VLAN interface away in the guest, and set the NIC itself to DHCP",
     "never-asked": "set the NIC to DHCP in the guest (cloud-init: dhcp4, dhcp6)",
     "static-address": "set the NIC to DHCP in the guest, or give the VM this address (`addresses`)",
-    "no-dhcp4-client": "set the NIC to DHCP for IPv4 in the guest (cloud-init: dhcp4: true)",
+    "no-dhcp4-client": "set the NIC to DHCP for IPv4 in the guest (cloud-init: dhcp4: true); or "
+    "does its firewall drop what it sends?",
     "no-dhcp6-client": "enable DHCPv6 in the guest (dhcp6: true), or use `ipv6: slaac`",
     "no-rs": "accept router advertisements in the guest: sysctl net.ipv6.conf.NIC.accept_ra=1",
+    "ra-not-taken": "does the guest's firewall drop ICMPv6? is accept_ra 0, or its link-local "
+    "address missing? is there a DHCPv6 client?",
     "no-ipv6-in-guest": "is IPv6 disabled in the guest (disable_ipv6, ipv6.disable=1)?",
     "no-request": "does the guest's firewall drop UDP to its port 68 or 546?",
     "other-mac": "give the guest's NIC its MAC again, or set macAddress in the VMI",
@@ -46,6 +54,9 @@ REMEDIES: dict[str, str] = {
     "rogue": "find it by its MAC and stop it; the guard keeps it from this guest",
     "rogue-unguarded": "find it by its MAC and stop it, and let the guard in: " + POLICY,
     "duplicate-address": "find that machine by its MAC; no two may have one address",
+    "duplicate-mac": "find the machine by `bridge fdb` on the node; give one of both another MAC",
+    "dns-silent": "does the guest reach it (ping)? is it there, and is UDP to its port 53 allowed?",
+    "wrong-gateway": "set the NIC to DHCP in the guest, or correct its gateway and prefix length",
     "guest-server": 'stop that service in the guest, or allow it by "shield": false',
     "kube-ovn": "the message begins with the key of the Subnet or pod that mends it",
     "settings": "the message says what to change in the annotation, the VMI or the pod",

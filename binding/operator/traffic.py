@@ -1,23 +1,13 @@
-"""Traffic at a guest's tap and pod NIC for a moment, and the guest's answers to ARP and NS.
-
-At the tap the guest is asked, from dsbridge's own MAC, who has its addresses: frames that are put
-on a tap reach that guest only. Nothing is sent to the pod network.
-"""
+"""What the frames of a guest's tap and pod NIC show. Pure."""
 
 from __future__ import annotations
 
-import select
-import struct
-import time
 from collections import Counter
-from collections.abc import Container
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
-from binding.packet import address_owner, bpf
-from binding.packet.port import Port
+from binding.packet import address_owner
 from guest.ethernet import (
-    BROADCAST,
     ETH_ARP,
     ETH_IPV4,
     ETH_IPV6,
@@ -25,120 +15,139 @@ from guest.ethernet import (
     NEIGHBOR_SOLICITATION,
     ROUTER_ADVERTISEMENT,
     UDP,
-    checksum,
-    group_mac,
-    mac_bytes,
-    solicited_node,
 )
-from guest.network import OUR_IPV4, OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
+from guest.network import Address, GuestNetwork
 
-_MOST_FRAMES = 400
 _MOST_ADDRESSES = 8
+_MANY = 4 * _MOST_ADDRESSES
+_ARP_REQUEST = b"\x00\x01"
+_DNS = b"\x00\x35"
 
 
 @dataclass(slots=True)
 class Traffic:
-    """What was seen of one guest."""
+    """Of one guest."""
 
     macs: Counter[str] = field(default_factory=Counter)
     """Frames by the MAC that they came from at the tap."""
     sources: dict[str, Address] = field(default_factory=dict)
     """IP addresses that the guest's MAC sends from, by their text."""
+    vlans: Counter[int] = field(default_factory=Counter)
+    """Frames of the guest by the VID that it tagged them with."""
     has: dict[str, str] = field(default_factory=dict)
     """Addresses that are answered for at the tap, and by which MAC."""
     claimed: dict[str, str] = field(default_factory=dict)
     """Addresses that are answered for on the pod network, and by which MAC."""
     servers: set[tuple[str, str, str]] = field(default_factory=set)
     """Servers and routers on the pod network: what, address, MAC."""
+    wanted: dict[str, float] = field(default_factory=dict)
+    """Addresses whose MAC the guest asks for, and when first (monotonic seconds)."""
+    answered: set[str] = field(default_factory=set)
+    """Addresses whose MAC the guest was told by another machine, or by dsbridge."""
+    echoes: int = 0
+    """Frames from the guest's own MAC that came in at the pod NIC."""
+    queries: Counter[str] = field(default_factory=Counter)
+    """DNS queries of the guest, by server."""
+    replies: Counter[str] = field(default_factory=Counter)
+    """DNS replies to the guest, by server."""
+    is_cut: bool = False
+    """There was more traffic than is read."""
     error: str = ""
 
+    @property
+    def unanswered(self) -> list[str]:
+        """The addresses whose MAC the guest has asked for in vain."""
+        answered = self.answered | self.claimed.keys()
+        return [one for one in self.wanted if one not in answered]
 
-def listen(
-    guests: tuple[GuestNetwork, ...], seconds: float, silent: Container[str] = ()
-) -> dict[str, Traffic]:
-    """Listen at all of them at once; needs NET_RAW. What cannot be opened has an `error`.
-
-    Guests of the networks in `silent` are asked nothing: they still run elsewhere.
-    """
-    found = {guest.network: Traffic() for guest in guests}
-    sockets: dict[int, tuple[Port, GuestNetwork, bool]] = {}
-    poll = select.poll()
-    for guest in guests:
-        for link, is_tap in ((guest.tap, True), (guest.nic, False)):
-            if not link or (link == guest.tap and not is_tap):
-                continue
-            try:
-                port = Port.open(link, bpf.EVERYTHING)
-            except OSError as error:
-                found[guest.network].error = f"{link}: {error.strerror or error}"
-                continue
-            sockets[port.socket.fileno()] = port, guest, is_tap
-            poll.register(port.socket, select.POLLIN)
-            if is_tap and guest.network not in silent:
-                _ask(port, guest)
-    _until(time.monotonic() + seconds, poll, sockets, found)
-    for port, _, _ in sockets.values():
-        port.socket.close()
-    return found
+    def forget_questions_since(self, since: float) -> None:
+        """Leave out what was asked so late that its answer need not have come."""
+        self.wanted = {one: at for one, at in self.wanted.items() if at < since}
 
 
-def _until(
-    until: float,
-    poll: select.poll,
-    sockets: dict[int, tuple[Port, GuestNetwork, bool]],
-    found: dict[str, Traffic],
-) -> None:
-    budget = _MOST_FRAMES * max(1, len(sockets))
-    while (left := until - time.monotonic()) > 0 and budget > 0:
-        for number, _ in poll.poll(left * 1000):
-            port, guest, is_tap = sockets[number]
-            try:
-                for received in port.receive():
-                    budget -= 1
-                    take_frame(found[guest.network], guest, received.frame, is_tap=is_tap)
-            except OSError:  # the link went away
-                poll.unregister(number)
-
-
-def _ask(port: Port, guest: GuestNetwork) -> None:
-    ours = mac_bytes(OUR_MAC)
-    for four in guest.ipv4[:_MOST_ADDRESSES]:
-        asked = struct.pack("!HHBBH", 1, ETH_IPV4, 6, 4, 1) + ours + OUR_IPV4.packed
-        header = mac_bytes(BROADCAST) + ours + struct.pack("!H", ETH_ARP)
-        port.send(header + asked + bytes(6) + four.ip.packed)
-    for six in guest.ipv6[:_MOST_ADDRESSES]:
-        port.send(_solicitation(six.ip))
-
-
-def _solicitation(target: IPv6Address) -> bytes:
-    group, ours = solicited_node(target), mac_bytes(OUR_MAC)
-    body = struct.pack("!BBHI", NEIGHBOR_SOLICITATION, 0, 0, 0) + target.packed + b"\x01\x01" + ours
-    ends = OUR_LINK_LOCAL.packed + group.packed
-    total = checksum(ends + struct.pack("!II", len(body), ICMPV6) + body)
-    body = body[:2] + struct.pack("!H", total) + body[4:]
-    header = mac_bytes(group_mac(group)) + ours + struct.pack("!H", ETH_IPV6)
-    return header + struct.pack("!IHBB", 0x60000000, len(body), ICMPV6, 255) + ends + body
-
-
-def take_frame(found: Traffic, guest: GuestNetwork, frame: bytes, *, is_tap: bool) -> None:
-    """Note what one frame shows."""
+def at_tap(found: Traffic, guest: GuestNetwork, frame: bytes, _: float) -> None:
+    """Take what one frame of the guest shows."""
     if len(frame) < 34:
         return
     mac, ethertype = frame[6:12].hex(":"), int.from_bytes(frame[12:14], "big")
-    owner = address_owner.read(frame)
-    if is_tap:
-        found.macs[mac] += 1
-        source = _source(frame, ethertype)
-        if mac == guest.mac and source is not None and len(found.sources) < _MOST_ADDRESSES:
-            found.sources[str(source)] = source
-        if owner is not None and len(found.has) < _MOST_ADDRESSES:
-            found.has[str(owner.address)] = owner.mac
+    found.macs[mac] += 1
+    source = _source(frame, ethertype)
+    if mac == guest.mac and source is not None and len(found.sources) < _MOST_ADDRESSES:
+        found.sources[str(source)] = source
+    server = _dns(frame, ethertype, to_server=True)
+    if server and len(found.queries) < _MANY:
+        found.queries[server] += 1
+
+
+def messages_at_tap(found: Traffic, guest: GuestNetwork, frame: bytes, now: float) -> None:
+    """Take what ARP and neighbour discovery at the tap show, of the guest and to the guest."""
+    if len(frame) < 34:
         return
-    if owner is not None and len(found.claimed) < 4 * _MOST_ADDRESSES:
-        found.claimed[str(owner.address)] = owner.mac
+    claim = address_owner.read(frame)
+    is_guests = frame[6:12].hex(":") == guest.mac
+    wanted = _wanted(frame) if is_guests else None
+    own: set[Address] = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
+    if wanted is not None and wanted not in own and len(found.wanted) < _MANY:
+        found.wanted.setdefault(str(wanted), now)
+    if claim is None:
+        return
+    if claim.mac == guest.mac or is_guests:
+        if len(found.has) < _MOST_ADDRESSES:
+            found.has[str(claim.address)] = claim.mac
+    elif len(found.answered) < _MANY:
+        found.answered.add(str(claim.address))
+
+
+def at_nic(found: Traffic, guest: GuestNetwork, frame: bytes, _: float) -> None:
+    """Take what one frame of the pod network shows."""
+    if len(frame) < 34:
+        return
+    mac, ethertype = frame[6:12].hex(":"), int.from_bytes(frame[12:14], "big")
+    if mac == guest.mac:
+        found.echoes += 1
+        return
+    server = _dns(frame, ethertype, to_server=False)
+    if server and len(found.replies) < _MANY:
+        found.replies[server] += 1
+
+
+def messages_at_nic(found: Traffic, guest: GuestNetwork, frame: bytes, _: float) -> None:
+    """Take what ARP, neighbour discovery, DHCP and RAs of the pod network show."""
+    if len(frame) < 34:
+        return
+    mac, ethertype = frame[6:12].hex(":"), int.from_bytes(frame[12:14], "big")
+    claim = address_owner.read(frame)
+    if claim is not None and len(found.claimed) < _MANY:
+        found.claimed[str(claim.address)] = claim.mac
     server = _server(frame, ethertype)
     if server and mac != guest.mac and len(found.servers) < _MOST_ADDRESSES:
         found.servers.add((server, str(_source(frame, ethertype)), mac))
+
+
+def _wanted(frame: bytes) -> Address | None:
+    """Return the address whose MAC the sender asks for."""
+    ethertype = int.from_bytes(frame[12:14], "big")
+    if ethertype == ETH_ARP and frame[20:22] == _ARP_REQUEST and len(frame) >= 42:
+        return IPv4Address(frame[38:42])
+    if ethertype != ETH_IPV6 or len(frame) < 78:
+        return None
+    is_question = (frame[20], frame[54]) == (ICMPV6, NEIGHBOR_SOLICITATION)
+    is_dad = not any(frame[22:38])
+    return IPv6Address(frame[62:78]) if is_question and not is_dad else None
+
+
+def _dns(frame: bytes, ethertype: int, *, to_server: bool) -> str:
+    """Return the address of the server to or from which a frame is, without IP options."""
+    if ethertype == ETH_IPV4 and frame[14] == 0x45 and frame[23] == UDP:
+        ends, ports = (frame[26:30], frame[30:34]), frame[34:38]
+    elif ethertype == ETH_IPV6 and len(frame) >= 62 and frame[20] == UDP:
+        ends, ports = (frame[22:38], frame[38:54]), frame[54:58]
+    else:
+        return ""
+    server, port = (ends[1], ports[2:]) if to_server else (ends[0], ports[:2])
+    if port != _DNS:
+        return ""
+    return str(IPv4Address(server) if len(server) == 4 else IPv6Address(server))
 
 
 def _source(frame: bytes, ethertype: int) -> Address | None:

@@ -116,6 +116,15 @@ class Port:
             if vid == 0 and int.from_bytes(plain[12:14], "big") not in _TAGS:
                 yield Received(plain, bool(status & _CHECKSUM_NOT_READY))
 
+    def receive_one(self) -> tuple[bytes, int]:
+        """Return the next frame without a tag that the kernel took out, and its VID or 0.
+
+        Raises OSError where there is none, or the link went down.
+        """
+        frame, ancillary, _, _ = self.socket.recvmsg(_LONGEST, socket.CMSG_SPACE(_AUXDATA.size))
+        _, vid = _status(ancillary)
+        return frame, vid
+
     def send(self, frame: bytes) -> bool:
         """Put a frame on the link; False when the link is down, gone or full."""
         try:

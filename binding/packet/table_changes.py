@@ -10,10 +10,12 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 
-NFPROTO_NETDEV = 5
+NFPROTO_NETDEV, NFPROTO_BRIDGE = 5, 7
+_FAMILIES = {NFPROTO_NETDEV: "netdev", NFPROTO_BRIDGE: "bridge"}
 _NFNL_SUBSYS_NFTABLES = 10
-_NFT_MSG_NEWGEN = 15
+_NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE, _NFT_MSG_NEWGEN = 3, 6, 15
 _NLMSG_NOOP = 1
 _NFTA_TABLE = 1
 """NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, NFTA_SET_TABLE, NFTA_OBJ_TABLE."""
@@ -23,11 +25,14 @@ _NFGENMSG = 4
 _LONGEST = 1 << 16
 
 
-def changed(notices: socket.socket, table: str, own: int | None = None) -> bool:
+def changed(
+    notices: socket.socket, table: str, own: int | None = None, others: set[str] | None = None
+) -> bool:
     """Read all that a non-blocking socket holds; say whether our table may not be as we set it.
 
     `own` is the sender whose changes do not count, as `guard_table.replace` returned it: the
-    process id of `binding.plumb`, unless another socket in the netns had that number.
+    process id of `binding.plumb`, unless another socket in the netns had that number. `others`
+    takes the tables of other programs, at links and bridges, that were given chains or rules.
     """
     concerned = False
     while True:
@@ -41,6 +46,8 @@ def changed(notices: socket.socket, table: str, own: int | None = None) -> bool:
             concerned = True  # notices were lost
             continue
         concerned |= bool(flags & socket.MSG_TRUNC) or concerns(datagram, table, own)
+        if others is not None:
+            others.update(foreign(datagram))
 
 
 def concerns(datagram: bytes, table: str, own: int | None = None) -> bool:
@@ -51,14 +58,27 @@ def concerns(datagram: bytes, table: str, own: int | None = None) -> bool:
     try:
         return any(
             sender != own and family == NFPROTO_NETDEV and name == table
-            for sender, family, name in _changes(datagram)
+            for sender, family, name, _ in _changes(datagram)
         )
     except (struct.error, UnicodeDecodeError, ValueError):
         return True
 
 
-def _changes(datagram: bytes) -> Iterator[tuple[int, int, str]]:
-    """Yield sender, protocol family and table of each change."""
+def foreign(datagram: bytes) -> set[str]:
+    """Return the tables at links and bridges, not of a dsbridge, that got a chain or a rule."""
+    with suppress(struct.error, UnicodeDecodeError, ValueError):
+        return {
+            f"{_FAMILIES[family]} {name}"
+            for _, family, name, message in _changes(datagram)
+            if message in (_NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE)
+            and family in _FAMILIES
+            and not name.startswith("dsbridge")
+        }
+    return set()
+
+
+def _changes(datagram: bytes) -> Iterator[tuple[int, int, str, int]]:
+    """Yield sender, protocol family, table and kind of each change."""
     offset = 0
     while offset < len(datagram):
         length, kind, _, _, sender = _HEADER.unpack_from(datagram, offset)
@@ -68,7 +88,7 @@ def _changes(datagram: bytes) -> Iterator[tuple[int, int, str]]:
             raise ValueError(length)
         if subsystem == _NFNL_SUBSYS_NFTABLES and message != _NFT_MSG_NEWGEN:
             body = datagram[offset + _HEADER.size : offset + length]
-            yield sender, body[0], _table(body[_NFGENMSG:])
+            yield sender, body[0], _table(body[_NFGENMSG:]), message
         elif subsystem == 0 and kind != _NLMSG_NOOP:
             raise ValueError(kind)  # NLMSG_OVERRUN, NLMSG_ERROR
         offset += (length + 3) & ~3

@@ -46,8 +46,15 @@ def _faults(guest: GuestNetwork, links: Links, placeholder: str) -> Iterator[tup
             yield "bridge", f"bridge {guest.bridge} is down: the guest reaches nobody"
     if guest.nic and guest.nic != guest.tap:
         yield from _nic_faults(guest, nic, bridge, links)
-    if placeholder and placeholder not in links:
-        yield "placeholder", f"placeholder link {placeholder} is gone: CNI CHECK will fail"
+    if placeholder:
+        yield from _placeholder_faults(placeholder, links.get(placeholder))
+
+
+def _placeholder_faults(name: str, link: LinkState | None) -> Iterator[tuple[str, str]]:
+    if link is None:
+        yield "placeholder", f"placeholder link {name} is gone: CNI CHECK will fail"
+    elif link.up:
+        yield "placeholder", f"placeholder {name} is up: it may answer for the guest's addresses"
 
 
 def _nic_faults(

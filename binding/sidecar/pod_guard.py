@@ -14,9 +14,11 @@ from binding.packet import links, table_changes
 from binding.packet.guard import Filter, GuardTable
 from binding.process import capabilities
 from binding.process.loop import Loop
+from binding.sidecar.log_budget import LogBudget
 from binding.sidecar.plumb_child import Done, PlumbError, plumb
 
 _log = logging.getLogger(__name__)
+_MOST_TOLD = 8
 
 
 class PodGuard:
@@ -28,6 +30,9 @@ class PodGuard:
         self._on_change = on_change
         self._set: _Set | None = None
         self._changes: socket.socket | None = None
+        self._budget = LogBudget(loop.now())
+        self._others: set[str] = set()
+        """Tables of other programs that have been named in the log."""
         self.state: Guard = "off"
         self.is_for_good = False
         """Whether the guard is off for a reason that time does not mend."""
@@ -92,8 +97,20 @@ class PodGuard:
     def _heard(self, own: int) -> None:
         """Read the kernel's notices; set the guard anew after another program changed its table."""
         assert self._changes is not None
-        if table_changes.changed(self._changes, self._table, own):
-            _log.warning("another program changed the guard's table %s", self._table)
+        others: set[str] = set()
+        is_changed = table_changes.changed(self._changes, self._table, own, others)
+        for name in sorted(others - self._others)[: _MOST_TOLD - len(self._others)]:
+            self._others.add(name)
+            _log.warning(
+                "another program has made rules in table %s of nf_tables, which may drop what "
+                "guests send or get: nft list table %s",
+                *(name, name),
+            )
+        if is_changed:
+            if (left_out := self._budget.take("changed", self._loop.now())) is not None:
+                more = f" ({left_out} times more before)" if left_out else ""
+                text = "another program changed the guard's table %s%s"
+                _log.warning(text, self._table, more)
             self._set = None
             self._forget()
             self._on_change()

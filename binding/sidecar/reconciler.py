@@ -26,6 +26,7 @@ from binding.sidecar.pod_guard import PodGuard
 from binding.sidecar.serve_child import LateError, ServeChild, ServeError
 from binding.sidecar.status import StatusPages
 from binding.sidecar.tap_claims import TapClaims
+from binding.sidecar.unasked import Reminder
 from guest.network import GuestNetwork
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Reconciler:
         """Taps that another dsbridge of this pod serves: they are left to it."""
         self.desired = Desired()
         self.pages = StatusPages()
+        self._reminder = Reminder(loop, self.pages)
         self.guard = PodGuard(loop, table, self.look_soon)
         self.serve = ServeChild(loop, self._reported)
 
@@ -68,11 +70,8 @@ class Reconciler:
     @property
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
-        return tuple(
-            one
-            for one in self.desired.guests
-            if guard.is_heard(one) and one.tap not in self._others
-        )
+        ours = (one for one in self.desired.guests if one.tap not in self._others)
+        return tuple(filter(guard.is_heard, ours))
 
     @property
     def is_wiring(self) -> bool:
@@ -137,15 +136,14 @@ class Reconciler:
             remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
             return "; ".join(filter(None, [str(error), remedy]))
         self._save(request.vmi, request.domain)
+        self._reminder.start()
         self.look_soon()
         return ""
 
-    def look_soon(self) -> None:
+    def look_soon(self, seconds: float = _SOON) -> None:
         """Compare the pod with the desired state in a moment."""
-        self._look_at = self._look_at or self._loop.after(_SOON, self._spawn_look)
-
-    def _spawn_look(self) -> None:
-        self._loop.spawn(self._look())
+        look = self._look_at or self._loop.after(seconds, lambda: self._loop.spawn(self._look()))
+        self._look_at = look
 
     async def _look(self) -> None:
         self._look_at = None
@@ -157,8 +155,8 @@ class Reconciler:
                 self.pages.failed(str(error))
                 is_true = False
         self._pause = _SOON if is_true else min(2 * self._pause, _LONGEST_PAUSE)
-        if not is_true and self._look_at is None:
-            self._look_at = self._loop.after(self._pause, self._spawn_look)
+        if not is_true:
+            self.look_soon(self._pause)
 
     async def _make_true(self) -> bool:
         """Mend what dsbridge made, warn of the rest; return whether all is true now."""
@@ -172,6 +170,7 @@ class Reconciler:
         for guest in self.desired.guests:
             wrong = faults(guest, table, placeholders.get(guest.tap, ""))
             self.pages.fault(guest.network, wrong)
+        self._reminder.look(table)
         there = tuple(guest for guest in self.desired.guests if guest.tap in table)
         unguarded = await self.guard.enforce(self._filters(there))
         self._warn(unguarded)

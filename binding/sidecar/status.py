@@ -81,6 +81,16 @@ class StatusPages:
         if page is not None:
             self._change(page, page.findings, kind, text)
 
+    def opened(self) -> tuple[Page, ...]:
+        """Return the page of each guest."""
+        return tuple(self._pages.values())
+
+    @staticmethod
+    def remind(page: Page, text: str) -> None:
+        """Log what a guest still lacks; an empty text: nothing."""
+        if text and page.budget.take("unasked", time.monotonic()) is not None:
+            _log.info("still missing: %s", text, extra=_about(page.guest))
+
     def guests(self) -> Iterable[GuestStatus]:
         """Yield the status of each guest."""
         return (page.status() for page in self._pages.values())
@@ -165,4 +175,5 @@ def _about(guest: GuestNetwork, at: float | None = None) -> dict[str, object]:
 def _summary(guest: GuestNetwork) -> str:
     addresses = [str(a.ip) for a in guest.ipv4] + [str(a.ip) for a in guest.ipv6]
     told = ", ".join(addresses) or "no address"
-    return f"{guest.provider} for {told} ({guest.shape}, MTU {guest.mtu})"
+    waits = "; waiting for its first frame: it runs on another node" * guest.migration_target
+    return f"{guest.provider} for {told} ({guest.shape}, MTU {guest.mtu}){waits}"

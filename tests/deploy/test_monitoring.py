@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 
 import yaml
+
+from tests.bed.promtool import promtool
 
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "deploy/monitoring"
@@ -22,18 +25,56 @@ def metrics_in(expression):
     return set(re.findall(r"\bdsbridge_\w+", expression))
 
 
+def groups():
+    (rule,) = [one for one in documents("prometheus.yaml") if one["kind"] == "PrometheusRule"]
+    return rule["spec"]["groups"]
+
+
+def written(folder, **files):
+    for name, content in files.items():
+        (folder / name).write_text(yaml.safe_dump(content))
+
+
+def test_prometheus_accepts_the_alerts_and_each_speaks_and_is_silent_as_it_should(tmp_path):
+    tests = yaml.safe_load((Path(__file__).parent / "alerts.yaml").read_text())
+    rules, cases = {"groups": groups()}, {**tests, "rule_files": ["rules"]}
+    written(tmp_path, rules=rules, cases=cases)
+    assert "4 rules found" in promtool("check", "rules", "--lint=all", "rules", folder=tmp_path)
+    promtool("test", "rules", "cases", folder=tmp_path)
+    tried = {one["alertname"] for test in tests["tests"] for one in test["alert_rule_test"]}
+    assert tried == {alert["alert"] for alert in groups()[0]["rules"]}
+
+
+def board():
+    return json.loads((PLACE / "dashboard.json").read_text())
+
+
+def test_prometheus_accepts_the_queries_of_the_dashboard(tmp_path):
+    queries = [target["expr"] for panel in board()["panels"] for target in panel["targets"]]
+    records = [{"record": f"query:{n}", "expr": query} for n, query in enumerate(queries)]
+    written(tmp_path, rules={"groups": [{"name": "dashboard", "rules": records}]})
+    assert f"{len(queries)} rules found" in promtool("check", "rules", "rules", folder=tmp_path)
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap():
+    places = [panel["gridPos"] for panel in board()["panels"]]
+    assert all(one["x"] + one["w"] <= 24 for one in places)
+    for one, other in combinations(places, 2):
+        beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+        below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        assert beside or below, (one, other)
+
+
 def test_the_dashboard_shows_metrics_that_there_are():
-    board = json.loads((PLACE / "dashboard.json").read_text())
-    shown = {one for p in board["panels"] for t in p["targets"] for one in metrics_in(t["expr"])}
+    shown = {one for p in board()["panels"] for t in p["targets"] for one in metrics_in(t["expr"])}
     assert shown
     assert shown <= KNOWN
-    ids = [panel["id"] for panel in board["panels"]]
+    ids = [panel["id"] for panel in board()["panels"]]
     assert len(ids) == len(set(ids))
 
 
 def test_there_are_four_alerts_each_with_a_remedy():
-    (rule,) = [one for one in documents("prometheus.yaml") if one["kind"] == "PrometheusRule"]
-    (group,) = rule["spec"]["groups"]
+    (group,) = groups()
     assert len(group["rules"]) == 4
     for alert in group["rules"]:
         assert metrics_in(alert["expr"]) <= KNOWN

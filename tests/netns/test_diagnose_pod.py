@@ -157,7 +157,7 @@ def test_a_process_that_was_killed_is_told_with_time_and_reason(name):
         until(lambda: process(vm, name)["restarts"] == 1, "its end is seen", 20)
         seen = until_diagnosed(vm, "process-restarted")
         told = seen.wrong["process-restarted"]
-        assert f"{name} was started again 1 times" in told["text"]
+        assert f"{name} was started again once" in told["text"]
         assert "killed by SIGKILL" in told["text"]
         assert told["time"]
         assert f"{name} ended (killed by SIGKILL)" in vm.sidecar.log

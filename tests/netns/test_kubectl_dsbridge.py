@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import pytest
 from tests.bed.clients import client
 from tests.bed.guests import started
 from tests.bed.sidecar import PROGRAM, ROOT
-from tests.bed.wait import until
+from tests.bed.wait import crowd, until
 
 pytestmark = pytest.mark.netns
 SCRIPT = ROOT / "deploy/kubectl-dsbridge"
@@ -27,6 +29,8 @@ if words[:2] == ["get", "pods"]:
     if world.get("denied"):
         sys.exit('pods is forbidden: User "x" cannot list resource "pods"')
     print("\\n".join(" ".join(pod["line"]) for pod in world["pods"]))
+elif words[:2] == ["get", "namespaces"]:
+    print("namespace/default\\nnamespace/vms")
 elif words[0] == "exec":
     is_interactive = words[1] == "-i"
     words = [one for one in words if one != "-i"]
@@ -50,10 +54,10 @@ def cluster(tmp_path):
     kubectl.write_text(KUBECTL.format(world=str(world)))
     kubectl.chmod(0o755)
 
-    def run(*words, pods=(), denied=False, text=True, said=None):
+    def run(*words, pods=(), denied=False, text=True, said=None, script=SCRIPT):
         world.write_text(json.dumps({"pods": list(pods), "denied": denied}))
         return subprocess.run(
-            [SCRIPT, *words],
+            [script, *words],
             env={"KUBECTL": str(kubectl), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"},
             cwd=tmp_path,
             capture_output=True,
@@ -150,6 +154,62 @@ def test_the_plugin_at_a_cluster(cluster, tmp_path):
             inside = {Path(one).name for one in tar.getnames()}
         assert {"status.json", "diagnose.txt", "capture.pcapng", "links.json"} <= inside
         assert {"nftables.json", "versions.txt", "snapshot.json"} <= inside
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (("",), ["capture", "diagnose", "gather", "metrics", "reload", "status"]),
+        (("di",), ["diagnose"]),
+        (("diagnose", ""), ["locked", "vm1"]),
+        (("diagnose", "-n", "a", "v"), ["vm1"]),
+        (("status", "-o", ""), ["json", "prometheus", "text", "wide"]),
+        (("capture", "vm1", "-p", "d"), ["dhcp4", "dhcp6"]),
+        (("capture", "vm1", "-"), ["--context", "--namespace", "-c", "-p", "-t", "-w"]),
+        (("status", "-n", ""), ["default", "vms"]),
+        (("metrics", ""), []),
+    ],
+)
+def test_completion_of_the_words_so_far(cluster, tmp_path, words, offered):
+    (tmp_path / "kubectl_complete-dsbridge").symlink_to(SCRIPT)
+    pods = [{"line": line("vm1", OURS)}, {"line": line("foreign")}, {"line": line("locked", OURS)}]
+    told = cluster(*words, pods=pods, script=tmp_path / "kubectl_complete-dsbridge")
+    *lines, directive = told.stdout.splitlines()
+    assert lines == offered, told.stderr
+    assert directive == ":4"
+
+
+def test_kubectls_own_completion_finds_it(cluster, tmp_path):
+    """What bash, zsh and fish ask of kubectl when somebody presses TAB."""
+    kubectl = shutil.which("kubectl", path=str(Path(sys.executable).parent))
+    assert kubectl
+    cluster()  # writes the world
+    for name in ("kubectl-dsbridge", "kubectl_complete-dsbridge"):
+        (tmp_path / name).symlink_to(SCRIPT)
+    done = subprocess.run(
+        [kubectl, "__complete", "dsbridge", "d"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "diagnose" in done.stdout.splitlines(), done.stdout + done.stderr
+
+
+def test_forty_pods_side_by_side(cluster):
+    """One after the other they would take forty times as long as one."""
+    pods = [
+        {
+            "line": line(f"vm{number}", OURS),
+            "command": ["sh", "-c", "sleep 1; echo row"],
+            "dir": "/",
+        }
+        for number in range(40)
+    ]
+    begun = time.monotonic()
+    told = cluster("status", "-A", pods=pods)
+    assert told.stdout.count("row") == 40
+    assert time.monotonic() - begun < 25 * crowd()
 
 
 def test_what_is_missing_is_said(cluster):

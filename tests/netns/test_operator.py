@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -116,10 +115,37 @@ def test_capture_is_a_pcapng_of_both_directions(tmp_path):
         assert program.wait(60) == 0
     kinds = {frame[DHCP].options[0][1] for frame in frames(file) if DHCP in frame}
     assert {1, 2, 3, 5} <= kinds or {1, 5} <= kinds
-    if tshark := shutil.which("tshark"):
-        told = subprocess.check_output([tshark, "-r", file, "-n"], text=True)
-        assert "DHCP" in told
-        assert "Router Advertisement" in told
+
+
+def dissected(file, *fields):
+    """Return what Wireshark's dissector reads, a tuple of fields for each frame."""
+    wanted = [word for field in fields for word in ("-e", field)]
+    told = subprocess.check_output(
+        ["tshark", "-n", "-r", file, "-T", "fields", *wanted], text=True, stderr=subprocess.DEVNULL
+    )
+    return [tuple(line.split("\t")) for line in told.splitlines()]
+
+
+def test_wireshark_reads_a_capture_field_by_field(tmp_path):
+    file = tmp_path / "tap0.pcapng"
+    with started("flat", "managed") as vm, capturing(vm, file) as program:
+        with client("networkd", vm.guest, vm.pod.workdir) as guest:
+            guest.lease(timeout=20)
+        program.send_signal(signal.SIGINT)
+        assert program.wait(60) == 0
+        address = str(vm.pod.layout.ipv4[0].ip)
+    fields = ("frame.interface_name", "frame.packet_flags_direction", "dhcp.option.dhcp",
+              "dhcp.ip.your", "dhcpv6.msgtype", "icmpv6.type", "_ws.malformed")  # fmt: skip
+    frames_ = dissected(file, *fields)
+    assert {one[0] for one in frames_} == {"tap0"}
+    assert {one[6] for one in frames_} == {""}
+    inbound, outbound = "0x00000001", "0x00000002"
+    said = {one[1:] for one in frames_}
+    assert (inbound, "1", "0.0.0.0", "", "", "") in said  # DISCOVER
+    assert (outbound, "5", address, "", "", "") in said  # ACK
+    assert any(one[1] == inbound and one[4] == "1" for one in frames_)  # SOLICIT
+    assert any(one[1] == outbound and one[4] == "7" for one in frames_)  # REPLY
+    assert any(one[1] == outbound and one[5] == "134" for one in frames_)  # RA
 
 
 def test_capture_ends_by_count_and_takes_only_what_is_asked_for(tmp_path):

@@ -9,8 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from binding.operator import metrics, text
 from binding.packet.guard import Dropped
+from tests.bed.promtool import promtool
 from tests.operator.test_diagnose import GUEST, STATUS, TOLD
 
+COUNTERS = {"DISCOVER": 2, "OFFER": 2, "DHCPv6 REQUEST": 1, "silence": 1, "rogue RA": 4}
+SILENCES = {'DISCOVER: from another "MAC"': 3}
 LONG = tuple(f"a-long-search-domain-{number}.example.org" for number in range(6))
 
 
@@ -39,17 +42,19 @@ def test_a_word_longer_than_a_line_is_cut():
     assert max(map(len, text.text(replace(STATUS, guests=(guest,))).splitlines())) <= 80
 
 
-def families(**changes):
+def exposed(**changes):
     dropped = [Dropped("tap0", "dhcp4-to-server", 7), Dropped("tap0", "IPv4 in SNAP", 1)]
     status = replace(STATUS, guests=(replace(GUEST, **changes),))
-    told = metrics.prometheus(status, dropped) + "\n"
+    return metrics.prometheus(status, dropped) + "\n"
+
+
+def families(**changes):
+    told = exposed(**changes)
     return {one.name: one for one in text_string_to_metric_families(told)}
 
 
 def test_metrics_are_read_by_prometheus_own_parser():
-    counters = {"DISCOVER": 2, "OFFER": 2, "DHCPv6 REQUEST": 1, "silence": 1, "rogue RA": 4}
-    silences = {'DISCOVER: from another "MAC"': 3}
-    found = families(counters=counters, silences=silences)
+    found = families(counters=COUNTERS, silences=SILENCES)
     requests = {(s.labels["protocol"], s.labels["message"]): s.value
                 for s in found["dsbridge_requests"].samples}  # fmt: skip
     assert requests == {("dhcp4", "DISCOVER"): 2, ("dhcp6", "REQUEST"): 1}
@@ -67,8 +72,17 @@ def test_metrics_are_read_by_prometheus_own_parser():
         assert re.fullmatch(r"dsbridge_[a-z_]+", family.name)
 
 
+def test_promtool_accepts_the_metrics():
+    promtool("check", "metrics", stdin=exposed(counters=COUNTERS, silences=SILENCES))
+
+
 def test_a_guard_that_is_off_is_a_zero():
     (sample,) = families()["dsbridge_guard"].samples
     assert sample.value == 1
     told = metrics.prometheus(replace(STATUS, guard="off"))
     assert 'dsbridge_guard{namespace="",vmi=""} 0' in told
+
+
+def test_a_guest_that_came_by_migration_has_its_address():
+    given = families(arrived=True, counters={"RS": 1})["dsbridge_address_given"].samples
+    assert [sample.value for sample in given] == [1, 1]

@@ -5,12 +5,12 @@ import struct
 
 import pytest
 
-from binding.packet.table_changes import concerns
+from binding.packet.table_changes import concerns, foreign
 
 NEWTABLE, DELTABLE, NEWCHAIN, DELCHAIN, NEWRULE, DELRULE, NEWGEN = (
     10 << 8 | number for number in (0, 2, 3, 5, 6, 8, 15)
 )
-NETDEV, INET = 5, 1
+NETDEV, INET, BRIDGE = 5, 1, 7
 PLUMB, OTHER = 123, 3_215_126_114
 
 
@@ -68,3 +68,20 @@ def test_what_cannot_be_read_may_concern_us_and_never_raises():
         changed = bytearray(whole)
         changed[dice.randrange(len(whole))] = dice.randrange(256)
         concerns(bytes(changed), "dsbridge", PLUMB)
+
+
+@pytest.mark.parametrize(
+    ("datagram", "named"),
+    [
+        (notice(NEWRULE, b"others", family=BRIDGE), {"bridge others"}),
+        (notice(NEWCHAIN, b"others"), {"netdev others"}),
+        (notice(NEWTABLE, b"others"), set()),  # an empty table drops nothing
+        (notice(DELRULE, b"others"), set()),
+        (notice(NEWRULE, b"filter", family=INET), set()),  # frames of a bridge do not pass it
+        (notice(NEWRULE, b"dsbridge-own"), set()),
+        (notice(NEWRULE, b"others")[:30], set()),
+        (b"", set()),
+    ],
+)
+def test_tables_of_other_programs_that_got_chains_or_rules(datagram, named):
+    assert foreign(datagram) == named

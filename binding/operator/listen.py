@@ -1,0 +1,141 @@
+"""Listens for a moment at guests' taps and pod NICs, and asks each guest who has its addresses.
+
+The guest is asked at its tap, from dsbridge's own MAC: frames that are put on a tap reach that
+guest only. Nothing is sent to the pod network.
+"""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+
+from binding.operator import traffic
+from binding.operator.traffic import Traffic
+from binding.packet import bpf
+from binding.packet.port import Port
+from guest.ethernet import (
+    BROADCAST,
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    ICMPV6,
+    NEIGHBOR_SOLICITATION,
+    checksum,
+    group_mac,
+    mac_bytes,
+    solicited_node,
+)
+from guest.network import OUR_IPV4, OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
+
+_MOST_FRAMES = 400
+"""Read of a guest's own traffic at one link."""
+_MOST_MESSAGES = 2_000
+"""Read at one link of what configures a guest."""
+_MOST_ADDRESSES = 8
+_ANSWER_TAKES = 0.3
+"""Seconds within which a machine on the link answers ARP or a neighbour solicitation."""
+_Take = Callable[[Traffic, GuestNetwork, bytes, float], None]
+
+
+@dataclass(slots=True)
+class _Socket:
+    """One packet socket, what takes its frames, and how many more it takes."""
+
+    port: Port
+    guest: GuestNetwork
+    take: _Take
+    left: int
+
+
+def listen(
+    guests: tuple[GuestNetwork, ...], seconds: float, silent: Container[str] = ()
+) -> dict[str, Traffic]:
+    """Listen at all of them at once; needs NET_RAW. What cannot be opened has an `error`.
+
+    Guests of the networks in `silent` are asked nothing: they still run elsewhere.
+    """
+    found = {guest.network: Traffic() for guest in guests}
+    sockets = {
+        one.port.socket.fileno(): one
+        for guest in guests
+        for one in _opened(guest, found[guest.network])
+    }
+    for one in sockets.values():
+        if one.take is traffic.at_tap and one.guest.network not in silent:
+            _ask(one.port, one.guest)
+    until = time.monotonic() + seconds
+    _until(until, sockets, found)
+    for one in sockets.values():
+        one.port.socket.close()
+    for of_one in found.values():
+        of_one.forget_questions_since(until - _ANSWER_TAKES)
+    return found
+
+
+def _opened(guest: GuestNetwork, found: Traffic) -> Iterator[_Socket]:
+    """Open two sockets at each link: messages must not be lost among the guest's own traffic."""
+    messages = bpf.program(bpf.CAPTURE_RULES)
+    wanted: list[tuple[str, tuple[bpf.Instruction, ...], _Take, int]] = [
+        (guest.tap, bpf.EVERYTHING, traffic.at_tap, _MOST_FRAMES),
+        (guest.tap, messages, traffic.messages_at_tap, _MOST_MESSAGES),
+    ]
+    if guest.nic and guest.nic != guest.tap:
+        wanted += [
+            (guest.nic, bpf.EVERYTHING, traffic.at_nic, _MOST_FRAMES),
+            (guest.nic, messages, traffic.messages_at_nic, _MOST_MESSAGES),
+        ]
+    for link, rules, take, most in wanted:
+        try:
+            port = Port.open(link, rules)
+        except OSError as error:
+            found.error = f"{link}: {error.strerror or error}"
+            continue
+        # What the guest is told, by others or by dsbridge, goes out by its tap.
+        port.hear_outgoing(wanted=take is traffic.messages_at_tap)
+        yield _Socket(port, guest, take, most)
+
+
+def _until(until: float, sockets: dict[int, _Socket], found: dict[str, Traffic]) -> None:
+    poll = select.poll()
+    for number in sockets:
+        poll.register(number, select.POLLIN)
+    while (left := until - time.monotonic()) > 0:
+        for number, _ in poll.poll(left * 1000):
+            one = sockets[number]
+            of_one, one.left = found[one.guest.network], one.left - 1
+            try:
+                frame, vid = one.port.receive_one()
+            except OSError:  # the link went down or away
+                one.left = 0
+            else:
+                if vid == 0:
+                    one.take(of_one, one.guest, frame, time.monotonic())
+                elif one.take is traffic.at_tap:
+                    of_one.vlans[vid] += 1
+            if one.left <= 0:
+                of_one.is_cut = True
+                poll.unregister(number)
+
+
+def _ask(port: Port, guest: GuestNetwork) -> None:
+    ours = mac_bytes(OUR_MAC)
+    for four in guest.ipv4[:_MOST_ADDRESSES]:
+        asked = struct.pack("!HHBBH", 1, ETH_IPV4, 6, 4, 1) + ours + OUR_IPV4.packed
+        header = mac_bytes(BROADCAST) + ours + struct.pack("!H", ETH_ARP)
+        port.send(header + asked + bytes(6) + four.ip.packed)
+    for six in guest.ipv6[:_MOST_ADDRESSES]:
+        port.send(_solicitation(six.ip))
+
+
+def _solicitation(target: IPv6Address) -> bytes:
+    group, ours = solicited_node(target), mac_bytes(OUR_MAC)
+    body = struct.pack("!BBHI", NEIGHBOR_SOLICITATION, 0, 0, 0) + target.packed + b"\x01\x01" + ours
+    ends = OUR_LINK_LOCAL.packed + group.packed
+    total = checksum(ends + struct.pack("!II", len(body), ICMPV6) + body)
+    body = body[:2] + struct.pack("!H", total) + body[4:]
+    header = mac_bytes(group_mac(group)) + ours + struct.pack("!H", ETH_IPV6)
+    return header + struct.pack("!IHBB", 0x60000000, len(body), ICMPV6, 255) + ends + body
