@@ -77,7 +77,7 @@ def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
         network = IPv6Network(text_of(value))
     except ValueError:
         raise ValueError(advice) from None
-    if network.prefixlen not in PREF64_LENGTHS:
+    if network.prefixlen not in PREF64_LENGTHS or leads_nowhere(network):
         raise ValueError(advice)
     return network
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import AddressValueError, IPv4Address
 from typing import Any
 
-from binding.discover.annotation_values import ascii_text, list_of
+from binding.discover.annotation_values import ascii_text, list_of, scheme
+from binding.discover.reserved import is_unusable
 from guest.network import Boot
 
 _KEYS = ("file", "server", "url", "parameters", "byArch", "urlByArch", "ipxe")
@@ -17,15 +19,38 @@ def boot(value: Any) -> Boot:  # noqa: ANN401  # JSON
         raise ValueError(_ADVICE)
     return Boot(
         file=_boot_text(value, "file"),
-        server=_boot_text(value, "server"),
-        url=_boot_text(value, "url"),
+        server=_server(value),
+        url=_url(value.get("url", ""), "url"),
         parameters=list_of(
             value.get("parameters", []), "parameters: write a list of strings", ascii_text
         ),
         by_arch=_by_arch(value, "byArch", "x.efi"),
-        url_by_arch=_by_arch(value, "urlByArch", "tftp://[fd00::9]/x.efi"),
+        url_by_arch=tuple(
+            (arch, _url(url, "urlByArch"))
+            for arch, url in _by_arch(value, "urlByArch", "tftp://[fd00::9]/x.efi")
+        ),
         ipxe=_boot_text(value, "ipxe"),
     )
+
+
+def _server(value: dict[str, Any]) -> str:
+    server = _boot_text(value, "server")
+    try:
+        address = IPv4Address(server)
+    except AddressValueError:
+        return server
+    if is_unusable(address):
+        raise ValueError(
+            f"server: no host can have {server}; write the boot server's address or name"
+        )
+    return server
+
+
+def _url(value: Any, key: str) -> str:  # noqa: ANN401  # JSON
+    url = _boot_text({key: value}, key)
+    if url and not scheme(url):
+        raise ValueError(f'{key}: write a URL with a host such as "tftp://[fd00::9]/x.efi"')
+    return url
 
 
 def _by_arch(value: dict[str, Any], key: str, example: str) -> tuple[tuple[int, str], ...]:

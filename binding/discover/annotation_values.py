@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Any, Literal, TypeVar
 
 from binding.discover import dns_name
@@ -16,7 +17,11 @@ from binding.discover.json_node import scalar
 
 T = TypeVar("T")
 
-_WITH_HOST = re.compile(r"https?://[^/?#@:]")
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#@]*@)?"
+    r"(?:\[(?P<six>[0-9a-f:.]+)\]|[^/?#@:\[\]]+)(?::(?P<port>[0-9]{0,5}))?(?:[/?#]|$)",
+    re.IGNORECASE,
+)
 _MOST = 256  # entries of a list; no message to a guest has room for more
 _LEASE = 'write seconds from 20 to 4294967294, or "infinite"'
 _UNRESTRICTED = "urn:ietf:params:capport:unrestricted"
@@ -102,9 +107,21 @@ def uri(value: Any) -> str:  # noqa: ANN401  # JSON
     text = text_of(value)
     if text == _UNRESTRICTED:
         return text
-    if _WITH_HOST.match(text) and _printable(text) and len(text) <= 255:
+    if scheme(text) in ("http", "https") and _printable(text) and len(text) <= 255:
         return text
     raise ValueError('write "https://..." with a host, of at most 255 ASCII characters')
+
+
+def scheme(url: str) -> str:
+    """Return the scheme of a URL that names a host; empty where the text is none."""
+    found = _URL.match(url)
+    if found is None or int(found["port"] or 0) > 65535:
+        return ""
+    try:
+        IPv6Address(found["six"] or "::")
+    except ValueError:
+        return ""
+    return found["scheme"].lower()
 
 
 def list_of(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]:  # noqa: ANN401  # JSON

@@ -22,12 +22,7 @@ def check(
     for key, gateway in given:
         if reason := _no_gateway(gateway, own):
             raise _error(network, key, f"{gateway} is {reason}; give the router's address")
-    defaults = [r for r in change.routes or () if r.destination.prefixlen == 0]
-    for route in defaults:
-        if any(one.version == route.destination.version for one in change.gateways or ()):
-            raise _error(
-                network, "routes", f"{route.destination} is given by gateways, too; give it once"
-            )
+    _check_routes(network, change, own)
     if change.addresses is not None:
         gateways = {route.gateway for route in routes}
         for address in own:
@@ -40,6 +35,17 @@ def check(
                 )
     if change.delegate and (reason := _undelegable(change, change.delegate, own)):
         raise _error(network, "delegate", reason)
+
+
+def _check_routes(network: str, change: Override, own: Collection[IPInterface]) -> None:
+    for route in change.routes or ():
+        if reason := _no_destination(route, own):
+            raise _error(network, "routes", f"{route.destination} {reason}")
+        given = any(one.version == route.destination.version for one in change.gateways or ())
+        if route.destination.prefixlen == 0 and given:
+            raise _error(
+                network, "routes", f"{route.destination} is given by gateways, too; give it once"
+            )
 
 
 def _undelegable(
@@ -65,6 +71,20 @@ def _undelegable(
                     "that is routed to the guest, outside the network that it is on"
                 )
     return ""
+
+
+def _no_destination(route: Route, own: Iterable[IPInterface]) -> str:
+    """Return why no guest can send to a destination by this route."""
+    if route.gateway is None or route.destination.prefixlen < route.destination.max_prefixlen:
+        return ""
+    to = route.destination.network_address
+    if any(to == address.ip for address in own):
+        return "is the guest's own address; leave the route out"
+    return (
+        "is its own gateway; leave via out: the gateway is on the link"
+        if to == route.gateway
+        else ""
+    )
 
 
 def _no_gateway(gateway: Address, own: Iterable[IPInterface]) -> str:

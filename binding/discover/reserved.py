@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_network
 
 from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address, IPNetwork
 
@@ -12,9 +12,12 @@ _NOWHERE: tuple[IPNetwork, ...] = tuple(
     ip_network(text)
     for text in (
         *("127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "0.0.0.0/8"),
-        *("ff00::/8", "fe80::/10", "::/127", "::ffff:0:0/96"),
+        *("ff00::/8", "fe80::/10", "::/96", "::ffff:0:0/96", "100::/64"),
     )
 )
+# Addresses of no host's: IPv4-compatible (RFC 4291 section 2.5.5.1), discarded (RFC 6666), and the
+# one that all routers of a link share (RFC 4291 section 2.6.1), which no RA can come from.
+_NO_HOSTS = tuple(IPv6Network(text) for text in ("::/96", "100::/64", "fe80::/128"))
 
 
 def is_unusable(address: Address) -> bool:
@@ -23,7 +26,9 @@ def is_unusable(address: Address) -> bool:
         return True
     if isinstance(address, IPv4Address):
         return address.is_reserved or address.packed[0] == 0
-    return bool(address.scope_id or address.ipv4_mapped)
+    if address.scope_id or address.ipv4_mapped:
+        return True
+    return any(address in network for network in _NO_HOSTS)
 
 
 def leads_nowhere(destination: IPNetwork) -> bool:

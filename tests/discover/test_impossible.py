@@ -25,6 +25,8 @@ from tests.samples import FLAT, KINDNET, overridden, route
         "::ffff:10.244.1.1",
         "::",
         "::1",
+        "::2",
+        "fe80::",
         "ff02::2",
     ],
 )
@@ -53,6 +55,8 @@ def test_a_gateway_that_is_the_guests_own_by_the_annotation_is_refused():
         "192.0.0.8/24",
         "240.0.0.1/24",
         "0.0.0.9/8",
+        "::5/64",
+        "100::5/64",
     ],
 )
 def test_an_address_that_no_guest_can_have_is_refused(address):
@@ -75,6 +79,8 @@ def test_an_address_that_no_guest_can_have_is_refused(address):
         "fe80::/64",
         "::1/128",
         "::ffff:a00:0/104",
+        "::a00:0/104",
+        "100::/64",
     ],
 )
 def test_a_route_that_leads_nowhere_is_refused(to):
@@ -92,11 +98,51 @@ def test_a_destination_that_is_given_twice_is_refused():
 
 
 @pytest.mark.parametrize(
-    "uri", ["https://", "http://", "https:///path", "https://?x", "https://:1"]
+    "uri",
+    [
+        *("https://", "http://", "https:///path", "https://?x", "https://:1"),
+        *("https://[::1", "https://x:99999/", "https://x:port/", "https://[x]/"),
+    ],
 )
 def test_a_portal_without_a_host_is_refused(uri):
     with pytest.raises(OverrideError, match=r"captivePortal: "):
         overridden(FLAT, captivePortal=uri)
+
+
+@pytest.mark.parametrize(
+    "boot",
+    [
+        *({"url": url} for url in ("http://", "http//x", "x.efi", "http://[::1/x")),
+        {"urlByArch": {"7": "tftp:///x.efi"}},
+        *(
+            {"server": server}
+            for server in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1")
+        ),
+    ],
+)
+def test_a_boot_server_that_nobody_reaches_is_refused(boot):
+    with pytest.raises(OverrideError, match=r"boot: .*(url|urlByArch|server): "):
+        overridden(FLAT, boot=boot)
+
+
+@pytest.mark.parametrize("pref64", ["fe80::/64", "ff00::/32", "::/96", "::ffff:0:0/96"])
+def test_a_nat64_prefix_that_is_no_routers_is_refused(pref64):
+    with pytest.raises(OverrideError, match=r"pref64: "):
+        overridden(FLAT, pref64=pref64)
+
+
+@pytest.mark.parametrize(
+    ("to", "via"),
+    [
+        ("10.244.1.5/32", "10.244.1.1"),
+        ("fd00:10:244:1::5/128", "fd00:10:244:1::1"),
+        ("10.244.1.1/32", "10.244.1.1"),
+        ("fd00:10:244:1::1/128", "fd00:10:244:1::1"),
+    ],
+)
+def test_a_route_to_the_guest_or_to_its_own_gateway_is_refused(to, via):
+    with pytest.raises(OverrideError, match=rf"routes: {to} "):
+        overridden(FLAT, routes=[{"to": to, "via": via}])
 
 
 def test_what_networks_do_use_is_taken():
@@ -106,6 +152,7 @@ def test_what_networks_do_use_is_taken():
         gateways=["10.244.1.4", "fe80::1"],
         routes=[{"to": "169.254.169.254/32"}, {"to": "10.0.0.0/8", "via": "169.254.1.1"}],
         captivePortal="https://[2001:db8::1]:8443/x",
+        boot={"url": "tftp://[fd00::9]/x.efi", "server": "boot.example"},
     )
     assert route("0.0.0.0/0", "10.244.1.4") in guest.routes
     assert route("10.0.0.0/8", "169.254.1.1") in guest.routes
