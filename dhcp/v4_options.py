@@ -11,6 +11,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from dhcp.boot_clients import HTTP
 from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, domain_names
 from dhcp.v4_request import Request
+from guest.encrypted_dns import instances
 from guest.network import INFINITE, Address, GuestNetwork
 
 ON_LINK = IPv4Address(0)
@@ -177,6 +178,17 @@ def _broadcast(_: GuestNetwork, address: IPv4Interface, __: Request) -> bytes:
     return address.network.broadcast_address.packed if address.network.prefixlen < 31 else b""
 
 
+def _encrypted_dns(guest: GuestNetwork) -> bytes:
+    """Return option 162 (RFC 9463 section 5.1): all resolvers in one."""
+    found = b""
+    for one in instances(guest, 4):
+        data = struct.pack("!HB", one.priority, len(one.name)) + one.name
+        if one.addresses:
+            data += bytes([len(one.addresses)]) + one.addresses + one.parameters
+        found += len(data).to_bytes(2, "big") + data
+    return found
+
+
 def _boot_server(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
     return _ascii(guest.boot.server)
 
@@ -234,6 +246,9 @@ _WORTH: tuple[tuple[int, _Make], ...] = (
     (28, _broadcast),
     (42, lambda guest, _, __: _packed(guest.ntp)),
     (108, lambda guest, _, __: v6only_wait(guest)),
+    (162, lambda guest, _, __: _encrypted_dns(guest)),
+    (100, lambda guest, _, __: _ascii(guest.time_zone.posix)),
+    (101, lambda guest, _, __: _ascii(guest.time_zone.tzdb)),
     (114, lambda guest, _, __: _ascii(guest.captive_portal)),
 )
 KNOWN = _PRIVATE.union(code for code, _ in _WORTH)

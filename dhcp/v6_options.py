@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -22,14 +23,17 @@ from dhcp.v6_associations import offered
 from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
 from guest import dns_label
 from guest.build import built
+from guest.encrypted_dns import instances
 from guest.network import Address, GuestNetwork
 
 _DNS, _SEARCH, _SNTP, _REFRESH, _NTP = 23, 24, 31, 32, 56
+_POSIX_ZONE, _TZDB_ZONE, _ENCRYPTED_DNS = 41, 42, 144
 _BOOT_URL, _BOOT_PARAMETERS, _SOL_MAX_RT, _INF_MAX_RT, _PORTAL = 59, 60, 82, 83, 103
 
 _MAX_RT_DEFAULT = 3600  # RFC 8415 section 7.6
 _MAX_RT_RAISED = 86400  # the most that option 82 may say (section 21.24)
 _REFRESH_MINIMUM = 600  # IRT_MINIMUM
+_NTP_FQDN = 3  # sub-option of RFC 5908 section 4.3
 _FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4  # RFC 4704 section 4.1
 
 
@@ -138,7 +142,11 @@ def _inf_max_rt(_wish: _Wish) -> bytes:
 def _ntp(wish: _Wish) -> bytes:
     # RFC 5908 section 4: one time source per option, the option as often as needed.
     sources = map(_ntp_source, _ipv6(wish.guest.ntp)[: wish.room // 24])
-    return b"".join(built(DHCP6OptNTPServer(ntpserver=[source])) for source in sources)
+    found = b"".join(built(DHCP6OptNTPServer(ntpserver=[source])) for source in sources)
+    for name in map(dns_label.encode, wish.guest.ntp_names):
+        more = option(_NTP, struct.pack("!HH", _NTP_FQDN, len(name)) + name)
+        found += more if len(found) + len(more) <= wish.room else b""
+    return found
 
 
 def _ntp_source(server: str) -> Packet:
@@ -150,6 +158,20 @@ def _sntp(wish: _Wish) -> bytes:
     servers = [server for server in _ipv6(wish.guest.ntp) if not IPv6Address(server).is_multicast]
     servers = servers[: max(wish.room - 4, 0) // 16]
     return built(DHCP6OptSNTPServers(sntpservers=servers)) if servers else b""
+
+
+def _encrypted_dns(wish: _Wish) -> bytes:
+    # RFC 9463 section 4.1: one resolver per option. Of a long list the best are told.
+    found = b""
+    for one in instances(wish.guest, 6):
+        data = struct.pack("!HH", one.priority, len(one.name)) + one.name
+        if one.addresses:
+            data += len(one.addresses).to_bytes(2, "big") + one.addresses + one.parameters
+        more = option(_ENCRYPTED_DNS, data)
+        if len(found) + len(more) > wish.room:
+            break
+        found += more
+    return found
 
 
 def _portal(wish: _Wish) -> bytes:
@@ -178,6 +200,9 @@ _MAKERS: dict[int, Callable[[_Wish], bytes]] = {
     _SNTP: _sntp,
     _REFRESH: _refresh,
     _PORTAL: _portal,
+    _ENCRYPTED_DNS: _encrypted_dns,
+    _POSIX_ZONE: lambda wish: _text(_POSIX_ZONE, wish.guest.time_zone.posix),
+    _TZDB_ZONE: lambda wish: _text(_TZDB_ZONE, wish.guest.time_zone.tzdb),
 }
 KNOWN = frozenset(_MAKERS)
 """Every option that some guest may be told, if it asks."""

@@ -72,6 +72,30 @@ class Boot:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptedDns:
+    """A resolver that speaks DNS over TLS, QUIC or HTTPS (RFC 9463)."""
+
+    name: str
+    """What its certificate is for."""
+    addresses: tuple[Address, ...] = ()
+    """None: the guest resolves the name, and learns the rest from the resolver's own records."""
+    alpn: tuple[str, ...] = ()
+    port: int | None = None
+    """None: that of the protocol."""
+    dohpath: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZone:
+    """RFC 4833; what is empty is not told."""
+
+    tzdb: str = ""
+    """A name of the TZ database: DHCPv4 option 101, DHCPv6 option 42."""
+    posix: str = ""
+    """A TZ string of POSIX: DHCPv4 option 100, DHCPv6 option 41."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuestNetwork:
     """One NIC of the VM, with everything its guest may learn about it."""
 
@@ -127,6 +151,11 @@ class GuestNetwork:
     """Valid DNS names only: discover has dropped the others with a warning."""
     dns: tuple[Address, ...] = ()
     ntp: tuple[Address, ...] = ()
+    ntp_names: tuple[str, ...] = ()
+    """Time servers by name, which DHCPv6 alone can tell (RFC 5908 section 4.3)."""
+    encrypted_dns: tuple[EncryptedDns, ...] = ()
+    """The best first."""
+    time_zone: TimeZone = field(default_factory=TimeZone)
     boot: Boot = field(default_factory=Boot)
     private: tuple[tuple[int, bytes], ...] = ()
     """DHCPv4 options 224-254 of the VMI's dhcpOptions."""

@@ -7,7 +7,7 @@ network while no `serve` runs. Routes through a router end together with it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
@@ -26,6 +26,7 @@ from scapy.packet import Raw
 
 from guest.build import built
 from guest.network import INFINITE, OUR_MAC, PREF64_LENGTHS, GuestNetwork
+from ra import encrypted_dns
 from ra.gateway import Router
 from ra.message import frame
 
@@ -115,7 +116,9 @@ def ended_options(former: GuestNetwork, guest: GuestNetwork) -> tuple[bytes, ...
     routes = (_rio(one, 0) for one in _announced_routes(former) if one not in kept)
     servers = [one for one in _servers(former) if not told or one not in _servers(guest)]
     names = [one for one in _names(former) if not told or one not in _names(guest)]
-    return (*pios, *routes, *_resolver(servers, names, 0))
+    encrypted = [one for one in former.encrypted_dns if not told or one not in guest.encrypted_dns]
+    gone = encrypted_dns.options(replace(former, encrypted_dns=tuple(encrypted)), 0)
+    return (*pios, *routes, *_resolver(servers, names, 0), *gone)
 
 
 def prefixes(guest: GuestNetwork) -> tuple[Prefix, ...]:
@@ -253,6 +256,7 @@ def _rarer(guest: GuestNetwork) -> Iterator[bytes]:
                 prefix=str(guest.pref64.network_address),
             )
         )
+    yield from encrypted_dns.options(guest, LIFETIME)
     uri = guest.captive_portal.encode()
     if uri and len(uri) <= _LARGEST - 2:
         padded = uri + bytes(-(len(uri) + 2) % 8)

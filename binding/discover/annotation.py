@@ -10,9 +10,20 @@ from ipaddress import IPv6Network
 from typing import Any, Literal
 
 from binding.discover import annotation_addresses as addresses
+from binding.discover import annotation_services as services
 from binding.discover import annotation_values as values
 from binding.discover.annotation_boot import boot
-from guest.network import Address, Boot, CloudInit, IPInterface, Preference, Provider, Route
+from guest.network import (
+    Address,
+    Boot,
+    CloudInit,
+    EncryptedDns,
+    IPInterface,
+    Preference,
+    Provider,
+    Route,
+    TimeZone,
+)
 
 PREFIX = "dsbridge.io/"
 DEFAULTS = "DSBRIDGE_DEFAULTS"
@@ -37,7 +48,9 @@ class Override:
     """At most one per family, for the default route of that family."""
     dns: tuple[Address, ...] | None = None
     search: tuple[str, ...] | None = None
-    ntp: tuple[Address, ...] | None = None
+    ntp: tuple[Address | str, ...] | None = None
+    encrypted_dns: tuple[EncryptedDns, ...] | None = None
+    time_zone: TimeZone | None = None
     routes: tuple[Route, ...] | None = None
     """Instead of all routes of the pod but its default routes."""
     mtu: int | None = None
@@ -72,7 +85,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "gateways": ("gateways", addresses.gateways),
     "dns": ("dns", addresses.addresses),
     "search": ("search", values.domains),
-    "ntp": ("ntp", addresses.addresses),
+    "ntp": ("ntp", services.time_servers),
     "routes": ("routes", addresses.routes),
     "mtu": ("mtu", values.integer(68, 65535)),
     "lease": ("lease", values.lease),
@@ -85,6 +98,8 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "pref64": ("pref64", addresses.pref64),
     "captivePortal": ("captive_portal", values.uri),
     "ipv6Only": ("ipv6_only", values.integer(0, 2**32 - 1)),
+    "encryptedDns": ("encrypted_dns", services.encrypted_dns),
+    "timeZone": ("time_zone", services.time_zone),
     "cloudInit": ("cloud_init", values.one_of("dhcp", "static", "static-v1")),
 }
 

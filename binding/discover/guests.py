@@ -14,7 +14,7 @@ from binding.discover.vmi import Vmi, VmiError
 from binding.discover.vmi_interface import VmiInterface
 from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
-from guest.network import Boot, GuestNetwork
+from guest.network import Boot, GuestNetwork, TimeZone
 
 __all__ = ["Attachment", "Discovery", "MissingLink", "guests"]
 
@@ -115,6 +115,7 @@ def _guest(
         pod = resolver.search_list(snapshot, vmi.subdomain, vmi.namespace, warned)
         search = pod if has_servers else ()
     dhcp = nic.interface.dhcp
+    servers = dhcp.ntp if change.ntp is None else change.ntp
     guest = GuestNetwork(
         network=nic.network,
         tap=nic.tap,
@@ -145,7 +146,10 @@ def _guest(
         fqdn_domain=resolver.fqdn_domain(snapshot, vmi.subdomain, vmi.namespace),
         search=search,
         dns=dns,
-        ntp=dhcp.ntp if change.ntp is None else change.ntp,
+        ntp=tuple(one for one in servers if not isinstance(one, str)),
+        ntp_names=tuple(one for one in servers if isinstance(one, str)),
+        encrypted_dns=change.encrypted_dns or (),
+        time_zone=change.time_zone or TimeZone(),
         boot=_boot(nic.interface, change),
         private=dhcp.private,
         captive_portal=change.captive_portal or "",

@@ -35,6 +35,17 @@ _ROWS: tuple[_ROW, ...] = (
     ("search domains", lambda one: _list(one.search), (_ADVERTISED, _LEASED4, _LEASED6)),
     ("IPv4 time servers", lambda one: _of_family(one.ntp, 4), (_LEASED4,)),
     ("IPv6 time servers", lambda one: _of_family(one.ntp, 6), (_LEASED6,)),
+    ("time servers by name", lambda one: _list(one.ntp_names), (_LEASED6,)),
+    (
+        "encrypted DNS",
+        lambda one: _list(each.name for each in one.encrypted_dns),
+        (_ADVERTISED, _LEASED4, _LEASED6),
+    ),
+    (
+        "time zone",
+        lambda one: _list(filter(None, (one.time_zone.tzdb, one.time_zone.posix))),
+        (_LEASED4, _LEASED6),
+    ),
     ("host name", lambda one: one.hostname or "none", (_LEASED4, _LEASED6)),
     ("lease", lambda one: _seconds(one.lease), (_LEASED4, _LEASED6)),
     ("captive portal", lambda one: one.captive_portal or "none", (_ADVERTISED, _LEASED4)),

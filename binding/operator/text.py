@@ -110,8 +110,12 @@ def _told(told: GuestNetwork, *, wide: bool) -> Iterator[tuple[str, str]]:
     yield "DNS", ", ".join(map(str, told.dns)) or "none"
     if told.search:
         yield "search", " ".join(told.search)
-    if told.ntp:
-        yield "NTP", ", ".join(map(str, told.ntp))
+    if told.encrypted_dns:
+        yield "encrypted DNS", ", ".join(one.name for one in told.encrypted_dns)
+    if told.ntp or told.ntp_names:
+        yield "NTP", ", ".join(map(str, (*told.ntp, *told.ntp_names)))
+    if told.delegated:
+        yield "prefixes", ", ".join(map(str, told.delegated))
     yield "host name", told.fqdn or "none"
     yield "lease", told.lease_text
     others = [one for one in told.routes if one not in defaults]

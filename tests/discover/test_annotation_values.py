@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from binding.discover.annotation import Override, OverrideError
-from guest.network import Boot, Route
+from guest.network import Boot, EncryptedDns, Route, TimeZone
 from tests.discover.test_annotation import SOURCE, only
+
+
+def resolver(**changes: object) -> dict[str, object]:
+    return {"name": "a.b", "addresses": ["fd00::53"], "alpn": ["dot"]} | changes
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,31 @@ from tests.discover.test_annotation import SOURCE, only
             "urn:ietf:params:capport:unrestricted",
             Override(captive_portal="urn:ietf:params:capport:unrestricted"),
         ),
+        ("ntp", ["ntp.example"], Override(ntp=("ntp.example",))),
+        (
+            "encryptedDns",
+            [
+                {"name": "a.example", "addresses": ["fd00::53"], "alpn": ["dot", "doq"], "port": 8},
+                {
+                    "name": "b.example",
+                    "addresses": ["10.0.0.53"],
+                    "alpn": ["h3"],
+                    "dohpath": "/{?dns}",
+                },
+                {"name": "c.example"},
+            ],
+            Override(
+                encrypted_dns=(
+                    EncryptedDns("a.example", (ip_address("fd00::53"),), ("dot", "doq"), 8),
+                    EncryptedDns(
+                        "b.example", (ip_address("10.0.0.53"),), ("h3",), dohpath="/{?dns}"
+                    ),
+                    EncryptedDns("c.example"),
+                )
+            ),
+        ),
+        ("timeZone", {"tzdb": "Etc/GMT+3"}, Override(time_zone=TimeZone("Etc/GMT+3"))),
+        ("timeZone", {"posix": "UTC0"}, Override(time_zone=TimeZone(posix="UTC0"))),
         ("cloudInit", "static-v1", Override(cloud_init="static-v1")),
         ("ipv6Only", 1800, Override(ipv6_only=1800)),
     ],
@@ -164,6 +193,24 @@ def test_every_key_has_its_value(key, value, wanted):
         ("captivePortal", "ftp://x", 'write "https://..."'),
         ("captivePortal", "https://" + "x" * 250, "of at most 255 ASCII"),
         ("captivePortal", "urn:ietf:params:capport", 'write "https://..."'),
+        ("ntp", ["10.0.0.300"], "write a list of addresses or names"),
+        ("ntp", ["0.0.0.0"], "no host can have 0.0.0.0"),
+        ("encryptedDns", {"name": "a"}, "write a list such as"),
+        ("encryptedDns", [{"addresses": ["fd00::53"]}], "write a list such as"),
+        ("encryptedDns", [{"name": "10.0.0.53"}], "name: write a DNS name"),
+        ("encryptedDns", [{"name": "a.b", "addresses": ["fd00::53"]}], "alpn: write both"),
+        ("encryptedDns", [{"name": "a.b", "alpn": ["dot"]}], "alpn: write both, or a name alone"),
+        ("encryptedDns", [{"name": "a.b", "port": 853}], "write both, or a name alone"),
+        ("encryptedDns", [resolver(alpn=["tls"])], "alpn: write a list of dot, doq, h2, h3"),
+        ("encryptedDns", [resolver(alpn=[[]])], "alpn: write a list of dot, doq, h2, h3"),
+        ("encryptedDns", [resolver(alpn=["h2"])], "dohpath: write a path with the variable dns"),
+        ("encryptedDns", [resolver(dohpath="/{?dns}")], "with alpn h2 or h3 and only then"),
+        ("encryptedDns", [resolver(port=0)], "write an integer from 1 to 65535"),
+        ("encryptedDns", [{"name": "a.b"}] * 9, "of 8 at most"),
+        ("timeZone", "Europe/Berlin", "write an object such as"),
+        ("timeZone", {}, "write an object such as"),
+        ("timeZone", {"tzdb": "../etc"}, "write an object such as"),
+        ("timeZone", {"posix": "A B"}, "printable ASCII"),
         ("cloudInit", "v1", "allowed: dhcp, static, static-v1"),
         ("ipv6Only", -1, "write an integer from 0 to 4294967295"),
     ],
@@ -177,6 +224,9 @@ def test_a_bad_value_is_answered_with_annotation_key_value_and_what_is_allowed(k
 
 
 KEYS = [
+    "encryptedDns",
+    "timeZone",
+    "ntp",
     "addresses",
     "delegate",
     "gateways",

@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, IPv6Interface, IPv6Network, ip_address
 
 import pytest
 
-from guest.network import OUR_MAC
+from guest.network import OUR_MAC, EncryptedDns
 from ra.advert import INFINITE, advertisement, withdrawal
 from ra.gateway import Router
 from ra.schedule import LONGEST
@@ -17,6 +17,7 @@ from tests.ra.nd_wire import GATEWAY6, GUEST_LL, MAC, OLD_LL, OLD_MAC, guest, ra
 ROUTER = Router(IPv6Address(OLD_LL), OLD_MAC, "eui64")
 TO = IPv6Address(GUEST_LL), MAC
 SLLA, PIO, MTU, RIO, RDNSS, DNSSL, CAPTIVE, PREF64 = 1, 3, 5, 24, 25, 31, 37, 38
+ENCRYPTED_DNS = 144
 MANAGED, OTHER, PREFERENCE = 0x80, 0x40, 0x18
 ON_LINK, AUTONOMOUS = 0x80, 0x40
 
@@ -257,3 +258,17 @@ def test_the_preference_is_said_of_the_router_and_of_each_route(preference: str,
     found = told(routes=(more,), preference=preference)
     assert (found.lifetime, found.flags & PREFERENCE) == (0, 0)
     assert routes(found) == [("fd00:20::/48", bits, 65535)]
+
+
+def test_encrypted_dns_is_advertised_by_name_address_and_parameters():
+    """RFC 9463 section 6.1: length in units of 8 octets, zeros behind the parameters."""
+    both = EncryptedDns("dns.example", (ip_address("10.0.0.53"), ip_address("fd00::53")), ("dot",))
+    found = told(encrypted_dns=(both, EncryptedDns("adn.example"))).all(ENCRYPTED_DNS)
+    name, addresses = b"\x03dns\x07example\x00", ip_address("fd00::53").packed
+    parameters = b"\x00\x01\x00\x04\x03dot"
+    head = struct.pack("!HIH", 1, 65535, len(name)) + name
+    tail = struct.pack("!H", 16) + addresses + struct.pack("!H", len(parameters)) + parameters
+    assert found[0].rstrip(b"\0") == head + tail
+    adn = struct.pack("!HIH", 2, 65535, 13) + b"\x03adn\x07example\x00"
+    assert found[1] == adn.ljust(22, b"\0")
+    assert told().all(ENCRYPTED_DNS) == []
