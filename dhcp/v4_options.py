@@ -11,7 +11,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network
 from dhcp.boot_clients import HTTP
 from dhcp.v4_option_codec import FILE_SIZE, SNAME_SIZE, Shorter, classless, domain_names
 from dhcp.v4_request import Request
-from guest.encrypted_dns import instances
+from guest.encrypted_dns import resolvers
 from guest.network import INFINITE, Address, GuestNetwork
 
 ON_LINK = IPv4Address(0)
@@ -181,7 +181,7 @@ def _broadcast(_: GuestNetwork, address: IPv4Interface, __: Request) -> bytes:
 def _encrypted_dns(guest: GuestNetwork) -> bytes:
     """Return option 162 (RFC 9463 section 5.1): all resolvers in one."""
     found = b""
-    for one in instances(guest, 4):
+    for one in resolvers(guest, 4):
         data = struct.pack("!HB", one.priority, len(one.name)) + one.name
         if one.addresses:
             data += bytes([len(one.addresses)]) + one.addresses + one.parameters

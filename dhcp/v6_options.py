@@ -23,7 +23,7 @@ from dhcp.v6_associations import offered
 from dhcp.v6_message import FQDN, INFORMATION_REQUEST, VENDOR_CLASS, Message
 from guest import dns_label
 from guest.build import built
-from guest.encrypted_dns import instances
+from guest.encrypted_dns import resolvers
 from guest.network import Address, GuestNetwork
 
 _DNS, _SEARCH, _SNTP, _REFRESH, _NTP = 23, 24, 31, 32, 56
@@ -163,7 +163,7 @@ def _sntp(wish: _Wish) -> bytes:
 def _encrypted_dns(wish: _Wish) -> bytes:
     # RFC 9463 section 4.1: one resolver per option. Of a long list the best are told.
     found = b""
-    for one in instances(wish.guest, 6):
+    for one in resolvers(wish.guest, 6):
         data = struct.pack("!HH", one.priority, len(one.name)) + one.name
         if one.addresses:
             data += len(one.addresses).to_bytes(2, "big") + one.addresses + one.parameters

@@ -13,7 +13,7 @@ _ALPN, _PORT, _DOHPATH = 1, 3, 7  # RFC 9460 section 14.3.2, RFC 9461 section 5
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class Resolver:
     """One resolver in the octets that DHCPv4, DHCPv6 and router advertisements share."""
 
     priority: int
@@ -26,7 +26,7 @@ class Instance:
     """SvcParams (RFC 9460 section 2.2); empty in ADN-only mode."""
 
 
-def instances(guest: GuestNetwork, family: Family) -> Iterator[Instance]:
+def resolvers(guest: GuestNetwork, family: Family) -> Iterator[Resolver]:
     """Yield the resolvers that a protocol of this family can tell, in the order of configuration.
 
     One with addresses of the other family alone is left out: without its addresses the guest would
@@ -36,7 +36,7 @@ def instances(guest: GuestNetwork, family: Family) -> Iterator[Instance]:
         packed = b"".join(each.packed for each in one.addresses if each.version == family)
         name = dns_label.encode(one.name)
         if name and (packed or not one.addresses):
-            yield Instance(priority, name, packed, _parameters(one) if packed else b"")
+            yield Resolver(priority, name, packed, _parameters(one) if packed else b"")
 
 
 def _parameters(resolver: EncryptedDns) -> bytes:

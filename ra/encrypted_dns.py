@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from guest.encrypted_dns import instances
+from guest.encrypted_dns import resolvers
 from guest.network import GuestNetwork
 
 _TYPE = 144
@@ -14,7 +14,7 @@ _MOST = 255  # units of 8 octets
 
 def options(guest: GuestNetwork, lifetime: int) -> Iterator[bytes]:
     """Yield the option of each resolver; `lifetime` in seconds, 0 ends it."""
-    for one in instances(guest, 6):
+    for one in resolvers(guest, 6):
         body = struct.pack("!HIH", one.priority, lifetime, len(one.name)) + one.name
         if one.addresses:
             body += len(one.addresses).to_bytes(2, "big") + one.addresses
