@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from binding.process import logs
-from binding.sidecar import lean  # noqa: F401  # before what imports dataclasses
+from binding.process import lean, logs  # noqa: F401  # lean before what imports dataclasses
 
 _HOOKS_DIR = "/var/run/kubevirt-hooks"
 _WITH_VALUE = ("--hooks-dir", "--plugin-dir", "--log-level")

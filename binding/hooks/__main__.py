@@ -10,8 +10,7 @@ import signal
 import socket
 import sys
 
-from binding.hooks.program import Program
-from binding.process import capabilities, logs, no_openssl, oom  # noqa: F401  # keeps OpenSSL out
+from binding.process import capabilities, lean, logs, oom  # noqa: F401  # lean before logs
 
 
 def main(argv: list[str]) -> None:
@@ -22,6 +21,8 @@ def main(argv: list[str]) -> None:
     oom.choose_me()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to the sidecar, which decides
     logs.to_stderr()
+    from binding.hooks.program import Program  # noqa: PLC0415  # behind lean
+
     Program(
         socket.socket(fileno=int(control)),
         socket.socket(fileno=int(listener)),

@@ -59,6 +59,7 @@ class GrpcServer:
         self._on_lost = on_lost
         self._callers: dict[_Caller, None] = {}
         self._latest = loop.now()
+        self._is_closed = False
         listener.settimeout(0)
         loop.watch(listener, self._accept)
 
@@ -78,9 +79,12 @@ class GrpcServer:
 
     def close(self) -> None:
         """Accept no further connection; calls under way go on."""
+        self._is_closed = True
         self._loop.unwatch(self._listener)
 
     def _accept(self) -> None:
+        if self._is_closed:  # in this very turn of the loop
+            return
         try:
             client, _ = self._listener.accept()
         except OSError:  # the caller has gone, or no descriptor is left: it calls again

@@ -7,6 +7,7 @@ imported, with JSON and XML, once virt-launcher has been greeted.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
@@ -22,6 +23,8 @@ from binding.process.loop import Loop
 
 if TYPE_CHECKING:
     from binding.hooks.define_domain import DefineDomain
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -45,7 +48,10 @@ class Services:
         self._structured = structured
         self._plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
         # KubeVirt panics on a nil pointer for a VM without cloud-init: only where there is one.
-        self._cloud_init = os.environ.get("DSBRIDGE_CLOUD_INIT") == "1"
+        asked = os.environ.get("DSBRIDGE_CLOUD_INIT", "")
+        self._cloud_init = asked == "1"
+        if asked not in ("", "0", "1"):
+            _log.warning("DSBRIDGE_CLOUD_INIT=%.60s is neither 1 nor 0; taking 0", asked)
         self._loaded: DefineDomain | None = None
         self._later = list(_LATER)
         self._methods: dict[str, Method] = {

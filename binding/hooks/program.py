@@ -33,7 +33,7 @@ class Program:
         self, control: socket.socket, listener: socket.socket, *, structured: bool
     ) -> None:
         self._loop = loop = Loop()
-        self._sidecar = Sidecar(loop, control, on_leave=self._look, on_end=loop.stop)
+        self._sidecar = Sidecar(loop, control, on_end=loop.stop)
         services = Services(loop, self._sidecar, structured=structured)
         self._server = GrpcServer(
             loop, listener, services.find, on_lost=lambda: self._sidecar.say(Lost())
@@ -51,10 +51,11 @@ class Program:
     def _look(self) -> None:
         """Leave, if nobody has been connected for long enough."""
         idle = self._server.idle()
-        left = (0.0 if self._sidecar.asks_to_leave else self._leaves_after) - (idle or 0.0)
+        left = self._leaves_after - (idle or 0.0)
         if idle is None or left > 0:
             self._loop.after(min(max(left, _SOONEST_LOOK), _LATEST_LOOK), self._look)
             return
+        self._server.close()  # who connects from here on waits for the next hooks
         self._sidecar.say(Leaving())
         self._loop.stop()
 

@@ -28,20 +28,16 @@ class Sidecar:
         loop: Loop,
         control: socket.socket,
         *,
-        on_leave: Callable[[], object],
         on_end: Callable[[], object],
     ) -> None:
         self._loop = loop
         self._control = control
-        self._on_leave = on_leave
         self._on_end = on_end
         self._pod = Future[None]()
         self._snapshot: Snapshot | None = None
         self._said: messages.Pod | None = None
         self._number = 0
         self._waiting: dict[int, Future[str]] = {}
-        self.asks_to_leave = False
-        """The sidecar needs the memory: leave as soon as nobody is connected."""
         self.on_discover: Callable[[messages.Discover], Coroutine[None, None, None]] | None = None
         loop.watch(control, self._readable)
 
@@ -60,9 +56,6 @@ class Sidecar:
             case messages.Pod() as pod:
                 self._said, self._snapshot = pod, None
                 self._pod.set(None)
-            case messages.Leave():
-                self.asks_to_leave = True
-                self._on_leave()
             case messages.Defined(number, refusal) if number in self._waiting:
                 self._waiting.pop(number).set(refusal)
             case messages.Discover() as asked if self.on_discover is not None:

@@ -63,6 +63,21 @@ class Serve(NamedTuple):
     """Links of the packet sockets, in the order of the descriptors."""
 
 
+class Open(NamedTuple):
+    """The sidecar: open packet sockets for these guests, before anything else."""
+
+    number: int
+    """Of the `Serve` that follows once the program is ready."""
+    guests: tuple[GuestNetwork, ...]
+
+
+class Opened(NamedTuple):
+    """serve: from here on no frame is lost. Beside it a packet socket for each of `sockets`."""
+
+    number: int
+    sockets: tuple[str, ...]
+
+
 class Serving(NamedTuple):
     """serve: the guests are served. Beside it a packet socket for each of `sockets`."""
 
@@ -212,10 +227,6 @@ class Collected(NamedTuple):
     """hooks: virt-launcher has asked Info; OnDefineDomain comes within seconds."""
 
 
-class Leave(NamedTuple):
-    """The sidecar: leave as soon as nobody is connected; the memory is needed for a moment."""
-
-
 class Leaving(NamedTuple):
     """hooks: no connection for long; this process ends, the next connection starts another."""
 
@@ -280,7 +291,7 @@ class Undone(NamedTuple):
 
 
 Message = (
-    Ask | Alive | Ready | Serve | Serving | Failed | Resting | Report
-    | Pod | Define | Refused | Defined | Discover | Undiscovered | Collected | Leave | Leaving
+    Ask | Alive | Ready | Serve | Open | Opened | Serving | Failed | Resting | Report
+    | Pod | Define | Refused | Defined | Discover | Undiscovered | Collected | Leaving
     | Ended | Lost
 )  # fmt: skip

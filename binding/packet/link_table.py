@@ -1,6 +1,5 @@
-"""The links of the network namespace, read and watched by rtnetlink without a library.
+"""The links of the network namespace, read and watched by rtnetlink.
 
-Needs no privilege. pyroute2 costs 18 MiB, and the sidecar wants six attributes of each link.
 Numbers are those of linux/rtnetlink.h and linux/if_link.h.
 """
 
@@ -9,27 +8,23 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-_NETLINK_ROUTE = 0
-_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
-_RTM_NEWADDR, _RTM_DELADDR, _RTM_NEWROUTE, _RTM_DELROUTE = 20, 21, 24, 25
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST, _NLM_F_DUMP, _NLM_F_DUMP_INTR = 0x01, 0x300, 0x10
+from binding.packet import rtnetlink
+from binding.packet.rtnetlink import attributes
+
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_EXT_MASK = 1, 3, 4, 10, 29
+_IFLA_LINKINFO, _IFLA_INFO_KIND = 18, 1
 _RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 _GROUP_LINK, _GROUP_IPV4_ADDRESS, _GROUP_IPV4_ROUTE = 0x1, 0x10, 0x40
 _GROUP_IPV6_ADDRESS, _GROUP_IPV6_ROUTE = 0x100, 0x400
+_GROUPS = (
+    _GROUP_LINK | _GROUP_IPV4_ADDRESS | _GROUP_IPV4_ROUTE | _GROUP_IPV6_ADDRESS | _GROUP_IPV6_ROUTE
+)
 _AF_BRIDGE = b"\x07"
-_BY_REDIRECT, _BY_KERNEL, _BY_RA = 1, 2, 9
-_MESSAGE = struct.Struct("=IHHII")
+_BY_REDIRECT, _BY_KERNEL, _BY_RA = b"\1", b"\2", b"\x09"
 _LINK = struct.Struct("=BxHiII")
-_ATTRIBUTE = struct.Struct("=HH")
-_CHUNK = 1 << 16
-_TIMEOUT = 2.0
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,74 +40,35 @@ class LinkState:
     mac: str
     master: int
     """Index of the bridge that this link is a port of, 0 for none."""
+    kind: str = ""
+    """IFLA_INFO_KIND: veth, tun, bridge …; empty for hardware."""
 
 
 def read() -> dict[str, LinkState]:
     """Return all links by name. Raises OSError."""
-    for _ in range(_ATTEMPTS - 1):
-        found, is_whole = _dump()
-        if is_whole:
-            break
-    else:
-        found, _ = _dump()
+    mask = struct.pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
+    listed = rtnetlink.dump(rtnetlink.RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + mask)
+    found = [_link(payload) for payload in listed if len(payload) >= _LINK.size]
     return {one.name: one for one in found}
-
-
-def _dump() -> tuple[list[LinkState], bool]:
-    """Return the links, and whether none changed meanwhile."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_ROUTE) as netlink:
-        netlink.settimeout(_TIMEOUT)
-        mask = struct.pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
-        body = _LINK.pack(0, 0, 0, 0, 0) + mask
-        flags = _NLM_F_REQUEST | _NLM_F_DUMP
-        netlink.send(_MESSAGE.pack(16 + len(body), _RTM_GETLINK, flags, 1, 0) + body)
-        found: list[LinkState] = []
-        is_whole = True
-        while True:
-            for kind, message_flags, payload in _messages(netlink.recv(_CHUNK)):
-                is_whole = is_whole and not message_flags & _NLM_F_DUMP_INTR
-                if kind == _NLMSG_DONE:
-                    return found, is_whole
-                if kind == _NLMSG_ERROR:
-                    code = -int.from_bytes(payload[:4], sys.byteorder, signed=True)
-                    raise OSError(code, f"the kernel does not list its links ({code})")
-                if kind == _RTM_NEWLINK and len(payload) >= _LINK.size:
-                    found.append(_link(payload))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield kind, flags and payload of each netlink message."""
-    at = 0
-    while at + _MESSAGE.size <= len(data):
-        length, kind, flags, _, _ = _MESSAGE.unpack_from(data, at)
-        if not _MESSAGE.size <= length <= len(data) - at:  # a notice that was cut
-            return
-        yield kind, flags, data[at + _MESSAGE.size : at + length]
-        at += (length + 3) & ~3
 
 
 def _link(payload: bytes) -> LinkState:
     _, _, index, flags, _ = _LINK.unpack_from(payload)
-    attributes = dict(_attributes(payload[_LINK.size :]))
+    about = attributes(payload[_LINK.size :])
     return LinkState(
-        name=attributes.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
+        name=_text(about.get(_IFLA_IFNAME, b"")),
         index=index,
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
-        mtu=int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder),
-        mac=attributes.get(_IFLA_ADDRESS, b"").hex(":"),
-        master=int.from_bytes(attributes.get(_IFLA_MASTER, b""), sys.byteorder),
+        mtu=int.from_bytes(about.get(_IFLA_MTU, b""), sys.byteorder),
+        mac=about.get(_IFLA_ADDRESS, b"").hex(":"),
+        master=int.from_bytes(about.get(_IFLA_MASTER, b""), sys.byteorder),
+        kind=_text(attributes(about.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND, b"")),
     )
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, at)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & 0x3FFF, data[at + 4 : at + length]
-        at += (length + 3) & ~3
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +82,7 @@ class News:
 
 def watch() -> socket.socket:
     """Return a socket that hears of every change of a link, address or route. Raises OSError."""
-    netlink = socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, _NETLINK_ROUTE
-    )
-    groups = _GROUP_LINK | _GROUP_IPV4_ADDRESS | _GROUP_IPV4_ROUTE
-    try:
-        netlink.bind((0, groups | _GROUP_IPV6_ADDRESS | _GROUP_IPV6_ROUTE))
-    except OSError:
-        netlink.close()
-        raise
-    return netlink
+    return rtnetlink.watch(_GROUPS)
 
 
 def news(netlink: socket.socket) -> News:
@@ -143,18 +90,18 @@ def news(netlink: socket.socket) -> News:
     links = addresses = False
     while True:
         try:
-            data = netlink.recv(_CHUNK)
+            data = netlink.recv(rtnetlink.CHUNK)
         except BlockingIOError:
             return News(links, addresses)
         except OSError:  # ENOBUFS: more has changed than the socket holds
             links = addresses = True
             continue
-        for kind, _, payload in _messages(data):
-            if kind in (_RTM_NEWLINK, _RTM_DELLINK):
+        for kind, _, payload in rtnetlink.messages(data):
+            if kind in (rtnetlink.RTM_NEWLINK, rtnetlink.RTM_DELLINK):
                 # Of a bridge port as such (AF_BRIDGE): its states, which nothing here depends on.
                 links = links or payload[:1] != _AF_BRIDGE
-            elif kind in (_RTM_NEWADDR, _RTM_DELADDR):
+            elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
                 addresses = True
-            elif kind in (_RTM_NEWROUTE, _RTM_DELROUTE) and len(payload) >= 6:  # struct rtmsg
-                by = payload[5]
+            elif kind in (rtnetlink.RTM_NEWROUTE, rtnetlink.RTM_DELROUTE):
+                by = payload[5:6]  # rtm_protocol
                 addresses = addresses or by not in (_BY_REDIRECT, _BY_KERNEL, _BY_RA)

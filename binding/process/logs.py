@@ -70,13 +70,18 @@ def name_vmi(namespace: str, name: str, uid: str) -> None:
 def to_stderr(level: str = "") -> None:
     """Send every logger's records to stderr in KubeVirt's form, from `level` up.
 
-    Without a level, from the one that DSBRIDGE_LOG names; `info` if it names none.
+    Without a level, from the one that DSBRIDGE_LOG names; `info`, and a warning, if it names none.
     """
-    level = level or os.environ.get("DSBRIDGE_LOG", "").lower()
-    level = level if level in LEVELS else "info"
+    asked = level or os.environ.get("DSBRIDGE_LOG", "").lower() or "info"
+    level = asked if asked in LEVELS else "info"
     with suppress(ValueError, TypeError):  # DSBRIDGE_VMI was not set by dsbridge
         _about.update(json.loads(os.environ.get(_VMI, "{}")))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    if asked != level:
+        os.environ["DSBRIDGE_LOG"] = level  # our other programs need not say it again
+        logging.getLogger(__name__).warning(
+            "DSBRIDGE_LOG=%.60s is none of %s; taking %s", asked, ", ".join(LEVELS), level
+        )

@@ -1,6 +1,7 @@
-"""The program that reads what guests send: `python -m binding.serve CONTROL`.
+"""The program that reads what guests send: `python -m binding.serve CONTROL [first]`.
 
-Started by the sidecar. CONTROL is the descriptor of the channel to the sidecar. This program opens
+Started by the sidecar. CONTROL is the descriptor of the channel to the sidecar; the first of these
+programs, or one with new guests, waits for what sockets it shall open. This program opens
 its packet sockets, hands copies of them to the sidecar (so that the next `serve` needs no privilege
 and loses no frame), gives up every capability and then answers. It ends when the sidecar does, and
 leaves when all is quiet.
@@ -13,9 +14,8 @@ import signal
 import socket
 import sys
 
-from binding.process import capabilities, logs, oom
-from binding.serve import lean_scapy  # noqa: F401  # before what imports scapy
-from binding.serve.loop import ServeLoop
+from binding.process import capabilities, lean, logs, oom  # noqa: F401  # lean before logs
+from binding.serve import early_ports
 
 
 def main() -> None:
@@ -28,7 +28,12 @@ def main() -> None:
     # scapy adds a handler of its own and warns about every odd packet of the guest.
     logging.getLogger("scapy").handlers.clear()
     logging.getLogger("scapy").setLevel(logging.CRITICAL)
-    ServeLoop(socket.socket(fileno=int(sys.argv[1]))).run()
+    control = socket.socket(fileno=int(sys.argv[1]))
+    if "first" not in sys.argv[2:] or early_ports.wait(control):
+        from binding.serve import lean_scapy  # noqa: F401, PLC0415  # before what imports scapy
+        from binding.serve.loop import ServeLoop  # noqa: PLC0415  # imports scapy
+
+        ServeLoop(control).run()
 
 
 if __name__ == "__main__":

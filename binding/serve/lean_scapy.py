@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-from binding.process import no_openssl  # noqa: F401  # imported for what it keeps out
+from binding.process import lean  # noqa: F401  # imported for what it keeps out
 from binding.process.lazy import when_used
 
 # Imports of scapy for its shell, its files and its tools: 1.6 MiB.

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 
 from binding.ipc import channel, messages
-from binding.packet import bpf, guard
 from binding.packet.port import Port, Received
 from binding.process import capabilities
 from binding.serve.guest_ports import GuestPorts, TimedExchange
@@ -134,16 +133,7 @@ class ServeLoop:
             responder = left.responder(now)
             was_told_else = left.was_told_else or (before is not None and before.responder.here)
         is_quiet = guest.migration_target and not (was_told_else or responder.here)
-        asked = bpf.program(bpf.guest_rules(guard.parties(guest)))
-        rules = bpf.EVERYTHING if is_quiet else asked
-        tap = self._ports.at(guest.tap, rules, handed, guest.tap if is_quiet else None)
-        nic = None
-        if guest.nic:
-            try:
-                nic = self._ports.at(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
-            except PortError as error:
-                if not error.is_gone:  # the sidecar warns of a NIC that is gone
-                    raise
+        tap, nic = self._ports.of(guest, handed, is_quiet=is_quiet)
         found = GuestPorts(responder, tap, nic, is_quiet, events)
         if was_told_else:
             found.announce(now)

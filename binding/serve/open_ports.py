@@ -6,8 +6,9 @@ import errno
 import socket
 from collections.abc import Iterator
 
-from binding.packet import bpf, links
+from binding.packet import bpf, guard, links
 from binding.packet.port import Port
+from guest.network import GuestNetwork
 
 
 class PortError(Exception):
@@ -57,3 +58,22 @@ class OpenPorts:
             raise PortError(link, error) from error
         self._ports[link] = port
         return port
+
+    def of(
+        self, guest: GuestNetwork, handed: dict[str, int], *, is_quiet: bool
+    ) -> tuple[Port, Port | None]:
+        """Return the ports of a guest's tap and of its NIC, if there is one. Raises PortError.
+
+        A guest of which nothing has been heard yet is heard whatever it sends.
+        """
+        asked = bpf.program(bpf.guest_rules(guard.parties(guest)))
+        rules = bpf.EVERYTHING if is_quiet else asked
+        tap = self.at(guest.tap, rules, handed, guest.tap if is_quiet else None)
+        if not guest.nic:
+            return tap, None
+        try:
+            return tap, self.at(guest.nic, bpf.program(bpf.NETWORK_RULES), handed)
+        except PortError as error:
+            if not error.is_gone:  # the sidecar names a NIC that is gone
+                raise
+            return tap, None

@@ -19,7 +19,6 @@ _READY_WITHIN = 30.0
 _ANSWERS_WITHIN = 10.0
 _ASKED_EVERY = 10.0
 _SLOWEST_START = 5.0
-_LEAVES_WITHIN = 3.0
 
 
 class HooksChild:
@@ -92,11 +91,6 @@ class HooksChild:
         if self._discover is not None and number == self._discover.number:
             self._discover = None
             self._discovered.set(refusal)
-
-    async def make_room(self) -> None:
-        """Let `hooks` leave if nobody is connected, so that `plumb` has its memory."""
-        self.child.send(messages.Leave())
-        await self.child.gone(_LEAVES_WITHIN)
 
     def _take(self, message: messages.Message, _: list[int]) -> None:
         match message:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from binding.ipc.handover import Handover, Repeat
-from binding.ipc.messages import Report
+from binding.ipc.messages import QueuedFrame, Report, Serve
 from guest.network import GuestNetwork
 
 _MOST_REPEATS = 16
@@ -64,14 +64,27 @@ class Known:
                     guest.network, guest.tap, guest.nic, one.ra_state, repeats=repeats
                 )
 
-    def for_serve(
-        self, networks: set[str]
-    ) -> tuple[tuple[Handover, ...], tuple[GuestNetwork, ...]]:
-        """Return handovers, and former guests that they are of, for a `Serve` of these networks."""
+    def serve(
+        self,
+        number: int,
+        guests: tuple[GuestNetwork, ...],
+        queued: tuple[QueuedFrame, ...],
+        sockets: tuple[str, ...],
+    ) -> Serve:
+        """Return what a `serve` of these guests is told."""
+        networks = {guest.network for guest in guests}
         handovers = (one for one in self.handovers.values() if one.network in networks)
         former = tuple(one for name, one in sorted(self.former.items()) if name in networks)
         self.former = {}
-        return tuple(replace(one, planned=()) for one in handovers), former
+        return Serve(
+            number=number,
+            guests=guests,
+            decided=self.decided,
+            handovers=tuple(replace(one, planned=()) for one in handovers),
+            former=former,
+            queued=queued,
+            sockets=sockets,
+        )
 
 
 def _latest(before: tuple[Repeat, ...], news: tuple[Repeat, ...]) -> tuple[Repeat, ...]:

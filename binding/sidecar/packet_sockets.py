@@ -30,9 +30,9 @@ class PacketSockets:
             port.socket.close()
         self.ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
 
-    def of(self, links: Collection[str]) -> list[Port]:
+    def of(self, links: Collection[str]) -> dict[str, Port]:
         """Return the sockets of these links."""
-        return [port for link, port in self.ports.items() if link in links]
+        return {link: port for link, port in self.ports.items() if link in links}
 
     @property
     def have_frames(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from binding.process.loop import Loop, Timer
 from binding.sidecar import state_file
@@ -29,12 +29,10 @@ class PodReader:
         self,
         loop: Loop,
         path: str,
-        make_room: Callable[[], Awaitable[None]],
         on_change: Callable[[str], object],
     ) -> None:
         self._loop = loop
         self._path = path
-        self._make_room = make_room
         self._on_change = on_change
         self._timer: Timer | None = None
         self._rest = _SOON
@@ -83,7 +81,6 @@ class PodReader:
     async def _again(self) -> None:
         self._timer = None  # what changes from here on is read again
         before, self._latest = self.snapshot, self._loop.now()
-        await self._make_room()
         snapshot = await self.read()
         if snapshot != before:
             self._on_change(snapshot)

@@ -19,6 +19,7 @@ from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
 from binding.sidecar import pod_warnings, state_file
+from binding.sidecar.child import Phase
 from binding.sidecar.desired import Desired
 from binding.sidecar.faults import faults, to_mend
 from binding.sidecar.plumb_child import PlumbError
@@ -199,8 +200,9 @@ class Reconciler:
         )
         if not wanted.wirings or is_wired:
             return await self.guard.enforce(filters)
-        if memory.is_tight() and not self.desired.guests:
-            # The container has no room for a prepared serve beside a plumb that wires.
+        is_whole = self.serve.child.phase is Phase.RUNNING
+        if is_whole and memory.is_tight() and not self.desired.guests:
+            # A serve that was started ahead and a plumb that wires have no room at once.
             self.serve.child.end()
             await self.serve.child.gone(_LEAVES_WITHIN)
         try:

@@ -23,9 +23,8 @@ from guest.network import GuestNetwork
 
 _log = logging.getLogger(__name__)
 
-_READY_WITHIN = 30.0
-_ANSWERS_WITHIN = 2.0
-_ASKED_EVERY = 3.0
+_PATIENCE = {"ready_within": 30.0, "answers_within": 2.0, "asked_every": 3.0}
+"""Seconds."""
 _LOOKS_EVERY = 0.5
 """Seconds between two looks whether frames wait in the packet sockets of a running `serve`."""
 _LEAVES_WITHIN = 2.0
@@ -56,13 +55,7 @@ class ServeChild:
         self._loop = loop
         self._on_report = on_report
         self.child = Child(
-            loop,
-            "binding.serve",
-            on_message=self._take,
-            on_end=self._ended,
-            ready_within=_READY_WITHIN,
-            answers_within=_ANSWERS_WITHIN,
-            asked_every=_ASKED_EVERY,
+            loop, "binding.serve", on_message=self._take, on_end=self._ended, **_PATIENCE
         )
         self.known = Known()
         self._guests: tuple[GuestNetwork, ...] = ()
@@ -110,6 +103,8 @@ class ServeChild:
             self.child.end()  # serve has no privilege left to open more sockets
         elif self.child.phase is Phase.RUNNING:
             self._send_guests()
+        elif self.child.phase is Phase.STARTING:
+            self._open_early()
         if not self.child.is_there:
             self._start()
         try:
@@ -151,10 +146,17 @@ class ServeChild:
         if self.child.is_there or self._is_closing:
             return
         try:
-            self.child.start()
+            self.child.start(*([] if self._sockets.ports else ["first"]))
+            self._open_early()
         except OSError as error:
             _log.warning("cannot start serve, retrying in %.0f s: %s", _SLOWEST_START, error)
             self._next_start = self._loop.after(_SLOWEST_START, self._start)
+
+    def _open_early(self) -> None:
+        """Have the first packet sockets opened before `serve` imports what answers take."""
+        if self._serving is not None and not self._sockets.ports:
+            self._number += 1
+            self.child.send(messages.Open(self._number, self._guests))
 
     def _take(self, message: messages.Message, descriptors: list[int]) -> None:
         match message:
@@ -162,12 +164,8 @@ class ServeChild:
                 self._send_guests()
             case messages.Ready():
                 self.child.is_running()
-            case messages.Serving(number, sockets):
-                self._sockets.keep(dict(zip(sockets, descriptors, strict=True)))
-                self.child.is_running()
-                self._look()
-                if self._serving is not None and number == self._number:
-                    self._serving.set(None)
+            case messages.Opened() | messages.Serving():
+                self._open(message, descriptors)
             case messages.Failed(number, link, error, privilege):
                 failure = ServeError(link, error, privilege)
                 if self._serving is not None and number == self._number:
@@ -184,26 +182,27 @@ class ServeChild:
             case _:
                 _log.error("serve sent the unexpected message %s", type(message).__name__)
 
+    def _open(self, message: messages.Opened | messages.Serving, descriptors: list[int]) -> None:
+        """Keep the packet sockets; until `serve` answers, the stand-in reads them."""
+        self._sockets.keep(dict(zip(message.sockets, descriptors, strict=True)))
+        if isinstance(message, messages.Serving):
+            self.child.is_running()
+            self._look()
+        elif self._standby is None:
+            self._stand_by()
+        if self._serving is not None and message.number == self._number:
+            self._serving.set(None)
+
     def _send_guests(self) -> None:
         """Send `serve` its guests; unless a hook call waits, without guests whose tap is gone."""
         guests = self._guests
         if self._serving is None:
             guests = tuple(one for one in guests if links.index(one.tap) is not None)
         queued = self._end_standby()
-        wanted = {link for guest in guests for link in (guest.tap, guest.nic) if link}
-        known = self._sockets.of(wanted)
-        handovers, former = self.known.for_serve({guest.network for guest in guests})
+        ports = self._sockets.of({link for guest in guests for link in (guest.tap, guest.nic)})
         self._number += 1
-        message = messages.Serve(
-            number=self._number,
-            guests=guests,
-            decided=self.known.decided,
-            handovers=handovers,
-            former=former,
-            queued=queued,
-            sockets=tuple(port.link for port in known),
-        )
-        self.child.send(message, [port.socket.fileno() for port in known])
+        message = self.known.serve(self._number, guests, queued, tuple(ports))
+        self.child.send(message, [port.socket.fileno() for port in ports.values()])
 
     def _look(self) -> None:
         """Ask a `serve` that leaves frames waiting in its packet sockets for a sign of life."""

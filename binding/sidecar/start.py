@@ -75,7 +75,6 @@ class _Sidecar:
         self._pod = PodReader(
             self._loop,
             f"{state}/snapshot.json",
-            lambda: self._hooks.make_room(),  # noqa: PLW0108  # made below
             self._pod_changed,
         )
         self._ending = Ending(self._loop, self._taps)

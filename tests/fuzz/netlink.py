@@ -10,7 +10,7 @@ import socket
 import struct
 
 from binding.operator import link_details
-from binding.packet import link_table, table_changes
+from binding.packet import link_table, rtnetlink, table_changes
 from binding.plumb import guard_table, nfnetlink
 from tests.fuzz import mutations
 
@@ -56,7 +56,7 @@ SEEDS = [
 
 def run(data: bytes) -> None:
     """Nothing of it raises anything but OSError, nor goes on for ever."""
-    for kind, _, payload in link_table._messages(data):
+    for kind, _, payload in rtnetlink.messages(data):
         if kind == 16 and len(payload) >= 16:
             link_table._link(payload)
     link_details._details(link_details._attributes(data[32:]))

@@ -21,9 +21,9 @@ from tests.bed.wait import crowd, until
 
 pytestmark = pytest.mark.netns
 MIB = 2**20
-SERVING, WITH_HOOKS = 34 * MIB, 48 * MIB
+SERVING, WITH_HOOKS = 34 * MIB, 40 * MIB
 AT_REST = 9 * MIB
-START = 1.2
+START = 0.8
 """CPU seconds of four programs, twice what an idle machine needs."""
 SERIES = 45
 """Seconds of the first router advertisements (RFC 4861 section 6.2.4): three, 16 s apart."""
@@ -37,11 +37,13 @@ WOKEN = 0.1
 
 @pytest.mark.parametrize("shape", ["managed", "own"])
 def test_all_programs_together_stay_small_while_they_serve(shape: str, tmp_path: Path) -> None:
-    with started("flat", shape) as vm, client("networkd", vm.guest, tmp_path) as guest:
+    with (
+        started("flat", shape, DSBRIDGE_HOOKS_LINGER="10") as vm,
+        client("networkd", vm.guest, tmp_path) as guest,
+    ):
         guest.lease(30, dns=NAMESERVERS)
         sidecar = vm.sidecar.process.pid
         assert used(sidecar) <= WITH_HOOKS
-        # hooks leaves once the wired pod has been looked at, seconds after the last hook call.
         until(lambda: len(family(sidecar)) <= 2, "nobody but sidecar and serve", 30)
         assert used(sidecar) <= SERVING
 

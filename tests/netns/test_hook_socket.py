@@ -157,3 +157,18 @@ def test_thousands_of_silent_callers_cost_neither_an_answer_nor_memory(side):
     for pid, before in used.items():
         assert memory([pid]) <= before + 4 * MIB
     assert dialled(side) == "dsbridge"
+
+
+def test_a_bad_value_in_the_environment_is_named_and_ends_nothing():
+    bad = {
+        "DSBRIDGE_LOG": "loud",
+        "DSBRIDGE_HOOKS_LINGER": "soon",
+        "DSBRIDGE_CLOUD_INIT": "yes",
+        "DSBRIDGE_VMI": "[1",
+    }
+    with running(**bad) as side:
+        assert dialled(side) == "dsbridge"
+        for name, value in bad.items():
+            if name != "DSBRIDGE_VMI":  # ours, from one program to the next
+                assert side.log.count(f"{name}={value} is n") >= 1
+        assert [one["restarts"] for one in side.status()["processes"]] == [0, 0, 0]

@@ -1,0 +1,135 @@
+"""What plumb does with NET_ADMIN, one function for each action.
+
+Each takes its line of input, says its answer, and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from errno import EPERM
+
+from binding.ipc import codec
+from binding.ipc.messages import Guarded, Undone, Wired
+from binding.ipc.wiring import Mend, Wiring
+from binding.packet import links
+from binding.packet.guard import GuardTable
+from binding.plumb import foreign_tables, guard_table, listening_bridge, nfnetlink
+from binding.plumb.answer import say
+
+
+def _wire(asked: str) -> int:
+    stop = _Stop()
+    from binding.plumb import wire  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
+
+    try:
+        with connect() as ipr:
+            wired, adopted = wire.wire(ipr, codec.decode(tuple[Wiring, ...], asked), stop.check)
+    except wire.LinkError as error:
+        return _fail("look at the pod's links", str(error))
+    except StepError as error:
+        left = f"; NOT undone: {', '.join(error.remains)}" if error.remains else ""
+        return _fail(error.step, _reason(error.cause) + left, _privilege(error.cause))
+    say(codec.encode(Wired(tuple(wired), tuple(adopted))))
+    return 0
+
+
+def _mend(asked: str) -> int:
+    from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
+
+    try:
+        with connect() as ipr:
+            done = mend(ipr, codec.decode(Mend, asked))
+    except StepError as error:
+        return _fail(error.step, _reason(error.cause), _privilege(error.cause))
+    for step in done:
+        logging.getLogger(__name__).info("mended: %s", step)
+    say(codec.encode(Wired(tuple(done), ())))
+    return 0
+
+
+def _guard(asked: str) -> int:
+    table = codec.decode(GuardTable, asked)
+    try:
+        with nfnetlink.changes() as changes:  # before the guard is set: no change is missed
+            own = _set_guard(table)
+            say(codec.encode(Guarded(own, tuple(one.link for one in table.filters))), changes)
+    except nfnetlink.TransactionError as error:
+        return _fail(error.step, _reason(error), _privilege(error))
+    except OSError as error:
+        reason = f"{error.strerror or error}: does this kernel have nf_tables?"
+        return _fail("set the guard", reason, _privilege(error))
+    return 0
+
+
+def _look(asked: str) -> int:
+    table = codec.decode(GuardTable, asked)
+    try:
+        foreign = foreign_tables.that_drop(table.name)
+        observed = replace(guard_table.observed(table), foreign=foreign)
+    except OSError as error:
+        return _fail("look at the guard", str(error.strerror or error), _privilege(error))
+    say(codec.encode(observed))
+    return 0
+
+
+def _set_guard(table: GuardTable) -> int:
+    """Set the guard, with listening bridges where the kernel's nf_tables can copy frames (dup).
+
+    Returns the number by which the kernel's notices of this change name their sender.
+    """
+    heard = [one.link for one in table.filters if one.hear and links.index(one.link)]
+    made: tuple[str, ...] = ()
+    with suppress(OSError):
+        made = listening_bridge.make(heard)
+    try:
+        own = guard_table.replace(table)
+    except nfnetlink.TransactionError:
+        if not made:
+            raise
+        listening_bridge.remove(made)
+        return guard_table.replace(table)
+    with suppress(OSError):  # then our packet sockets listen at the links themselves
+        listening_bridge.bring_up(heard)
+    return own
+
+
+class _Stop:
+    """SIGTERM and SIGINT, heeded only where it is safe to stop."""
+
+    def __init__(self) -> None:
+        self._signal = 0
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._signal = number
+
+    def check(self) -> None:
+        if self._signal:
+            raise InterruptedError(f"stopped by {signal.Signals(self._signal).name}")
+
+
+def _fail(step: str, error: str, privilege: str = "") -> int:
+    say(codec.encode(Undone(step, error, privilege)))
+    return 1
+
+
+def _reason(error: Exception) -> str:
+    return str(error.args[1] if len(error.args) > 1 else error)
+
+
+def _privilege(error: Exception) -> str:
+    """Return what the container was not granted, if that is why it failed."""
+    code = getattr(error, "code", None) or getattr(error, "errno", None)
+    return getattr(error, "privilege", "NET_ADMIN" if code == EPERM else "")
+
+
+DO: dict[str, Callable[[str], int]] = {"wire": _wire, "guard": _guard, "mend": _mend, "look": _look}

@@ -1,0 +1,141 @@
+"""Addresses, routes and neighbours as rtnetlink lists them (linux/rtnetlink.h, linux/if_addr.h)."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from socket import AF_INET, AF_INET6
+from typing import NamedTuple
+
+from binding.packet.rtnetlink import (
+    RTM_GETADDR,
+    RTM_GETNEIGH,
+    RTM_GETROUTE,
+    attributes,
+    dump,
+)
+from guest.network import Address, IPInterface, IPNetwork
+
+_ANY: dict[int, IPNetwork] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
+_ADDRESS = struct.Struct("=BBBBI")
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 1, 4, 5, 6, 9
+_RTA_TABLE, _RTA_VIA = 15, 18
+_HOP = struct.Struct("=HBBi")
+_NEIGHBOR = struct.Struct("=BxxxiHBB")
+_NDA_DST, _NDA_LLADDR = 1, 2
+
+
+class AddressEntry(NamedTuple):
+    """An address of a link."""
+
+    family: int
+    link: int
+    """Its index."""
+    scope: int
+    flags: int
+    """IFA_F_…."""
+    interface: IPInterface
+    """Of this host, with what is on-link: a peer's prefix is not."""
+
+
+class Hop(NamedTuple):
+    """Where a route leads, or one of several."""
+
+    link: int
+    """Its index."""
+    gateway: Address | None
+
+
+class RouteEntry(NamedTuple):
+    """A route of any table."""
+
+    family: int
+    table: int
+    protocol: int
+    kind: int
+    """RTN_…."""
+    metric: int
+    destination: IPNetwork
+    hops: tuple[Hop, ...]
+
+
+class NeighborEntry(NamedTuple):
+    """An entry of the neighbour table."""
+
+    link: int
+    """Its index."""
+    state: int
+    """NUD_…."""
+    address: Address
+    mac: str
+
+
+def addresses() -> list[AddressEntry]:
+    """Return the addresses of both families. Raises OSError."""
+    found = []
+    for payload in dump(RTM_GETADDR, bytes(_ADDRESS.size)):
+        family, length, flags, scope, index = _ADDRESS.unpack_from(payload)
+        about = attributes(payload[_ADDRESS.size :])
+        if family in _ANY and _IFA_ADDRESS in about:
+            flags = _number(about.get(_IFA_FLAGS, b"")) or flags
+            # IFA_ADDRESS is the peer's where there is an IFA_LOCAL.
+            prefix = ip_interface((about[_IFA_ADDRESS], length))
+            local = ip_address(about.get(_IFA_LOCAL) or about[_IFA_ADDRESS])
+            own = ip_interface((local, length if local in prefix.network else local.max_prefixlen))
+            found.append(AddressEntry(family, index, scope, flags, own))
+    return found
+
+
+def routes() -> list[RouteEntry]:
+    """Return the routes of both families. Raises OSError."""
+    found = []
+    for payload in dump(RTM_GETROUTE, bytes(_ROUTE.size)):
+        family, length, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(payload)
+        if family not in _ANY:
+            continue
+        about = attributes(payload[_ROUTE.size :])
+        to = about.get(_RTA_DST)
+        destination = ip_network((to, length)) if to else _ANY[family]
+        hops = tuple(_hops(about.get(_RTA_MULTIPATH, b"")))
+        if not hops:
+            hops = (Hop(_number(about.get(_RTA_OIF, b"")), _gateway(about)),)
+        table = _number(about.get(_RTA_TABLE, b"")) or table
+        metric = _number(about.get(_RTA_PRIORITY, b""))
+        found.append(RouteEntry(family, table, protocol, kind, metric, destination, hops))
+    return found
+
+
+def neighbors() -> list[NeighborEntry]:
+    """Return the neighbours of both families whose MAC is known. Raises OSError."""
+    found = []
+    for payload in dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)):
+        family, index, state, _, _ = _NEIGHBOR.unpack_from(payload)
+        about = attributes(payload[_NEIGHBOR.size :])
+        to, mac = about.get(_NDA_DST), about.get(_NDA_LLADDR)
+        if family in _ANY and to and mac:
+            found.append(NeighborEntry(index, state, ip_address(to), mac.hex(":")))
+    return found
+
+
+def _hops(data: bytes) -> Iterator[Hop]:
+    """Yield the hops of a multipath route (struct rtnexthop)."""
+    while len(data) >= _HOP.size:
+        length, _, _, index = _HOP.unpack_from(data)
+        if not _HOP.size <= length <= len(data):
+            return
+        yield Hop(index, _gateway(attributes(data[_HOP.size : length])))
+        data = data[(length + 3) & ~3 :]
+
+
+def _gateway(about: dict[int, bytes]) -> Address | None:
+    via = about.get(_RTA_VIA, b"")[2:]  # behind its family
+    gateway = about.get(_RTA_GATEWAY) or via
+    return ip_address(gateway) if gateway else None
+
+
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, sys.byteorder)
