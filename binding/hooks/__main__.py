@@ -6,6 +6,7 @@ descriptors: of the channel to the sidecar, and of the listening hook socket. Ho
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ def main(argv: list[str]) -> None:
         socket.socket(fileno=int(listener)),
         structured="structured" in words,
     ).run()
+    os._exit(0)  # at once: until then a caller may connect to the socket of a sidecar that is gone
 
 
 if __name__ == "__main__":

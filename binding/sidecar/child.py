@@ -104,6 +104,11 @@ class Child:
         return self.phase is not Phase.ABSENT
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it has imported all that its work takes."""
+        return self.phase is Phase.RUNNING
+
+    @property
     def age(self) -> float:
         """Seconds since the latest start."""
         return self._loop.now() - self._began

@@ -19,7 +19,6 @@ from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
 from binding.sidecar import pod_warnings, state_file
-from binding.sidecar.child import Phase
 from binding.sidecar.desired import Desired
 from binding.sidecar.faults import faults, to_mend
 from binding.sidecar.plumb_child import PlumbError
@@ -200,8 +199,7 @@ class Reconciler:
         )
         if not wanted.wirings or is_wired:
             return await self.guard.enforce(filters)
-        is_whole = self.serve.child.phase is Phase.RUNNING
-        if is_whole and memory.is_tight() and not self.desired.guests:
+        if self.serve.child.is_ready and memory.is_tight() and not self.desired.guests:
             # A serve that was started ahead and a plumb that wires have no room at once.
             self.serve.child.end()
             await self.serve.child.gone(_LEAVES_WITHIN)

@@ -120,6 +120,7 @@ class _Sidecar:
             _log.info("stopped answering")
 
     async def _start(self) -> None:
+        _remove(self._socket)  # of a former sidecar: nobody accepts there
         self._reconciler.restore()
         self._hooks.pod_read(await self._pod.read())
         os.rename(f"{self._state}/hook.sock", self._socket)

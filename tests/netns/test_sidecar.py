@@ -227,7 +227,10 @@ def test_a_sidecar_that_starts_anew_after_phase_1_still_knows_the_routes():
             handler.managed_tap(made.netns)
             side.process.kill()
             side.process.wait()
-        with sidecar(made) as side, collect(side.hooks_dir) as hook:
+        with ExitStack() as stack:
+            side = stack.enter_context(sidecar(made))
+            until(lambda: "listens on" in side.log, "the old socket has made room")
+            hook = stack.enter_context(collect(side.hooks_dir))
             hook.define(MANAGED, VMI)
             (guest,) = side.status()["guests"]
             assert not guest["warnings"]
