@@ -49,6 +49,11 @@ fuzz: setup  ## coverage-guided, every reader of foreign octets: TIME= seconds o
 	$(UV) sync --quiet --frozen --group dev --group fuzz
 	$(PY) -m tests.fuzz --seconds $(or $(TIME),60) $(ARGS)
 
+differential: setup  ## the same 100,000 requests to dsbridge, dnsmasq and Kea + radvd: who differs, and why; ARGS="--count N"
+	tests/packages.sh test
+	tests/packages.sh kea-dhcp4-server kea-dhcp6-server
+	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.differential $(ARGS)
+
 demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
 	tests/packages.sh demo
 	[ "$${GUEST:-vm}" != vm ] || $(PY) -m tests.bed.image

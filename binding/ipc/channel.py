@@ -26,7 +26,7 @@ _MOST_DESCRIPTORS = 128
 _LONGEST_IN_FILE = 1 << 23
 """Bytes. gRPC takes a VMI and a domain of 4 MiB together, which a message holds once each."""
 
-__all__ = ["decoded", "encoded", "messages", "pair", "receive", "send"]
+__all__ = ["decoded", "encoded", "messages", "pair", "receive", "receive_with_descriptors", "send"]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -75,7 +75,7 @@ def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
     Raises BlockingIOError when there is none yet, ValueError for what is no message.
     """
     try:
-        data, descriptors, _, _ = socket.recv_fds(channel, _LONGEST, _MOST_DESCRIPTORS)
+        data, descriptors = receive_with_descriptors(channel, _LONGEST, _MOST_DESCRIPTORS)
     except ConnectionResetError:
         return None
     if not data:
@@ -88,6 +88,20 @@ def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:
             os.close(descriptor)
         raise
     return message, descriptors
+
+
+def receive_with_descriptors(
+    sender: socket.socket, size: int, most: int
+) -> tuple[bytes, list[int]]:
+    """Return octets and the descriptors beside them, which no program that we start inherits.
+
+    socket.recv_fds() does not pass MSG_CMSG_CLOEXEC on, whatever its flags: a later `hooks` held
+    the guests' packet sockets.
+    """
+    data, descriptors, _, _ = socket.recv_fds(sender, size, most)
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, False)  # noqa: FBT003  # its own form
+    return data, descriptors
 
 
 def _count(message: Message, descriptors: list[int]) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from binding.ipc.channel import receive_with_descriptors
 from binding.ipc.codec import decode
 from binding.ipc.messages import Undone
 from binding.process.loop import Future, Loop, within
@@ -83,7 +84,7 @@ async def _answer(
     output, descriptors, ended = bytearray(), list[int](), Future[None]()
 
     def readable() -> None:
-        data, beside, _, _ = socket.recv_fds(answers, _CHUNK, 4)
+        data, beside = receive_with_descriptors(answers, _CHUNK, 4)
         descriptors.extend(beside)
         output.extend(data)
         if not data:

@@ -6,6 +6,7 @@ import importlib
 import logging
 import random
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import atheris
@@ -24,7 +25,9 @@ def main() -> None:
         rng = random.Random(seed)
         if rng.randrange(2):
             return bytes(atheris.Mutate(data, most))
-        return target.mutate(bytes(data), rng)[:most]
+        with suppress(Exception):  # of an input that the mutation itself cannot read
+            return bytes(target.mutate(bytes(data), rng)[:most])
+        return bytes(atheris.Mutate(data, most))
 
     for number, seed in enumerate(target.SEEDS):
         (Path(corpus) / f"seed{number}").write_bytes(seed)
