@@ -16,15 +16,15 @@ class Reason:
     """As in the first column of the table."""
     twists: frozenset[str] = field(default_factory=frozenset)
     kinds: frozenset[str] = field(default_factory=frozenset)
-    among: str = ""
-    """A word that one of the answers has."""
+    among: tuple[str, ...] = ()
+    """Words of which one of the answers has one."""
 
     def holds(self, kind: str, twists: tuple[str, ...], answers: tuple[str, ...]) -> bool:
         """Say whether this is the reason."""
         return (
             (not self.twists or bool(self.twists.intersection(twists)))
             and (not self.kinds or kind in self.kinds)
-            and (not self.among or any(self.among in one for one in answers))
+            and (not self.among or any(word in one for word in self.among for one in answers))
         )
 
 
@@ -138,7 +138,7 @@ REASONS = (
     Reason(
         "INFORMATION-REQUEST with an IA",
         kinds=_of("INFORMATION-REQUEST"),
-        among="silence",
+        among=("silence",),
     ),
     Reason(
         "RELEASE, DECLINE of DHCPv6",
@@ -236,7 +236,7 @@ REASONS = (
     ),
     Reason(
         "client identifier",
-        among="client id",
+        among=("client id",),
     ),
     Reason(
         "ciaddr and requested address contradict each other",
@@ -280,13 +280,15 @@ REASONS = (
     Reason(
         "a lease time in the answer to INFORM",
         kinds=_of("INFORM"),
-        among="lease",
+        among=("lease",),
     ),
     Reason(
         "lifetimes of an address that was never leased",
         kinds=_of("DHCPv6 REQUEST", "REBIND", "RENEW"),
-        among="No",
+        among=("No",),
     ),
+    Reason("a request larger than the pod link's MTU", _of("1,400 octets")),
+    Reason("what an earlier request has left", among=("pool", "NAK")),
 )
 
 

@@ -1,6 +1,7 @@
 """Messages between the sidecar and its programs, as one that was taken over could send them.
 
-Octet 0 says how: as one datagram, or in a file beside it, or the status object that commands read.
+Octet 0 says how: as one datagram, or in a file beside it, or the status object that commands
+read, or what somebody says to the control socket.
 """
 
 from __future__ import annotations
@@ -38,11 +39,12 @@ _SAID: tuple[Message, ...] = (
     messages.Leaving(),
     messages.Ended(),
 )
-_DATAGRAM, _FILE, _FILES, _STATUS = b"dfms"
+_DATAGRAM, _FILE, _FILES, _STATUS, _CONTROL = b"dfmsc"
 SEEDS = [
     *(bytes((_DATAGRAM,)) + channel.encoded(one) for one in _SAID),
     *(bytes((_FILE,)) + channel.encoded(one) for one in _SAID[3:5]),
     bytes((_DATAGRAM,)) + b"\0",
+    bytes((_CONTROL,)) + encode(messages.Reload("default", "{}")).encode(),
     bytes((_STATUS,)) + encode(Status("0", "dsbridge", "on")).encode(),
 ]
 _OURS, _THEIRS = channel.pair()
@@ -52,11 +54,9 @@ def run(data: bytes) -> None:
     """A message, or ValueError; and no descriptor is left open in either case."""
     if not data:
         return
-    if data[0] == _STATUS:
-        try:
-            decode(Status, data[1:])
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-            return
+    if data[0] in (_STATUS, _CONTROL):
+        with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            decode(Status if data[0] == _STATUS else messages.Reload, data[1:])
         return
     there = len(os.listdir("/proc/self/fd"))
     _send(data[0], data[1:])
