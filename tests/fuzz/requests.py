@@ -48,7 +48,10 @@ def run(data: bytes) -> None:
         assert words.isascii() and words.isprintable()
     capture.protocol(frame)
     address_owner.read(frame)
-    traffic.take_frame(traffic.Traffic(), guest, frame, is_tap=True)
+    found = traffic.Traffic()
+    traffic.at_tap(found, guest, frame, 0.0)
+    traffic.messages_at_tap(found, guest, frame, 0.0)
+    assert found.unanswered is not None
     responder = Responder(guest, 0.0)
     first = responder.from_guest(frame, 0.0, partial_checksum=partial)
     _check(first, guest)
