@@ -1,9 +1,35 @@
-"""What holds for every test: hypothesis takes no examples for wrong because they are slow."""
+"""What holds for every test, and the table that the tests of clients on each CNI print."""
 
 import hypothesis
+import pytest
 
-# A busy machine needs long for one example, and for making it up.
+CLIENT_ON_CNI = "client on CNI"
+"""A test's property with layout, client and what the guest ended up with."""
+
+
+# hypothesis takes no examples for wrong because they are slow: a busy machine needs long for one
+# example, and for making it up.
 hypothesis.settings.register_profile(
     "dsbridge", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("dsbridge")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print layouts and clients as the table of docs/cni.md."""
+    cells: dict[tuple[str, str], str] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            if CLIENT_ON_CNI in dict(report.user_properties):
+                layout, client, has = dict(report.user_properties)[CLIENT_ON_CNI]
+                cells[layout, client] = has if outcome == "passed" else outcome
+    if not cells:
+        return
+    clients = sorted({client for _, client in cells})
+    rows = [["Layout", *clients], ["---"] * (len(clients) + 1)]
+    rows += [
+        [f"`{layout}`", *(cells.get((layout, client), "") for client in clients)]
+        for layout in sorted({layout for layout, _ in cells})
+    ]
+    for row in rows:
+        terminalreporter.write_line(f"| {' | '.join(row)} |")

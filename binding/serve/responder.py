@@ -188,7 +188,8 @@ class Responder:
         self._other_mac = asks
         service.others.findings["MAC"] = asks and (
             f"a request comes from another MAC, {asks}, and is not answered: this NIC has "
-            f"{self.guest.mac}; give the guest that MAC again, or set macAddress in the VMI"
+            f"{self.guest.mac}; give the guest that MAC again, or set macAddress in the VMI; a "
+            "machine that the guest bridges gets none of the pod's addresses"
         )
 
     def _begin_if_known(self, now: float) -> Output:

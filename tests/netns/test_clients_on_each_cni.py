@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv6Interface
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.bed.guests import started
 from tests.bed.layouts import LAYOUTS
 from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH
 from tests.bed.wait import until
+from tests.conftest import CLIENT_ON_CNI
 
 pytestmark = pytest.mark.netns
 DNS = {
@@ -25,8 +27,9 @@ DNS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", ["managed", "own"])
 def test_a_client_ends_up_with_the_pods_network(
-    shape: str, layout: str, name: str, tmp_path: Path
+    shape: str, layout: str, name: str, tmp_path: Path, record_property: Callable[..., None]
 ) -> None:
+    record_property(CLIENT_ON_CNI, (layout, name, "IPv4" if name == "udhcpc" else "IPv4, IPv6"))
     with started(layout, shape) as vm, client(name, vm.guest, tmp_path) as guest:
         lease = guest.lease(30, dns=DNS.get(name, NAMESERVERS))
         cni = vm.pod.layout
