@@ -10,7 +10,7 @@ from pathlib import Path
 from binding.process import logs
 from binding.version import VERSION
 
-_FORMS = ("text", "wide", "json", "prometheus", "rows")
+_FORMS = ("text", "wide", "json", "prometheus", "rows", "warnings")
 PROTOCOLS = ("dhcp4", "dhcp6", "nd", "arp")
 _HOOKS_DIR = Path("/var/run/kubevirt-hooks")
 

@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> int:
 def status(directory: Path, form: str, *, watch: bool) -> int:
     """Print the state of the sidecar that serves a directory, once or every 2 s.
 
-    `form` is text, wide, json, prometheus or rows. Returns the exit status.
+    `form` is text, wide, json, prometheus, rows or warnings. Returns the exit status.
     """
     with suppress(KeyboardInterrupt):
         while True:
@@ -86,6 +86,10 @@ def rendered(directory: Path, form: str) -> str | None:
         from binding.operator import rows  # noqa: PLC0415  # as in main
 
         return rows.rows(answer)
+    if form == "warnings":
+        from binding.operator.warning_rows import warning_rows  # noqa: PLC0415  # as in main
+
+        return warning_rows(answer)
     from binding.operator import text  # noqa: PLC0415  # as in main
 
     return text.text(answer, wide=form == "wide")

@@ -26,6 +26,7 @@ from binding.sidecar.pod_guard import PodGuard
 from binding.sidecar.serve_child import LateError, ServeChild, ServeError
 from binding.sidecar.status import StatusPages
 from binding.sidecar.tap_claims import TapClaims
+from binding.sidecar.termination import TerminationMessage
 from binding.sidecar.unasked import Reminder
 from guest.network import GuestNetwork
 
@@ -57,7 +58,7 @@ class Reconciler:
         self._others: frozenset[str] = frozenset()
         """Taps that another dsbridge of this pod serves: they are left to it."""
         self.desired = Desired()
-        self.pages = StatusPages()
+        self.pages = StatusPages(TerminationMessage().say)
         self._reminder = Reminder(loop, self.pages)
         self.guard = PodGuard(loop, table, self.look_soon)
         self.serve = ServeChild(loop, self._reported)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from binding.ipc.messages import Event, Report
 from binding.ipc.status import GuestStatus, Said, Warned
@@ -21,7 +21,9 @@ _WHO = {"in-pod": "dsbridge", "kube-ovn": "OVN"}
 class StatusPages:
     """One page for each guest; adds up what successive `serve` report."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[Iterable[str]], None] = lambda _: None) -> None:
+        self._tell = tell
+        """Called with all warnings that stand, whenever there may be others."""
         self._pages: dict[str, Page] = {}
         self.warnings: tuple[str, ...] = ()
         """Of a VMI without a guest of ours, such as that there is none."""
@@ -54,6 +56,7 @@ class StatusPages:
             if not pages and warning not in self.warnings:
                 _log.warning("%s", warning)
         self.warnings = () if pages else warnings
+        self._tell(self._standing())
 
     def take(self, report: Report) -> None:
         """Add one report of `serve`; a guest that is no longer served is passed over."""
@@ -67,6 +70,7 @@ class StatusPages:
                 self._change(page, page.findings, kind, text)
             for event in one.events:
                 self._event(page, event)
+        self._tell(self._standing())
 
     def fault(self, network: str, faults: dict[str, str]) -> None:
         """Make these all that is wrong with the links of a network now."""
@@ -74,12 +78,24 @@ class StatusPages:
         if page is not None:
             for kind in {*page.faults, *faults}:
                 self._change(page, page.faults, kind, faults.get(kind, ""))
+            self._tell(self._standing())
 
     def find(self, network: str, kind: str, text: str) -> None:
         """Make this the finding of a kind about a network; an empty text takes it back."""
         page = self._pages.get(network)
         if page is not None:
             self._change(page, page.findings, kind, text)
+            self._tell(self._standing())
+
+    def _standing(self) -> list[str]:
+        """Return all warnings that stand, each with its network."""
+        texts = list(self.warnings)
+        for network, page in self._pages.items():
+            warned = (one.text for one in (*page.faults.values(), *page.findings.values()))
+            for text in (*warned, *page.found, *page.warnings):
+                before = f"network {network}: "
+                texts.append(text if text.startswith(before) else before + text)
+        return texts
 
     def opened(self) -> tuple[Page, ...]:
         """Return the page of each guest."""

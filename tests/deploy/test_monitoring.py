@@ -81,6 +81,24 @@ def test_there_are_four_alerts_each_with_a_remedy():
         assert "kubectl dsbridge" in alert["annotations"]["remedy"]
 
 
+def test_the_watch_may_also_create_events_and_runs_the_plugins_command():
+    by_kind = {one["kind"]: one for one in documents("watch.yaml")}
+    rights = {
+        (resource, verb)
+        for rule in by_kind["ClusterRole"]["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    pods = {("pods", "get"), ("pods", "list"), ("pods/exec", "get"), ("pods/exec", "create")}
+    assert rights == pods | {("events", "create")}
+    pod = by_kind["Deployment"]["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == by_kind["ServiceAccount"]["metadata"]["name"]
+    (container,) = pod["containers"]
+    assert container["command"][1:3] == ["/plugin/kubectl-dsbridge", "watch"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert {one["name"] for one in container["volumeMounts"]} <= {o["name"] for o in pod["volumes"]}
+
+
 def test_the_exporter_may_list_pods_and_exec_and_nothing_else():
     by_kind = {one["kind"]: one for one in documents("exporter.yaml")}
     rules = by_kind["ClusterRole"]["rules"]

@@ -31,6 +31,13 @@ if words[:2] == ["get", "pods"]:
     print("\\n".join(" ".join(pod["line"]) for pod in world["pods"]))
 elif words[:2] == ["get", "namespaces"]:
     print("namespace/default\\nnamespace/vms")
+elif words[0] == "create":
+    assert words == ["create", "-f", "-"], words
+    made = json.load(sys.stdin)
+    events = {{world!r}} + "." + made["metadata"]["name"]
+    if os.path.exists(events):
+        sys.exit("Error from server (AlreadyExists): events already exists")
+    json.dump(made, open(events, "w"))
 elif words[0] == "exec":
     is_interactive = words[1] == "-i"
     words = [one for one in words if one != "-i"]
@@ -159,7 +166,7 @@ def test_the_plugin_at_a_cluster(cluster, tmp_path):
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (("",), ["capture", "diagnose", "gather", "metrics", "reload", "status"]),
+        (("",), ["capture", "diagnose", "gather", "metrics", "reload", "status", "watch"]),
         (("di",), ["diagnose"]),
         (("diagnose", ""), ["locked", "vm1"]),
         (("diagnose", "-n", "a", "v"), ["vm1"]),
@@ -222,3 +229,40 @@ def test_what_is_missing_is_said(cluster):
     assert "name the VM" in cluster("capture", pods=pods).stderr
     assert "Usage:" in cluster().stdout
     assert cluster("nonsense").returncode == 64
+
+
+def events(tmp_path):
+    return [json.loads(path.read_text()) for path in sorted(tmp_path.glob("world.json.*"))]
+
+
+def test_watch_makes_one_event_of_each_warning(cluster, tmp_path):
+    settings = {"dsbridge.io/default": {"cloudInit": "static"}}
+    with started("flat", "managed", settings) as vm:
+        pod = pod_of(vm)
+        done = cluster("watch", "-A", "0", pods=[pod])
+        assert done.returncode == 0, done.stderr
+        found = events(tmp_path)
+        (one,) = [each for each in found if "cloudInit static is not written" in each["message"]]
+        assert (one["kind"], one["type"]) == ("Event", "Warning")
+        assert one["involvedObject"]["name"] == "vm1"
+        assert one["involvedObject"]["uid"] == "00000000-0000-4000-8000-000000000001"
+        assert one["message"].startswith("network default: cloudInit")
+        assert '"" on the VM' in one["message"], "quotes survive"
+        assert one["metadata"]["namespace"] == one["involvedObject"]["namespace"] == "default"
+        assert "cloudInit static is not written" in done.stdout
+        again = cluster("watch", "-A", "0", pods=[pod])
+        assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+        assert events(tmp_path) == found
+
+
+def test_watch_trusts_no_octet_of_a_sidecar(cluster, tmp_path):
+    said = '"}\tx\ta"\\}\x1b[31m, "kind": "Secret\n\n{}\n'
+    command = tmp_path / "sidecar"
+    command.write_text(f"#!/bin/sh\nprintf '%s' '{said}'\n")
+    command.chmod(0o755)
+    pod = {"line": line("vm1", OURS), "command": [str(command)], "dir": "x"}
+    assert cluster("watch", "0", pods=[pod]).returncode == 0
+    for one in events(tmp_path):
+        assert (one["kind"], one["involvedObject"]["uid"]) == ("Event", "")
+    told = {one["message"] for one in events(tmp_path)}
+    assert told == {'a"\\} [31m, "kind": "Secret', ""}

@@ -1,0 +1,50 @@
+"""The warnings that stand, as the container's termination message."""
+
+import pytest
+
+from binding.sidecar.status import StatusPages
+from binding.sidecar.termination import TerminationMessage, message
+from tests.samples import GUEST
+from tests.sidecar.test_status import NO_DNS, report
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "termination-log"
+    path.touch()
+    return path
+
+
+def test_it_says_what_status_warns_of_and_nothing_that_is_mended(file):
+    pages = StatusPages(TerminationMessage(str(file)).say)
+    pages.open((GUEST,), (NO_DNS,))
+    assert file.read_text() == f"{NO_DNS}\n"
+    pages.take(report("rogue RA"))
+    assert file.read_text() == f"{NO_DNS}\nnetwork {GUEST.network}: rogue RA\n"
+    pages.fault(GUEST.network, {"tap": "tap0 is down"})
+    assert "tap0 is down" in file.read_text()
+    pages.fault(GUEST.network, {})
+    pages.open((GUEST,), ())
+    assert file.read_text() == f"network {GUEST.network}: rogue RA\n"
+
+
+def test_it_takes_no_more_than_the_kubelet_and_whole_lines(file):
+    many = [f"{number}: {'ü' * 100}" for number in range(60)]
+    TerminationMessage(str(file)).say(many)
+    assert 3500 < file.stat().st_size <= 4096
+    *lines, last = file.read_text().splitlines()
+    assert lines == many[: len(lines)]
+    assert last == f"and {60 - len(lines)} more, see dsbridge status"
+
+
+def test_control_characters_are_left_out():
+    assert message(["a\x1b[31m\nb"]) == "a[31mb\n"
+
+
+def test_without_the_file_nothing_is_made(tmp_path):
+    TerminationMessage(str(tmp_path / "none")).say(["x"])
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "target").write_text("kept")
+    TerminationMessage(str(tmp_path / "link")).say(["x"])
+    assert (tmp_path / "target").read_text() == "kept"
+    assert not (tmp_path / "none").exists()
