@@ -9,6 +9,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 from binding.discover import addressing, annotation, dns_name, impossible, resolver
 from binding.discover.annotation import Override
 from binding.discover.nic import Attachment, MissingLink, Nic, nic_of
+from binding.discover.plugged import as_plugged
 from binding.discover.remarks import remarks
 from binding.discover.vmi import Vmi, VmiError
 from binding.discover.vmi_interface import VmiInterface
@@ -40,14 +41,19 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
     plugin: str | None,
     defaults: Override,
     wired: Collection[str] = (),
+    links: Collection[str] = (),
 ) -> Discovery:
     """Return what the guests of this VMI are told.
 
     `attached` are the domain's interfaces by network. `wired` are the taps that plumb made in
-    this pod: in the domain of a later call they look like KubeVirt's.
+    this pod: in the domain of a later call they look like KubeVirt's. `links` are those that there
+    are now in the shape `takeover`, in which KubeVirt plugs NICs in and out without a call.
     Raises MissingLink, OverrideError and VmiError.
     """
     ours, takeover = _ours(vmi, plugin or None)
+    if takeover:
+        vmi = as_plugged(snapshot, vmi, links)
+        ours, _ = _ours(vmi, plugin or None)
     warnings = [*_unused(vmi)]
     found, wirings = [], []
     for interface in ours:

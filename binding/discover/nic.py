@@ -115,14 +115,14 @@ def nic_of(  # noqa: PLR0913  # all that decides the shape
             f"network {network.name}: is neither `pod` nor `multus`, and has no link that could be "
             "bridged; give the interface another network or another binding"
         )
-    pod_link = _pod_link(snapshot, vmi, network)
-    named = link_names.names_of(pod_link, primary=not network.secondary)
+    on_pod = pod_link(snapshot, vmi, network)
+    named = link_names.names_of(on_pod, primary=not network.secondary)
     rewired_port = snapshot.link(named.nic)
-    link = snapshot.link(pod_link) or rewired_port
+    link = snapshot.link(on_pod) or rewired_port
     if link is None:
         there = ", ".join(one.name for one in snapshot.links) or "none"
         raise MissingLink(
-            f"network {network.name}: the pod has no link {pod_link}, only {there}; "
+            f"network {network.name}: the pod has no link {on_pod}, only {there}; "
             "check the CNI's or the NetworkAttachmentDefinition's result for this pod"
         )
     attachment = attachment or Attachment()
@@ -165,7 +165,7 @@ def _check_layer2(network: VmiNetwork, link: Link) -> None:
     )
 
 
-def _pod_link(snapshot: Snapshot, vmi: Vmi, network: VmiNetwork) -> str:
+def pod_link(snapshot: Snapshot, vmi: Vmi, network: VmiNetwork) -> str:
     """Name the pod link as KubeVirt does, with the legacy names where the pod has those."""
     reported = vmi.status(network.name).pod_link
     if not network.secondary:

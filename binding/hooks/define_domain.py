@@ -133,6 +133,7 @@ class DefineDomain:
             plugin=self._settings.plugin,
             defaults=annotation.parse_defaults(self._settings.defaults),
             wired=pod.wired,
+            links=pod.links,
         )
         if not self._settings.cloud_init:
             unasked = (one for one in found.guests if one.cloud_init != "dhcp")

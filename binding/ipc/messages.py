@@ -174,6 +174,8 @@ class Pod(NamedTuple):
     """Taps that we made."""
     settings: dict[str, str] = _NO_TEXTS
     """JSON of `dsbridge reload` by network, in place of the VMI's annotation."""
+    links: tuple[str, ...] = ()
+    """Of the pod now, where KubeVirt plugs NICs in and out without a call: in takeover."""
 
 
 class Define(NamedTuple):

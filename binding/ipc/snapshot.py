@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from binding.packet import link_names
@@ -61,14 +62,49 @@ def merged(fresh: Snapshot, saved: Snapshot | None) -> Snapshot:
     links = {
         link.name: link
         for link in fresh.links
-        if link.name in before or not link_names.is_of_wiring(link.name)
+        if link.name in before
+        or not link_names.is_of_wiring(link.name)
+        or (link_names.is_secondary(pod := link_names.pod_of(link.name)) and pod not in before)
     }
     by_index = {link.index: link for link in fresh.links}
+    there = {link.name for link in fresh.links}
     for link in saved.links:
         now = links.get(link.name)
+        if link.index not in by_index and _is_unplugged(link.name, there):
+            continue
         if now is None or now.index != link.index:
             links[link.name] = _changed(link, now, by_index.get(link.index))
     return Snapshot(fresh.netns, tuple(links.values()), fresh.nameservers, fresh.search)
+
+
+def _is_unplugged(name: str, there: Collection[str]) -> bool:
+    """Say whether a link that is gone has left no bridge behind: its network was unplugged.
+
+    Another link of that name is then no placeholder but the network plugged in again.
+    """
+    pod = name if link_names.is_secondary(name) else link_names.pod_of(name)
+    wired = link_names.names_of(pod, primary=False)
+    return link_names.is_secondary(pod) and wired.bridge not in there
+
+
+def with_plugged(saved: Snapshot | None, plugged: Collection[Link]) -> Snapshot | None:
+    """Return what was saved with the links that were plugged in, and wired, since."""
+    if saved is None or not plugged:
+        return saved
+    links = {link.name: link for link in saved.links}
+    for link in plugged:
+        before = links.get(link.name)
+        if before is None or before.index != link.index:
+            links[link.name] = link
+        else:  # it was read while the CNI had not finished, or after that
+            links[link.name] = replace(
+                before,
+                mac=link.mac,
+                mtu=link.mtu,
+                addresses=link.addresses or before.addresses,
+                routes=link.routes or before.routes,
+            )
+    return replace(saved, links=tuple(links.values()))
 
 
 def _changed(saved: Link, placeholder: Link | None, nic: Link | None) -> Link:

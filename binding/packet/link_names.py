@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 PRIMARY = "eth0"
 ALIAS = "ua-"
+_DIGITS = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,20 @@ class LinkNames:
 def is_of_wiring(name: str) -> bool:
     """Say whether a link has a name that wiring and guard give to what they make."""
     return name.startswith(("k6t-", "tap", "dsb-listen")) or name.endswith("-nic")
+
+
+def is_secondary(name: str) -> bool:
+    """Say whether a link has a name that KubeVirt has multus give to a secondary network's."""
+    digits = name[3:]
+    if name.startswith("pod"):
+        return len(digits) == _DIGITS and set(digits) <= set("0123456789abcdef")
+    return name.startswith("net") and digits.isdigit()
+
+
+def pod_of(nic: str) -> str:
+    """Return the pod link of a secondary network of which this may be the name as a port."""
+    short = nic.removesuffix("-nic")
+    return short if short.startswith("net") else f"pod{short}"
 
 
 def hashed(network: str) -> str:

@@ -19,10 +19,11 @@ _RTEXT_FILTER_SKIP_STATS = 1 << 3
 IFF_UP, IFF_LOWER_UP = 0x1, 0x10000
 _GROUP_LINK, _GROUP_IPV4_ADDRESS, _GROUP_IPV4_ROUTE = 0x1, 0x10, 0x40
 _GROUP_IPV6_ADDRESS, _GROUP_IPV6_ROUTE = 0x100, 0x400
+_HOLDS = 1 << 20
 _GROUPS = (
     _GROUP_LINK | _GROUP_IPV4_ADDRESS | _GROUP_IPV4_ROUTE | _GROUP_IPV6_ADDRESS | _GROUP_IPV6_ROUTE
 )
-_AF_BRIDGE = b"\x07"
+AF_BRIDGE = b"\x07"
 _BY_REDIRECT, _BY_KERNEL, _BY_RA = b"\1", b"\2", b"\x09"
 _LINK = struct.Struct("=BxHiII")
 
@@ -48,11 +49,12 @@ def read() -> dict[str, LinkState]:
     """Return all links by name. Raises OSError."""
     mask = struct.pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
     listed = rtnetlink.dump(rtnetlink.RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + mask)
-    found = [_link(payload) for payload in listed if len(payload) >= _LINK.size]
+    found = [link(payload) for payload in listed if len(payload) >= _LINK.size]
     return {one.name: one for one in found}
 
 
-def _link(payload: bytes) -> LinkState:
+def link(payload: bytes) -> LinkState:
+    """Return the link that a message of RTM_NEWLINK or RTM_DELLINK is about."""
     _, _, index, flags, _ = _LINK.unpack_from(payload)
     about = attributes(payload[_LINK.size :])
     return LinkState(
@@ -75,6 +77,8 @@ def _text(value: bytes) -> str:
 class News:
     """What has changed since the last look."""
 
+    messages: tuple[tuple[int, bytes], ...] = ()
+    """Type and payload of each, in the kernel's order."""
     links: bool = False
     addresses: bool = False
     """Addresses, or routes that come neither of the kernel nor of a router advertisement."""
@@ -82,24 +86,29 @@ class News:
 
 def watch() -> socket.socket:
     """Return a socket that hears of every change of a link, address or route. Raises OSError."""
-    return rtnetlink.watch(_GROUPS)
+    netlink = rtnetlink.watch(_GROUPS)
+    # As much as the node allows: wiring changes links faster than a throttled container reads.
+    netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HOLDS)
+    return netlink
 
 
 def news(netlink: socket.socket) -> News:
     """Read what a `watch` socket has heard."""
     links = addresses = False
+    messages: list[tuple[int, bytes]] = []
     while True:
         try:
             data = netlink.recv(rtnetlink.CHUNK)
         except BlockingIOError:
-            return News(links, addresses)
+            return News(tuple(messages), links, addresses)
         except OSError:  # ENOBUFS: more has changed than the socket holds
             links = addresses = True
             continue
         for kind, _, payload in rtnetlink.messages(data):
+            messages.append((kind, payload))
             if kind in (rtnetlink.RTM_NEWLINK, rtnetlink.RTM_DELLINK):
                 # Of a bridge port as such (AF_BRIDGE): its states, which nothing here depends on.
-                links = links or payload[:1] != _AF_BRIDGE
+                links = links or payload[:1] != AF_BRIDGE
             elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
                 addresses = True
             elif kind in (rtnetlink.RTM_NEWROUTE, rtnetlink.RTM_DELROUTE):

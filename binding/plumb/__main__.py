@@ -1,7 +1,8 @@
 """The only program that changes the pod's network namespace: `python -m binding.plumb ACTION…`.
 
 * `snapshot [RESOLV_CONF [-]]` prints the pod's links (a Snapshot) and needs no privilege. With `-`
-  it reads a former Snapshot on stdin and takes from it what has been rewired since.
+  it reads a former Snapshot on stdin, in a second line links that were plugged in since (a tuple of
+  Link), and takes from them what has been rewired since.
 * `wire` wires the NICs on stdin (a tuple of Wiring), all of them or none.
 * `guard` makes the GuardTable on stdin all that the kernel filters for this sidecar.
 * `wire guard` does both, with a line of stdin for each, and stops at the first that fails.
@@ -21,7 +22,7 @@ from binding.process import lean  # noqa: F401  # before what imports dataclasse
 
 # isort: split
 from binding.ipc import codec
-from binding.ipc.snapshot import Snapshot, merged
+from binding.ipc.snapshot import Link, Snapshot, merged, with_plugged
 from binding.plumb.answer import say
 from binding.process import capabilities, logs, oom
 
@@ -56,7 +57,9 @@ def _snapshot(words: list[str]) -> int:
 
     taken = snapshot.take(words[0] if words else "/etc/resolv.conf")
     if words[1:] == ["-"]:
-        taken = merged(taken, _former(sys.stdin.readline()))
+        former = _former(sys.stdin.readline())
+        plugged = codec.decode(tuple[Link, ...], sys.stdin.readline() or "[]")
+        taken = merged(taken, with_plugged(former, plugged))
     say(codec.encode(taken))
     return 0
 

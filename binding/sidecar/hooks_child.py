@@ -19,6 +19,8 @@ _READY_WITHIN = 30.0
 _ANSWERS_WITHIN = 10.0
 _ASKED_EVERY = 10.0
 _SLOWEST_START = 5.0
+SUPERSEDED = "the pod has changed meanwhile, and was found anew; try again"
+"""Answers a `discover` that another one has overtaken."""
 
 
 class HooksChild:
@@ -78,7 +80,7 @@ class HooksChild:
         The future has an empty text once it is so, else why it cannot be.
         """
         self._number += 1
-        self._discovered.set("something else has changed meanwhile; try again")
+        self._discovered.set(SUPERSEDED)
         self._discovered = discovered = Future[str]()
         self._discover = messages.Discover(self._number, vmi, domain, settings)
         if self.child.phase is Phase.RUNNING:
@@ -116,19 +118,22 @@ class HooksChild:
                 _log.error("hooks sent the unexpected message %s", type(message).__name__)
 
     async def _define(self, request: messages.Define) -> None:
+        asked_by = self.child.pid
         try:
             refusal = await self._reconciler.define(request)
         except Exception as error:  # noqa: BLE001  # a bug of ours must not leave virt-launcher without an answer
             _log.exception("a hook call failed for a reason of our own")
             refusal = f"{type(error).__name__}: {error}"
         self._send_pod()  # now with the taps that plumb made
-        self.child.send(messages.Defined(request.number, refusal))
+        if self.child.pid == asked_by:  # the next `hooks` counts from 1, too
+            self.child.send(messages.Defined(request.number, refusal))
         self._answered(request.discovery, refusal)
 
     def _send_pod(self) -> None:
         if self._pod is not None:
             pod, settings = json.loads(self._pod), self._reconciler.desired.settings
-            self.child.send(messages.Pod(pod, self._reconciler.wired, settings))
+            links = self._reconciler.plugs.links(self._reconciler.desired)
+            self.child.send(messages.Pod(pod, self._reconciler.wired, settings, links))
 
     def _send_discover(self) -> None:
         if self._discover is not None:

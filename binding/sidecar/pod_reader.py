@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from binding.process.loop import Loop, Timer
+from binding.ipc.codec import encode
+from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import state_file
+from binding.sidecar.link_history import LinkHistory
 from binding.sidecar.plumb_child import PlumbError, plumb
 
 _log = logging.getLogger(__name__)
@@ -17,6 +19,7 @@ _LONGEST_TRY = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SOON = 0.5
 """Seconds from the first news of a change to the next reading: addresses change in bursts."""
+_AT_ONCE = 0.1
 _AFTER_WIRING = 4.0
 _LONGEST_REST = 60.0
 """Seconds between readings in a pod that changes all the time."""
@@ -34,7 +37,10 @@ class PodReader:
         self._loop = loop
         self._path = path
         self._on_change = on_change
+        self.history = LinkHistory()
         self._timer: Timer | None = None
+        self._lock = Lock()
+        self._is_plugged = False
         self._rest = _SOON
         self._latest = -_LONGEST_REST
         self.snapshot = ""
@@ -47,11 +53,12 @@ class PodReader:
         """
         seconds, pause = _FIRST_TRY, _FIRST_PAUSE
         while True:
-            saved = (state_file.load(self._path) or b"").decode(errors="replace")
+            plugged = self.history.wired()
+            saved = (state_file.load(self._path) or b"").decode(errors="replace").replace("\n", " ")
             try:
                 done = await plumb(
                     self._loop,
-                    {"snapshot": saved.replace("\n", " ")},
+                    {"snapshot": f"{saved}\n{encode(plugged)}"},
                     *("/etc/resolv.conf", "-"),
                     within_seconds=seconds,
                 )
@@ -64,7 +71,9 @@ class PodReader:
             if snapshot != self.snapshot:
                 state_file.save(self._path, snapshot)
             self.snapshot = snapshot
-            return snapshot
+            self.history.forget(plugged)
+            if not self.history.wired():  # else its links were half the CNI's when it was read
+                return snapshot
 
     def read_soon(self, *, is_wiring: bool) -> None:
         """Read the pod again: a link, an address or a route has changed.
@@ -78,9 +87,20 @@ class PodReader:
         rest = max(self._rest, _AFTER_WIRING) if is_wiring else self._rest
         self._timer = self._loop.after(rest, lambda: self._loop.spawn(self._again()))
 
+    def read_now(self) -> None:
+        """Read the pod, and have the guests found anew: a NIC was plugged in or out."""
+        if self.snapshot:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._is_plugged = True
+            self._timer = self._loop.after(_AT_ONCE, lambda: self._loop.spawn(self._again()))
+
     async def _again(self) -> None:
         self._timer = None  # what changes from here on is read again
-        before, self._latest = self.snapshot, self._loop.now()
-        snapshot = await self.read()
-        if snapshot != before:
-            self._on_change(snapshot)
+        is_plugged, self._is_plugged = self._is_plugged, False
+        self._latest = self._loop.now()
+        async with self._lock:
+            before = self.snapshot
+            snapshot = await self.read()
+            if snapshot != before or is_plugged:
+                self._on_change(snapshot)

@@ -21,6 +21,7 @@ from binding.sidecar import desired as desired_state
 from binding.sidecar import pod_warnings, state_file
 from binding.sidecar.desired import Desired
 from binding.sidecar.faults import faults, to_mend
+from binding.sidecar.plugs import Plugs
 from binding.sidecar.plumb_child import PlumbError
 from binding.sidecar.pod_guard import PodGuard
 from binding.sidecar.serve_child import LateError, ServeChild, ServeError
@@ -45,8 +46,9 @@ _LONGEST_PAUSE = 5.0
 class Reconciler:
     """Keeps the desired state of one pod true."""
 
-    def __init__(self, loop: Loop, table: str, state: str) -> None:
+    def __init__(self, loop: Loop, table: str, state: str, *, is_named: bool) -> None:
         self._loop = loop
+        self.plugs = Plugs(is_named=is_named)
         self._file = f"{state}/desired.json"
         self._lock = Lock()
         self._look_at: Timer | None = None
@@ -108,13 +110,7 @@ class Reconciler:
             return refusal
 
     async def _define(self, request: Define) -> str:
-        former, wanted = (
-            self.desired,
-            Desired(
-                *(request.guests, request.wirings, request.warnings),
-                *(request.instance, request.settings),
-            ),
-        )
+        former, wanted = self.desired, _wanted(request)
         _name_in_log(request.instance)
         try:
             _check_privileges(wanted)
@@ -220,7 +216,8 @@ class Reconciler:
         """Return the guard; nothing can be filtered at a link that is gone."""
         ours = tuple(one for one in guests if one.tap not in self._others)
         every = guard.filters(ours, self.pages.families_served(ours))
-        return tuple(one for one in every if links.index(one.link) is not None)
+        mute = self.plugs.mute(self.desired, guests, links.names())
+        return tuple(one for one in (*every, *mute) if links.index(one.link) is not None)
 
     def _warn(self, unguarded: str) -> None:
         guests = self.desired.guests
@@ -240,6 +237,16 @@ class Reconciler:
         self.pages.take(report)
         if self.pages.families_served(self.desired.guests) != before:
             self.look_soon()
+
+
+def _wanted(request: Define) -> Desired:
+    return Desired(
+        guests=request.guests,
+        wirings=request.wirings,
+        warnings=request.warnings,
+        instance=request.instance,
+        settings=request.settings,
+    )
 
 
 def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:

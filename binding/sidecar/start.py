@@ -21,7 +21,7 @@ from binding.process.loop import Loop
 from binding.sidecar.child import Child
 from binding.sidecar.control_socket import ControlSocket
 from binding.sidecar.ending import Ending
-from binding.sidecar.hooks_child import HooksChild
+from binding.sidecar.hooks_child import SUPERSEDED, HooksChild
 from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
 from binding.sidecar.reload import Reloading
@@ -71,7 +71,10 @@ class _Sidecar:
         self._started = now()
         self._loop = Loop()
         self._links: frozenset[tuple[str, int, int]] = frozenset()
-        self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
+        self._reconciler = Reconciler(
+            *(self._loop, guard.table_name(self._plugin), state),
+            is_named=self._plugin is not None,
+        )
         self._pod = PodReader(
             self._loop,
             f"{state}/snapshot.json",
@@ -124,6 +127,8 @@ class _Sidecar:
         self._reconciler.restore()
         self._hooks.pod_read(await self._pod.read())
         os.rename(f"{self._state}/hook.sock", self._socket)
+        if self._reconciler.plugs.changed(self._reconciler.desired):  # while there was no sidecar
+            self._pod.read_now()
         _log.info("dsbridge %s listens on %s", VERSION, self._socket)
 
     def _pod_changed(self, snapshot: str) -> None:
@@ -137,7 +142,7 @@ class _Sidecar:
 
     @staticmethod
     def _found(refusal: str) -> None:
-        if refusal:
+        if refusal and refusal != SUPERSEDED:
             _log.warning("the pod has changed, but its guests stay as they are: %s", refusal)
 
     def _watch_links(self) -> None:
@@ -151,12 +156,16 @@ class _Sidecar:
 
         def changed() -> None:
             news = link_table.news(netlink)
+            self._pod.history.take(news, self._loop.now())
             is_other = False
             if news.links:
                 self._ending.look()
                 self._reconciler.look_soon()
                 before, self._links = self._links, _links()
                 is_other = self._links != before  # a link, not only its carrier
+                if is_other and self._reconciler.plugs.changed(self._reconciler.desired):
+                    self._pod.read_now()
+                    is_other = False
             if is_other or news.addresses:
                 self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
 

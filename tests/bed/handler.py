@@ -17,6 +17,13 @@ def core_bridge(pod: Netns, link: str = "eth0", *, queues: int = 1, index: int =
     _wire(pod, link, queues, bridge_address=f"addr add 169.254.75.1{index}/32 dev {{bridge}}")
 
 
+def unplug(pod: Netns, link: str) -> None:
+    """Take away what phase 1 made of a NIC whose state is `absent`; the pod's own link stays."""
+    short = link.removeprefix("pod")
+    for name in (f"k6t-{short}", f"tap{short}", link):
+        pod.ip(f"link del {name}")
+
+
 def _wire(pod: Netns, link: str, queues: int, bridge_address: str) -> None:
     """Replace the link by bridge, NIC, tap and placeholder; no route survives it."""
     short = link.removeprefix("pod")

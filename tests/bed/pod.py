@@ -69,7 +69,7 @@ def pod(layout: str | Layout, *, blue: bool = False, dad: bool = True) -> Iterat
         _beyond(made)
         _plug(made, dad=dad)
         if blue:
-            _plug_blue(made)
+            plug_blue(made)
         yield made
 
 
@@ -134,7 +134,8 @@ def _plug(made: Pod, *, dad: bool) -> None:
         )
 
 
-def _plug_blue(made: Pod) -> None:
+def plug_blue(made: Pod) -> None:
+    """Do what a CNI does to add the secondary network `blue`, which has no default route."""
     made.gateway.ip(f"""
         link add blue0 address 0a:58:0a:64:00:01 type veth peer name {BLUE} \
             address 0a:58:0a:64:00:05 netns {made.netns.name}

@@ -1,0 +1,150 @@
+"""NICs that KubeVirt plugs into a running VM and out of it: `bridge: {}`, and no hook is called.
+
+The order is KubeVirt's: the CNI gives the pod a link, phase 1 takes everything off it and makes
+bridge, tap and placeholder, its own DHCP server starts at the bridge, QEMU opens the tap.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from ipaddress import IPv4Interface, IPv6Interface
+
+import pytest
+
+from tests.bed.cable import cable
+from tests.bed.clients import client
+from tests.bed.dnsmasq import dnsmasq
+from tests.bed.handler import core_bridge, unplug
+from tests.bed.launcher import collect, phase2
+from tests.bed.pod import BLUE, plug_blue, pod
+from tests.bed.sidecar import sidecar
+from tests.bed.udhcpc import asked_once, leased
+from tests.bed.wait import until
+from tests.samples import MANAGED_DOMAIN, vmi_json
+
+pytestmark = pytest.mark.netns
+VMI = "17-hooksidecar-annotation-core-bridge"
+BUILT_IN = "169.254.75.11"
+MAC = "0a:58:0a:64:00:05"
+TAP, BRIDGE = "tap16477688c0e", "k6t-16477688c0e"
+ADDRESSES = IPv4Interface("10.100.0.5/24"), IPv6Interface("fd00:10:100::5/128")
+
+
+@contextmanager
+def running(annotations=None, **environ):
+    """Start a VM with the pod's NIC alone."""
+    with ExitStack() as stack:
+        made = stack.enter_context(pod("flat"))
+        environ = {"NETWORK_BINDING_PLUGIN_NAME": "", **environ}
+        side = stack.enter_context(sidecar(made, **environ))
+        hook = stack.enter_context(collect(side.hooks_dir))
+        core_bridge(made.netns)
+        domain = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
+        hook.define(domain, vmi_json(annotations or {}, VMI))
+        guest = stack.enter_context(cable(made.netns, mac=made.layout.mac, mtu=made.layout.mtu))
+        guest.ip("link set eth0 up")
+        assert leased(guest)
+        try:
+            yield made, side, guest
+        except Exception as error:
+            error.add_note(side.log)
+            raise
+
+
+@contextmanager
+def plugged(made, tmp_path):
+    """Plug `blue` in, as CNI, KubeVirt and QEMU do."""
+    plug_blue(made)
+    core_bridge(made.netns, BLUE, index=1)
+    with (
+        dnsmasq(
+            *(made.netns, BRIDGE, tmp_path / "built-in"),
+            f"--shared-network={BRIDGE},10.100.0.5",
+            "--dhcp-range=10.100.0.5,10.100.0.5,255.255.255.0,infinite",
+            f"--dhcp-host={MAC},10.100.0.5",
+        ) as built_in,
+        cable(made.netns, TAP, mac=MAC) as guest,
+    ):
+        yield built_in, guest
+
+
+def is_filtered(made):
+    return BRIDGE in made.netns.run("nft", "list", "ruleset")
+
+
+def networks(side):
+    return {one["network"]: one for one in side.status()["guests"]}
+
+
+def test_a_nic_that_is_plugged_in_gets_what_its_cni_gave_it_in_both_families(tmp_path):
+    with running() as (made, side, first), plugged(made, tmp_path) as (built_in, guest):
+        until(lambda: BLUE in networks(side), "the sidecar serves it")
+        with client("networkd", guest, tmp_path) as inside:
+            lease = inside.lease(
+                until=lambda now: len(now.ipv4 + now.ipv6) == 2 and "10.101" in str(now.routes4)
+            )
+            assert (*lease.ipv4, *lease.ipv6) == ADDRESSES
+            assert ("10.101.0.0/16", "10.100.0.1") in lease.routes4
+            assert (lease.default4, lease.default6) == (None, None)
+            inside.lease(until=lambda now: "fd00:10:101::/64" in str(now.routes6))
+        assert BUILT_IN not in built_in.log.partition("DHCPREQUEST")[2]
+        about = networks(side)[BLUE]
+        assert (about["shape"], about["mac"], about["tap"]) == ("takeover", MAC, TAP)
+        assert not [one for one in about["warnings"] if "unknown" in one]
+        assert side.status()["guard"] == "on"
+        assert leased(first, hostname="b")
+
+
+def test_kubevirts_server_is_mute_before_the_new_nic_is_found(tmp_path):
+    with running() as (made, side, _), plugged(made, tmp_path) as (built_in, guest):
+        guest.ip("link set eth0 up")
+        until(lambda: is_filtered(made), "a filter at its bridge")
+        before = built_in.log.count(f"DHCPDISCOVER({BRIDGE})")
+        asked_once(guest, tries=2)
+        until(lambda: "10.100.0.5" in asked_once(guest, tries=2), "the sidecar's lease")
+        assert built_in.log.count(f"DHCPDISCOVER({BRIDGE})") == before
+        assert "obtained" in asked_once(guest)
+        assert networks(side)[BLUE]["counters"]["ACK"] > 0
+
+
+def test_its_settings_are_those_of_the_defaults_and_of_an_annotation_that_waits_for_it(tmp_path):
+    annotations = {"dsbridge.io/blue": {"dns": ["10.100.0.53"]}}
+    defaults = {"DSBRIDGE_DEFAULTS": '{"lease": 600, "dns": ["10.9.9.9"]}'}
+    with running(annotations, **defaults) as (made, side, _), plugged(made, tmp_path):
+        until(lambda: "blue" in networks(side), "the sidecar knows its name")
+        told = networks(side)["blue"]["told"]
+        assert (told["lease"], told["dns"]) == (600, ["10.100.0.53"])
+
+
+def test_what_is_unplugged_leaves_nothing_and_can_be_plugged_in_again(tmp_path):
+    with running() as (made, side, first):
+        for _ in range(2):
+            with plugged(made, tmp_path) as (_, guest):
+                until(lambda: BLUE in networks(side), "the sidecar serves it")
+                guest.ip("link set eth0 up")
+                until(lambda guest=guest: leased(guest, tries=1), "a lease")
+                assert is_filtered(made)
+            unplug(made.netns, BLUE)
+            made.netns.ip("link del 16477688c0e-nic")
+            until(lambda: BLUE not in networks(side), "the sidecar serves it no more")
+            until(lambda: not is_filtered(made), "its guard is gone")
+            names = {one["ifname"] for one in made.netns.query("link", "show")}
+            assert sum(name.startswith("dsb-listen") for name in names) <= 2  # of tap0, eth0-nic
+            assert not side.status()["guests"][0]["warnings"]
+            assert leased(first)
+
+
+def test_a_sidecar_that_was_away_meanwhile_takes_the_placeholders_addresses_and_says_so(tmp_path):
+    with running() as (made, side, first):
+        side.process.kill()
+        side.process.wait()
+        with (
+            plugged(made, tmp_path) as (_, guest),
+            sidecar(made, NETWORK_BINDING_PLUGIN_NAME="") as again,
+            collect(again.hooks_dir),
+        ):
+            until(lambda: BLUE in networks(again), "the sidecar serves it")
+            guest.ip("link set eth0 up")
+            until(lambda: "10.100.0.5" in asked_once(guest, tries=1), "a lease")
+            assert "routes" in " ".join(networks(again)[BLUE]["warnings"])
+            assert leased(first, hostname="b")
