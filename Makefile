@@ -12,7 +12,7 @@ PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test fuzz differential soak demo image test-image test-fresh test-chart chart release proto bench clean
+.PHONY: help setup lint unit test fuzz differential soak demo image test-image test-fresh test-chart test-grpc-go chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,10 @@ test-fresh:  ## the two commands on Debian 12, 13, Ubuntu 22.04, 24.04 as they c
 test-chart: setup  ## the Helm chart, by Helm's own engine beside kustomize's
 	$(UV) sync --quiet --frozen --group dev --group chart
 	$(RUN) pytest tests/deploy $(ARGS)
+
+test-grpc-go: setup  ## virt-launcher's own gRPC client against the hook server; installs 550 MB of Go
+	tests/packages.sh golang-go golang-google-grpc-dev
+	$(RUN) pytest tests/hooks/test_grpc_go.py $(ARGS)
 
 chart: setup  ## write what the Helm chart is filled from: kustomize's output
 	$(RUN) .ci/chart

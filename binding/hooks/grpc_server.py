@@ -17,9 +17,16 @@ Method = Callable[[bytes], Awaitable[bytes]]
 
 _LONGEST_IDLE = 300.0
 """Seconds without a call after which a caller that stays connected is told to connect anew."""
-_MOST = 48
-"""Connections at a time; for another the oldest silent one is closed, else the oldest."""
-_CHUNK = 65_536
+_MOST = 128
+"""Connections at a time; for another, one without a call under way is closed, the oldest first."""
+_SPOKEN = 2.0
+"""Seconds by which a connection that has sent anything counts as younger."""
+_AT_ONCE = 16
+"""Connections accepted before the open ones are read again."""
+_MOST_HELD = 16 * 2**20
+"""Octets of the requests and answers of all connections; beyond, the one with most is closed."""
+_CHUNK = 16_384
+"""Octets read of one connection before the next one has its turn."""
 
 
 class Refusal(Exception):  # noqa: N818  # named as design and log have it
@@ -37,9 +44,13 @@ class _Caller:
         self.client = client
         self.http2 = Connection()
         self.latest = now
-        """When it last sent anything, in monotonic seconds."""
+        """When it connected or last sent anything, in monotonic seconds."""
         self.has_spoken = False
         self.has_called = False
+
+    def worth(self) -> tuple[bool, float]:
+        """Return the key by which connections are closed for another, the least first."""
+        return self.http2.is_working, self.latest + (_SPOKEN if self.has_spoken else 0.0)
 
 
 class GrpcServer:
@@ -61,7 +72,7 @@ class GrpcServer:
         self._latest = loop.now()
         self._is_closed = False
         listener.settimeout(0)
-        loop.watch(listener, self._accept)
+        loop.watch(listener, self._accept_some)
 
     @property
     def is_busy(self) -> bool:
@@ -72,9 +83,10 @@ class GrpcServer:
         """Return for how many seconds nobody has been connected, None if somebody is."""
         now = self._loop.now()
         for one in list(self._callers):
-            if now - one.latest > _LONGEST_IDLE and not one.http2.is_busy:
+            if now - one.latest > _LONGEST_IDLE and not one.http2.is_working:
                 one.http2.close()
                 self._send(one)
+                self._hang_up(one)  # also where the caller does not read the GOAWAY
         return None if self._callers else now - self._latest
 
     def close(self) -> None:
@@ -82,21 +94,25 @@ class GrpcServer:
         self._is_closed = True
         self._loop.unwatch(self._listener)
 
-    def _accept(self) -> None:
-        if self._is_closed:  # in this very turn of the loop
-            return
-        try:
-            client, _ = self._listener.accept()
-        except OSError:  # the caller has gone, or no descriptor is left: it calls again
-            return
+    def _accept_some(self) -> None:
+        for _ in range(_AT_ONCE):
+            if self._is_closed:  # in this very turn of the loop
+                return
+            try:
+                client, _ = self._listener.accept()
+            except OSError:  # nobody waits, or no descriptor is left: the caller calls again
+                return
+            self._accept(client)
+
+    def _accept(self, client: socket.socket) -> None:
         client.settimeout(0)
+        if len(self._callers) >= _MOST:
+            self._hang_up(min(self._callers, key=_Caller.worth))
         caller = _Caller(client, self._loop.now())
         self._callers[caller] = None
         self._loop.watch(client, partial(self._readable, caller))
         self._send(caller)  # virt-launcher waits 2 s for our SETTINGS
-        if len(self._callers) > _MOST:
-            silent = (one for one in self._callers if not one.has_spoken)
-            self._hang_up(next(silent, next(iter(self._callers))))
+        self._readable(caller)  # else the next connection might find this one silent and close it
 
     def _readable(self, caller: _Caller) -> None:
         try:
@@ -132,6 +148,8 @@ class GrpcServer:
 
     def _send(self, caller: _Caller) -> None:
         """Send the output of a connection; until all has gone out, nothing is read from it."""
+        if sum(one.http2.held for one in self._callers) > _MOST_HELD:
+            self._hang_up(max(self._callers, key=lambda one: one.http2.held))
         if caller not in self._callers:
             return
         output = caller.http2.output
@@ -150,6 +168,8 @@ class GrpcServer:
             self._loop.watch(caller.client, partial(self._readable, caller))
 
     def _hang_up(self, caller: _Caller) -> None:
+        if caller not in self._callers:  # another callback of this turn of the loop has closed it
+            return
         del self._callers[caller]
         self._loop.unwatch(caller.client)
         caller.client.close()

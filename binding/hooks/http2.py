@@ -61,6 +61,9 @@ class GrpcRequest:
 class _Call:
     path: str
     body: bytearray = field(default_factory=bytearray)
+    """What of the request has come in; empty once it is complete."""
+    octets: int = 0
+    """Of the request."""
     is_asked: bool = False
     """The request is complete."""
     is_reset: bool = False
@@ -92,6 +95,16 @@ class Connection:
     def is_busy(self) -> bool:
         """Whether a request has begun to come in whose answer has not gone out."""
         return bool(self._calls) or self._said.is_waiting
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the client waits for the answer to a complete request."""
+        return any(call.is_asked and not call.is_reset for call in self._calls.values())
+
+    @property
+    def held(self) -> int:
+        """Octets of requests without an answer, and of answers that have not gone out."""
+        return sum(call.octets for call in self._calls.values()) + self._said.held
 
     def receive(self, data: bytes) -> list[GrpcRequest]:
         """Take octets of the client; return the requests that are complete."""
@@ -189,7 +202,8 @@ class Connection:
         if stream % 2 == 0:
             raise Http2Error(PROTOCOL_ERROR, "a client's streams have odd numbers")
         self._latest = stream
-        if len(self._calls) >= _MOST_STREAMS:
+        # A call that was reset is worked on, an answer that is not taken is kept.
+        if len(self._said.streams | self._calls.keys()) >= _MOST_STREAMS:
             self._said.say(Kind.RST_STREAM, 0, stream, number(REFUSED_STREAM))
         elif fields.get(b"content-type", b"").startswith(_GRPC):
             self._calls[stream] = _Call(fields.get(b":path", b"").decode(errors="replace"))
@@ -208,6 +222,7 @@ class Connection:
         if payload:
             self._said.say(Kind.WINDOW_UPDATE, 0, stream, number(len(payload)))
         call.body += unpadded(flags, payload)
+        call.octets = len(call.body)
         if sum(len(one.body) for one in self._calls.values()) > _LARGEST_REQUEST:
             text = f"requests of more than {_LARGEST_REQUEST} octets"
             self._refuse(stream, RESOURCE_EXHAUSTED, text)
@@ -222,8 +237,8 @@ class Connection:
         if call is None or call.is_asked:
             return None
         call.is_asked = True
-        body, call.body = bytes(call.body), bytearray()
-        request = GrpcRequest(stream, call.path, body[5:])
+        body, call.body = call.body, bytearray()
+        request = GrpcRequest(stream, call.path, bytes(memoryview(body)[5:]))
         if body[:1] == b"\1":
             self.refuse(request, UNIMPLEMENTED, "compressed messages are not read")
         elif len(body) < 5 or int.from_bytes(body[1:5], "big") != len(request.message):

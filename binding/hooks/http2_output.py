@@ -44,6 +44,16 @@ class Http2Output:
         """Whether part of an answer waits for the client's window."""
         return any(one.trailers for one in self._streams.values())
 
+    @property
+    def held(self) -> int:
+        """Octets that have not been sent."""
+        return len(self.octets) + sum(len(one.body) for one in self._streams.values())
+
+    @property
+    def streams(self) -> set[int]:
+        """Return those that are open."""
+        return set(self._streams)
+
     def say(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
         """Send a frame that no window holds up."""
         self.octets += frame(kind, flags, stream, payload)

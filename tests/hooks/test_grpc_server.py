@@ -1,8 +1,6 @@
 """The gRPC server of hooks, asked by gRPC's own client over a real socket, and by worse ones."""
 
-import socket
 import struct
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,83 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from binding.hooks import hpack, protobuf
-from binding.hooks.grpc_server import GrpcServer, Refusal
-from binding.hooks.http2 import INVALID_ARGUMENT, Connection
-from binding.process.loop import Loop
+from binding.hooks.http2 import Connection
+from tests.bed.raw_http2 import GOAWAY, PING, PREFACE, SETTINGS, connected, frame, frames, headers
 from tests.bed.wait import until
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-SETTINGS, PING, GOAWAY, RST = 4, 6, 7, 3
-
-
-@pytest.fixture
-def server(tmp_path):
-    loop, listener = Loop(), socket.socket(socket.AF_UNIX)
-    listener.bind(f"{tmp_path}/hook.sock")
-    listener.listen()
-    lost = []
-
-    async def echo(message):
-        return message
-
-    async def late(message):
-        await loop.sleep(0.3)
-        return message
-
-    async def refused(message):
-        raise Refusal(INVALID_ARGUMENT, message.decode())
-
-    async def broken(_):
-        raise KeyError("a bug")
-
-    methods = {"/a.B/Echo": echo, "/a.B/Late": late, "/a.B/No": refused, "/a.B/Bug": broken}
-    made = GrpcServer(loop, listener, methods.get, on_lost=lambda: lost.append(1))
-    made.path, made.lost = f"{tmp_path}/hook.sock", lost
-    thread = threading.Thread(target=loop.run)
-    thread.start()
-    yield made
-    loop.stop()
-    loop.after(0, lambda: None)
-    connected(made).close()  # which wakes it
-    thread.join()
-    for caller in list(made._callers):
-        made._hang_up(caller)
-    listener.close()
 
 
 def call(server, method, message, **given):
     options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(f"unix:{server.path}", options) as channel:
         return channel.unary_unary(f"/a.B/{method}")(message, timeout=30, **given)
-
-
-def connected(server):
-    raw = socket.socket(socket.AF_UNIX)
-    raw.settimeout(10)
-    raw.connect(server.path)
-    return raw
-
-
-def frames(raw):
-    """Yield kind, flags, stream and payload of what the server sends, until it hangs up."""
-    data = b""
-    while True:
-        while len(data) < 9 or len(data) < 9 + int.from_bytes(data[:3], "big"):
-            more = raw.recv(65536)
-            if not more:
-                return
-            data += more
-        length = int.from_bytes(data[:3], "big")
-        yield data[3], data[4], int.from_bytes(data[5:9], "big"), data[9 : 9 + length]
-        data = data[9 + length :]
-
-
-def frame(kind, flags=0, stream=0, payload=b""):
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-
-def headers(path=b"/a.B/Echo", kind=b"application/grpc"):
-    return hpack.encode([(b":method", b"POST"), (b":path", path), (b"content-type", kind)])
 
 
 def test_a_caller_is_greeted_before_it_says_anything(server):
