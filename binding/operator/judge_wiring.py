@@ -99,11 +99,17 @@ def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     told, name = guest.told, guest.network
     if told is None or guest.provider == "off":
         return
-    four = told.default4.gateway if told.default4 else None
     traffic = look.traffic.get(name, Traffic())
     is_ours = {family: by == "in-pod" for family, by in guest.serves.items()}
-    for family, gateway in (("ipv4", four), ("ipv6", told.gateway6)):
-        if gateway is None or not is_ours.get(family) or not getattr(guest, family):
+    for family, gateway, gets in (
+        ("ipv4", told.gateway4, told.gets_ipv4),
+        ("ipv6", told.gateway6, told.gets_ipv6),
+    ):
+        if gateway is None or not is_ours.get(family) or not gets:
+            continue
+        if (mac := dict(told.permanent_neighbors).get(gateway)) is not None:
+            text = f"gateway {gateway} is at {mac} by the pod's permanent entry: dsbridge answers"
+            yield ok(f"{text} for it", network=name)
             continue
         mac, now = guest.gateways.get(str(gateway)), traffic.claimed.get(str(gateway))
         router = guest.router.address if family == "ipv6" and guest.router else ""

@@ -36,8 +36,8 @@ _MOST_FRAMES = 400
 _MOST_MESSAGES = 2_000
 """Read at one link of what configures a guest."""
 _MOST_ADDRESSES = 8
-_ANSWER_TAKES = 0.3
-"""Seconds within which a machine on the link answers ARP or a neighbour solicitation."""
+_ANSWER_TAKES = 1.0
+"""Seconds within which a machine answers ARP or a neighbour solicitation, on a busy node, too."""
 _Take = Callable[[Traffic, GuestNetwork, bytes, float], None]
 
 

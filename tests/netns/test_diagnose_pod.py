@@ -149,11 +149,20 @@ def process(vm, name):
     return next(one for one in vm.sidecar.status()["processes"] if one["name"] == name)
 
 
+@contextmanager
+def awake(vm, name):
+    """Give the pid of a program; hooks stays for as long as somebody is connected."""
+    with vm.hook.dial() as channel:
+        grpc.channel_ready_future(channel).result(60)
+        yield until(lambda: process(vm, name)["pid"], f"{name} runs")
+
+
 @pytest.mark.parametrize("name", ["serve", "hooks"])
 def test_a_process_that_was_killed_is_told_with_time_and_reason(name):
     with started("flat", "managed") as vm:
         vm.guest.ip("link set eth0 up")
-        os.kill(process(vm, name)["pid"], signal.SIGKILL)
+        with awake(vm, name) as pid:
+            os.kill(pid, signal.SIGKILL)
         until(lambda: process(vm, name)["restarts"] == 1, "its end is seen", 20)
         seen = until_diagnosed(vm, "process-restarted")
         told = seen.wrong["process-restarted"]
@@ -165,7 +174,8 @@ def test_a_process_that_was_killed_is_told_with_time_and_reason(name):
 
 def test_a_process_that_hangs():
     with started("flat", "managed") as vm:
-        os.kill(process(vm, "hooks")["pid"], signal.SIGSTOP)
+        with awake(vm, "hooks") as pid:
+            os.kill(pid, signal.SIGSTOP)
         seen = until_diagnosed(vm, "process-hung")
         assert seen.status == HARM
         assert "hooks does not answer" in seen.wrong["process-hung"]["text"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,13 @@ def test_a_guest_that_came_by_migration_need_not_ask_again():
 def test_a_guest_that_answers_for_its_address_is_not_said_to_lack_it():
     traffic = Traffic(has={"10.244.1.5": MAC, "fd00::5": MAC})
     assert judged(replace(LOOK, traffic={"default": traffic}), asked={}, counters={})[0] == OK
+
+
+def test_a_gateway_that_dsbridge_answers_for_and_one_of_a_family_that_is_off_are_not_missed():
+    told = replace(TOLD, permanent_neighbors=((IPv4Address("10.244.1.1"), "02:00:00:00:00:01"),))
+    assert judged(told=told, gateways={})[0] == OK
+    assert judged(told=replace(TOLD, ipv4_mode="off"), gateways={})[0] == OK
+    assert judged(gateways={})[1].keys() == {"gateway-mac"}
 
 
 def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
