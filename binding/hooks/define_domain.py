@@ -14,6 +14,7 @@ from binding.hooks import cloud_init, domain_xml
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc import messages
+from binding.ipc.about import Instance
 from binding.ipc.snapshot import Snapshot
 from binding.process.loop import Lock
 from guest.network import GuestNetwork
@@ -73,7 +74,7 @@ class DefineDomain:
             except guests.MissingLink as error:
                 self._refused(asked, error)
                 raise FailedPrecondition(str(error)) from error
-            named = messages.Instance(instance.namespace, instance.name, instance.uid)
+            named = Instance(instance.namespace, instance.name, instance.uid)
             await self._sidecar.define(
                 messages.Define(
                     number=0,

@@ -6,9 +6,9 @@ as dataclasses they cost each program 25 ms at its start, 0.1 s at 200m CPU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from binding.ipc.about import Instance, RouterStatus
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.wiring import Wiring
 from guest.network import GuestNetwork
@@ -114,17 +114,6 @@ class Event(NamedTuple):
     """What a DHCP client says of itself: transaction, client, vendor."""
 
 
-@dataclass(frozen=True, slots=True)
-class RouterStatus:
-    """The IPv6 default router that the guest is told."""
-
-    address: str
-    lladdr: str | None
-    """MAC; None as long as it is not known."""
-    source: str
-    """`pod`, `eui64` or `virtual`: how the address was found (ra.gateway)."""
-
-
 class GuestReport(NamedTuple):
     """News of one guest since the last report."""
 
@@ -154,15 +143,6 @@ class Report(NamedTuple):
 
 
 # --- between the sidecar and hooks -----------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """The VMI that virt-launcher runs."""
-
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
 
 
 class Pod(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from binding.ipc.messages import Instance, RouterStatus
+from binding.ipc.about import Instance, RouterStatus
 from guest.network import GuestNetwork
 
 Guard = Literal["on", "off", "not needed"]

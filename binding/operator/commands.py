@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from binding.operator import lean  # noqa: F401  # before what imports argparse
+
+# isort: split
 from binding.ipc.codec import plain
 from binding.operator import arguments, ask, slots
 from binding.process import oom

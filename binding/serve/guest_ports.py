@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
+from binding.ipc.about import RouterStatus
 from binding.ipc.codec import plain
-from binding.ipc.messages import Event, GuestReport, RouterStatus
+from binding.ipc.messages import Event, GuestReport
 from binding.packet import address_owner, bpf, guard
 from binding.packet.address_owner import AddressOwner
 from binding.packet.port import Port, Received

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from binding.ipc.about import Instance
 from binding.ipc.codec import decode
-from binding.ipc.messages import Instance
 from binding.ipc.wiring import Wiring
 from binding.sidecar import state_file
 from guest.network import GuestNetwork

@@ -10,8 +10,9 @@ import logging
 import math
 from dataclasses import replace
 
+from binding.ipc.about import Instance
 from binding.ipc.codec import encode
-from binding.ipc.messages import Define, Instance, Report
+from binding.ipc.messages import Define, Report
 from binding.ipc.wiring import Wiring
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames

@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from binding.ipc.messages import Event, GuestReport, RouterStatus
+from binding.ipc.about import RouterStatus
+from binding.ipc.messages import Event, GuestReport
 from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Said, Warned
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget

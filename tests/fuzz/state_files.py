@@ -6,8 +6,8 @@ import os
 import random
 import tempfile
 
+from binding.ipc.about import Instance
 from binding.ipc.codec import encode
-from binding.ipc.messages import Instance
 from binding.ipc.snapshot import Snapshot, merged
 from binding.ipc.wiring import Wiring
 from binding.packet import link_names

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from binding.ipc import status
-from binding.ipc.messages import Instance, RouterStatus
+from binding.ipc.about import Instance, RouterStatus
 from binding.operator import metrics
 from guest.network import GuestNetwork
 from tests.operator.test_diagnose import STATUS
