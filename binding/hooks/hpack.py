@@ -30,6 +30,8 @@ _LARGEST_TABLE = 4096
 """Octets of the dynamic table: we announce no other SETTINGS_HEADER_TABLE_SIZE."""
 _LONGEST_NUMBER = 5
 """Octets; no length or index of ours needs more."""
+NO_TABLE = b"\x20"
+"""Sets the size of the dynamic table to 0 (section 6.3)."""
 _EOS = 256
 _CODE_LENGTHS = bytes.fromhex(
     "0d171c1c1c1c1c1c1c181e1c1c1e1c1c1c1c1c1c1c1c1e1c1c1c1c1c1c1c1c1c060a0a0c0d06080b0a0a080b"
@@ -67,6 +69,8 @@ class Decoder:
                 limit, at = _number(block, at, 5)
                 if limit > _LARGEST_TABLE:
                     raise HpackError("a dynamic table larger than we offered")
+                if fields:  # section 4.2
+                    raise HpackError("a size of the dynamic table behind a field")
                 self._limit = limit
                 self._evict()
             else:

@@ -18,6 +18,7 @@ from binding.hooks.http2_frames import (
     ENHANCE_YOUR_CALM,
     FRAME_SIZE_ERROR,
     HAS_PRIORITY,
+    HEADER_TABLE_SIZE,
     INITIAL_WINDOW_SIZE,
     LARGEST_WINDOW,
     MAX_CONCURRENT_STREAMS,
@@ -224,8 +225,7 @@ class Connection:
         call.body += unpadded(flags, payload)
         call.octets = len(call.body)
         if sum(len(one.body) for one in self._calls.values()) > _LARGEST_REQUEST:
-            text = f"requests of more than {_LARGEST_REQUEST} octets"
-            self._refuse(stream, RESOURCE_EXHAUSTED, text)
+            self._refuse(stream, RESOURCE_EXHAUSTED, f"more than {_LARGEST_REQUEST} octets")
             self._said.say(Kind.RST_STREAM, 0, stream, number(NO_ERROR))
             del self._calls[stream]
             return None
@@ -262,7 +262,9 @@ class Connection:
             raise Http2Error(FRAME_SIZE_ERROR, "settings of a false length")
         self._said.say(Kind.SETTINGS, ACK, 0)
         for name, value in struct.iter_unpack(">HI", payload):
-            if name == INITIAL_WINDOW_SIZE:
+            if name == HEADER_TABLE_SIZE:
+                self._said.table_size()
+            elif name == INITIAL_WINDOW_SIZE:
                 self._said.first_window(value)
 
     def _end(self, code: int, text: str) -> None:

@@ -38,6 +38,7 @@ class Http2Output:
         self.octets = bytearray()
         self._streams: dict[int, _Stream] = {}
         self._window, self._first_window = _WINDOW, _WINDOW
+        self._before_fields = b""
 
     @property
     def is_waiting(self) -> bool:
@@ -60,8 +61,15 @@ class Http2Output:
 
     def fields(self, stream: int, fields: Iterable[hpack.Field], *, is_last: bool = False) -> None:
         """Send header fields."""
-        flags = END_HEADERS | (END_STREAM if is_last else 0)
-        self.say(Kind.HEADERS, flags, stream, hpack.encode(fields))
+        self._block(stream, hpack.encode(fields), END_STREAM if is_last else 0)
+
+    def table_size(self) -> None:
+        """Take note of the client's SETTINGS_HEADER_TABLE_SIZE.
+
+        Where it is smaller than before, the next header block has to say so (RFC 7541 section 4.2).
+        No header block uses the table, so that its size may be 0, whatever the client offers.
+        """
+        self._before_fields = hpack.NO_TABLE
 
     def open(self, stream: int) -> None:
         """Count what the client takes of a new stream."""
@@ -96,6 +104,10 @@ class Http2Output:
             self._check(self._streams[stream].window)
         self._flush()
 
+    def _block(self, stream: int, block: bytes, flags: int) -> None:
+        self.say(Kind.HEADERS, END_HEADERS | flags, stream, self._before_fields + block)
+        self._before_fields = b""
+
     @staticmethod
     def _check(window: int) -> None:
         if window > LARGEST_WINDOW:
@@ -110,5 +122,5 @@ class Http2Output:
                 one.window -= len(part)
                 self.say(Kind.DATA, 0, number, part)
             if one.trailers and not one.body:
-                self.say(Kind.HEADERS, END_HEADERS | END_STREAM, number, one.trailers)
+                self._block(number, one.trailers, END_STREAM)
                 self.close(number)

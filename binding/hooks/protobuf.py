@@ -20,6 +20,8 @@ def fields(message: bytes) -> dict[int, bytes]:
     while at < len(message):
         tag, at = _varint(message, at)
         kind = tag & 7
+        if not tag >> 3:
+            raise ValueError("a field without a number")
         if kind == _VARINT:
             _, at = _varint(message, at)
             continue
