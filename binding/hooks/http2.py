@@ -60,6 +60,8 @@ class GrpcRequest:
 
 @dataclass(slots=True)
 class _Call:
+    """A request that comes in or is answered."""
+
     path: str
     body: bytearray = field(default_factory=bytearray)
     """What of the request has come in; empty once it is complete."""

@@ -26,6 +26,8 @@ _WINDOW = 65_535
 
 @dataclass(slots=True)
 class _Stream:
+    """What the client takes of one, and what waits for that."""
+
     window: int
     body: bytearray = field(default_factory=bytearray)
     trailers: bytes = b""

@@ -34,6 +34,8 @@ _Item = IPInterface | tuple[int, Route]
 
 @dataclass(slots=True)
 class _Plugged:
+    """A link that the CNI plugged in, with what it has been given."""
+
     link: Link
     items: dict[_Item, None] = field(default_factory=dict)
     """In the order in which the CNI added them."""
