@@ -6,10 +6,12 @@ A message of a pod with many NICs may be too long for the socket: it goes by a f
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
 import stat
+import time
 from collections.abc import Sequence
 from typing import get_args
 
@@ -20,6 +22,8 @@ from binding.ipc.messages import Message
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
 _LONGEST = 65_536
 """Bytes inline; the kernel's default for what a socket holds is three times as much."""
+_TRIES, _PAUSE = 4, 0.005
+"""Times and seconds between them: a message that finds no memory is sent again."""
 _IN_FILE = b"\0"
 """Stands for a message whose text is in the first descriptor."""
 _MOST_DESCRIPTORS = 128
@@ -62,11 +66,18 @@ def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = 
 
 
 def _send(channel: socket.socket, data: bytes, descriptors: Sequence[int]) -> bool:
-    try:
-        socket.send_fds(channel, [data], descriptors)
-    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-        return False
-    return True
+    for _ in range(_TRIES):
+        try:
+            socket.send_fds(channel, [data], descriptors)
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            return False
+        except OSError as error:
+            if error.errno not in (errno.ENOBUFS, errno.ENOMEM):
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return True
+    return False
 
 
 def receive(channel: socket.socket) -> tuple[Message, list[int]] | None:

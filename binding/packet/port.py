@@ -107,7 +107,8 @@ class Port:
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno == errno.ENETDOWN:  # the link went down, which the kernel says once
+                # The link went down, which the kernel says once; or a frame finds no memory now.
+                if error.errno in (errno.ENETDOWN, errno.ENOBUFS, errno.ENOMEM):
                     return
                 raise
             status, vid = _status(ancillary)
