@@ -13,7 +13,7 @@ from guest.ethernet import ICMPV6, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION
 from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
-from ra import neighbor
+from ra import former_router, neighbor
 from ra.advert import ended_options
 from ra.gateway import (
     Router,
@@ -100,6 +100,7 @@ def wake_at(state: State) -> float | None:
     if state.active:
         asked = (state.gateway4, state.gateway6, state.probe)
         times += [state.decide_by, *(one.wake_at for one in asked if one is not None)]
+        times += [one.wake_at for one in state.former_routers]
     return min((at for at in times if at is not None), default=None)
 
 
@@ -186,7 +187,7 @@ def _neighbor_solicitation(
         return state, ()
     permanent = dict(guest.permanent_neighbors).get(target)
     if permanent is None and not (guest.gets_ipv6 and target == OUR_LINK_LOCAL):
-        return state, ()
+        return _of_former_node(state, guest, target, packet, now)
     state = _appear(state, guest, now)
     if packet.src == UNSPECIFIED:
         lladdr = permanent or virtual_lladdr(state, guest) or OUR_MAC
@@ -206,6 +207,21 @@ def _neighbor_solicitation(
         return _virtual(state, guest, IPv6Address(packet.src), now)
     state, actions = advance(state, guest, now)
     return state, (exchange, *actions)
+
+
+def _of_former_node(
+    state: State, guest: GuestNetwork, target: IPv6Address, packet: Packet, now: float
+) -> Outcome:
+    """Look for a router that the guest asks for, and that may be of the node that it came from."""
+    if packet.src == UNSPECIFIED:  # its own address, before it uses it
+        return state, ()
+    places = state.router, state.gateway6, state.probe
+    ours = {IPv6Address(one.address) for one in places if one is not None}
+    known = former_router.sought(state.former_routers, guest, target, ours, now)
+    if known == state.former_routers:
+        return state, ()
+    state = replace(_appear(state, guest, now), former_routers=known)
+    return advance(state, guest, now)
 
 
 def _virtual(state: State, guest: GuestNetwork, source: IPv6Address, now: float) -> Outcome:

@@ -9,7 +9,7 @@ from guest.ethernet import mac_text
 from guest.exchange import Exchange
 from guest.frame import parse
 from guest.network import OUR_MAC, GuestNetwork
-from ra import arp, neighbor
+from ra import arp, former_router, neighbor
 from ra.message import is_unicast
 from ra.resolve import Claim, Neighbor
 from ra.state import Outcome, State, advance, unsolicited_na
@@ -27,6 +27,9 @@ def from_network(state: State, guest: GuestNetwork, frame: bytes, now: float) ->
     claim = arp.parse(frame) if packet is None else neighbor.parse_na(packet)
     if claim is None or claim.lladdr == guest.mac:
         return state, ()
+    state = replace(
+        state, former_routers=former_router.answered(state.former_routers, claim.address)
+    )
     state, actions = _heard(state, claim, now)
     state, more = advance(state, guest, now)
     return state, actions + more

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from guest.ethernet import group_mac
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
-from ra import advert, arp, neighbor
+from ra import advert, arp, former_router, neighbor
 from ra.gateway import Router, decide, eui64, has_default, may_be_eui64
 from ra.message import ALL_NODES, UNSPECIFIED
 from ra.resolve import Neighbor
@@ -56,6 +56,8 @@ class State:
     """Former routers; each multicast RA of the present series is followed by their end."""
     ended: tuple[bytes, ...] = ()
     """RA options that end what the guest was told before; each RA of the series has them."""
+    former_routers: former_router.Known = ()
+    """That a guest which came by migration has asked for."""
     rs: IPv6Address | None = None
     """The source of an RS that is answered once the router is decided."""
     ns: IPv6Address | None = None
@@ -82,6 +84,7 @@ def advance(state: State, guest: GuestNetwork, now: float) -> Outcome:
         _answer_rs,
         _multicast,
         _take_leave,
+        _end_former_routers,
     ):
         state, more = step(state, guest, now)
         actions += more
@@ -266,6 +269,16 @@ def _withdrawal(state: State, guest: GuestNetwork, router: Router) -> Exchange:
     to = ALL_NODES, group_mac(ALL_NODES)
     frame = advert.withdrawal(guest, router, to, state.ended)
     return Exchange("", "RA", frame, f"router {router.address} withdrawn")
+
+
+def _end_former_routers(state: State, guest: GuestNetwork, now: float) -> Outcome:
+    known, asked, ended = former_router.due(state.former_routers, now)
+    if known == state.former_routers:
+        return state, ()
+    own = guest.ipv6[0].ip
+    asks = [Solicit(neighbor.solicit(guest.mac, own, one), f"who has {one}") for one in asked]
+    ends = [_withdrawal(state, guest, Router(one, None, "pod")) for one in ended]
+    return replace(state, former_routers=known), (*asks, *ends)
 
 
 def _take_leave(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`

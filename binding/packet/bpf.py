@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from binding.packet import message_table
-from binding.packet.guard import HEARD_AT_NIC, HEARD_AT_TAP
+from binding.packet.guard import HEARD_AT_NIC, heard_at_tap
 from binding.packet.message_table import Field, Form, Header, Is, Match, Parties, SameAs, forms
 from guest.ethernet import (
     ETH_ARP,
@@ -80,7 +80,7 @@ def guest_rules(who: Parties, silent: Collection[Family] = ()) -> tuple[Rule, ..
     DHCP of the families in `silent` is not heard, since no request of theirs gets an answer.
     """
     unheard = {f"dhcp{family}-to-server" for family in silent}
-    return _rules((kind for kind in HEARD_AT_TAP if kind not in unheard), who)
+    return _rules((kind for kind in heard_at_tap(who) if kind not in unheard), who)
 
 
 GUEST_RULES = guest_rules(Parties())

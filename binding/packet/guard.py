@@ -19,6 +19,7 @@ from guest.network import FAMILIES, Family, GuestNetwork
 HEARD_AT_TAP: tuple[Kind, ...] = (
     *("dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us", "arp-for-us"),
 )
+HEARD_OF_ARRIVED: tuple[Kind, ...] = ("ns-of-arrived",)
 HEARD_AT_NIC: tuple[Kind, ...] = (
     *("arp-announcement", "na", "ra", "dhcp4-to-client", "dhcp6-to-client"),
 )
@@ -125,7 +126,7 @@ def filters(
     for guest in guests:
         who |= dict.fromkeys((guest.tap, guest.nic), parties(guest))
         if is_heard(guest):
-            heard |= {guest.tap: HEARD_AT_TAP, guest.nic: HEARD_AT_NIC}
+            heard |= {guest.tap: heard_at_tap(parties(guest)), guest.nic: HEARD_AT_NIC}
         at_tap, at_nic = (dropped.setdefault(link, set()) for link in (guest.tap, guest.nic))
         for family in (ours or {}).get(guest.network, our_families(guest)):
             at_tap.update(_REQUESTS[family])
@@ -150,7 +151,15 @@ def filters(
     )
 
 
+def heard_at_tap(who: Parties) -> tuple[Kind, ...]:
+    """Return what is heard of a guest, by whether it came by migration."""
+    return (*HEARD_AT_TAP, *(HEARD_OF_ARRIVED if who.has_arrived else ()))
+
+
 def parties(guest: GuestNetwork) -> Parties:
     """Return who speaks at the links of a guest, and for which addresses we answer there."""
     ipv6 = tuple(one.ip for one in guest.ipv6)
-    return Parties(guest.mac, ipv6, guest.server4, guest.answered_for)
+    return Parties(
+        *(guest.mac, ipv6, guest.server4, guest.answered_for),
+        has_arrived=guest.migration_target and guest.gets_ipv6,
+    )

@@ -49,6 +49,7 @@ Kind = Literal[
     "ra",
     "ns",
     "ns-for-us",
+    "ns-of-arrived",
     "na",
     "na-for-us",
     "redirect",
@@ -124,6 +125,10 @@ class Parties:
     """Our DHCPv4 server identifier."""
     answered: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
     """Addresses for which we answer the guest's ARP requests and neighbour solicitations."""
+    has_arrived: bool = False
+    """By migration: it may ask for the router of its former node, which is link-local."""
+    router: IPv6Address | None = None
+    """Its router here, whose solicitations are not heard at rest."""
 
 
 FRAME_DESTINATION, FRAME_SOURCE = Field(Header.LINK, 0, 6), Field(Header.LINK, 6, 6)
@@ -137,6 +142,7 @@ SOURCE_PORT, DESTINATION_PORT = Field(Header.TRANSPORT, 0, 2), Field(Header.TRAN
 BOOTP_CHADDR = Field(Header.TRANSPORT, 8 + 28, 6)
 DHCP6_TYPE = Field(Header.TRANSPORT, 8, 1)
 ICMPV6_TYPE, ND_TARGET = Field(Header.TRANSPORT, 0, 1), Field(Header.TRANSPORT, 8, 16)
+_ND_LINK_LOCAL = Field(Header.TRANSPORT, 8, 2)
 ND_OPTION, ND_OPTION_MAC = Field(Header.TRANSPORT, 24, 2), Field(Header.TRANSPORT, 26, 6)
 ARP_REQUEST, ARP_REPLY = b"\0\1", b"\0\2"
 _RELAY_FORWARD = b"\x0c"
@@ -199,6 +205,14 @@ def _of_each_guest() -> dict[Kind, tuple[Form, ...]]:
     }
 
 
+def _of_arrived(who: Parties) -> tuple[Form, ...]:
+    if not who.has_arrived:
+        return ()
+    known = () if who.router is None else (Match(ND_TARGET, who.router.packed, Is.OTHER),)
+    kind = Match(ICMPV6_TYPE, bytes((NEIGHBOR_SOLICITATION,)))
+    return (Form(ETH_IPV6, ICMPV6, (kind, Match(_ND_LINK_LOCAL, b"\xfe\x80"), *known)),)
+
+
 def _of_this_guest(who: Parties) -> dict[Kind, tuple[Form, ...]]:
     another_client = (_WHOLE, Match(BOOTP_CHADDR, mac_bytes(who.mac), Is.OTHER))
     another_server4 = (
@@ -229,6 +243,7 @@ def _of_this_guest(who: Parties) -> dict[Kind, tuple[Form, ...]]:
         "ns-for-us": tuple(
             _icmpv6(NEIGHBOR_SOLICITATION, one) for one in who.answered if one.version == 6
         ),
+        "ns-of-arrived": _of_arrived(who),
         "arp-for-us": tuple(
             _arp(Match(ARP_OPERATION, ARP_REQUEST), Match(ARP_TARGET, one.packed))
             for one in who.answered

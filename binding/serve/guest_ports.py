@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import NamedTuple
 
@@ -116,6 +116,8 @@ class GuestPorts:
         """Filter for all messages while `serve` runs, at rest for those that must start `serve`."""
         silent = self.responder.silent if at_rest else frozenset()
         who = guard.parties(self.responder.guest)
+        if at_rest and self.responder.router is not None:
+            who = replace(who, router=self.responder.router.address)
         self.tap.restrict(bpf.program(bpf.guest_rules(who, silent)))
         if at_rest:
             # The first frame of a guest that arrives by migration was heard at the tap itself.
