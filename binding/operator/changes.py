@@ -51,6 +51,12 @@ _ROWS: tuple[_ROW, ...] = (
     ("captive portal", lambda one: one.captive_portal or "none", (_ADVERTISED, _LEASED4)),
     ("NAT64 prefix", lambda one: one.pref64 or "none", (_ADVERTISED,)),
     ("ipv6Only", lambda one: "none" if one.ipv6_only is None else one.ipv6_only, (_LEASED4,)),
+    ("preference", lambda one: one.preference, (_ADVERTISED,)),
+    ("delegated prefixes", lambda one: _list(one.delegated), (_LEASED6,)),
+    ("time servers by name", lambda one: _list(one.ntp_names), (_LEASED6,)),
+    ("encrypted DNS", lambda one: _list(one.encrypted_dns), (_ADVERTISED, _LEASED4, _LEASED6)),
+    ("time zone", lambda one: one.time_zone, (_LEASED4, _LEASED6)),
+    ("cloud-init", lambda one: one.cloud_init, (_AT_BOOT,)),
     ("network boot", _boot, (_AT_BOOT,)),
     ("cloudInit", lambda one: one.cloud_init, (_AT_BOOT,)),
 )
