@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv6Interface, IPv6Network, ip_address
+from ipaddress import IPv4Interface, IPv6Interface, IPv6Network, ip_address, ip_network
 
 import pytest
 
@@ -46,6 +46,8 @@ def test_an_ipv4_guest_hears_no_advertisement():
         ({"provider": "kube-ovn"}, "now"),
         ({"shield": False}, "now"),
         ({"hostname": "web"}, "renewal"),
+        ({"delegated": (ip_network("fd00:64::/56"),)}, "renewal"),
+        ({"preference": "low"}, "now"),
         ({"delegated": (IPv6Network("fd64:7::/56"),), "ipv6_mode": "slaac"}, "renewal"),
         ({"boot": Boot(file="a.efi")}, "boot"),
         ({"cloud_init": "static"}, "boot"),
