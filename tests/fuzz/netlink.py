@@ -58,7 +58,7 @@ def run(data: bytes) -> None:
     """Nothing of it raises anything but OSError, nor goes on for ever."""
     for kind, _, payload in rtnetlink.messages(data):
         if kind == 16 and len(payload) >= 16:
-            link_table._link(payload)
+            link_table.link(payload)
     link_details._details(link_details.attributes(data[32:]))
     table_changes.concerns(data, "dsbridge")
     for kind, _, _, content in nfnetlink._messages(data):
