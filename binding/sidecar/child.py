@@ -16,12 +16,16 @@ from enum import Enum
 from binding.ipc import channel
 from binding.ipc.messages import Alive, Ask, Message
 from binding.process.loop import Future, Loop, Timer, within
+from binding.process.progress import EVERY
 from binding.process.spawn import Process, ending
+from binding.sidecar.start_watch import StartWatch
 
 _log = logging.getLogger(__name__)
 
 _ENDS_WITHIN = 1.0
 """Seconds from the end of a child's messages to the end of its process."""
+_LEAVES_WITHIN = 3.0
+"""Seconds from the word of a child that it leaves to the end of its messages."""
 
 
 class Phase(Enum):
@@ -74,7 +78,7 @@ class Child:
         self._module = module
         self._on_message = on_message
         self._on_end = on_end
-        self._ready_within = ready_within
+        self._start_watch = StartWatch(ready_within)
         self._answers_within = answers_within
         self._asked_every = asked_every
         self._process: Process | None = None
@@ -82,7 +86,6 @@ class Child:
         self._asked_at: float | None = None
         self._next_look: Timer | None = None
         self._began = 0.0
-        self._slowness = 1.0
         self._alive = Future[None]()
         self.phase = Phase.ABSENT
         self.restarts = 0
@@ -128,10 +131,11 @@ class Child:
                 ours.close()
                 raise
         self._control = ours
+        self._start_watch.begin(self._process.pid)
         self._began, self._asked_at, self._why = self._loop.now(), None, ""
         self.change(Change.STARTED)
         self._loop.watch(ours, self._readable)
-        self._look_in(self._ready_within * self._slowness)
+        self._look_in(EVERY)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:
         """Send a message; False when the child is gone or does not read."""
@@ -140,6 +144,11 @@ class Child:
     def change(self, change: Change) -> None:
         """Follow the table of transitions."""
         self.phase = TRANSITIONS.get((self.phase, change), self.phase)
+
+    def leaves(self) -> None:
+        """Take note that the child said that it leaves; it is killed if it stays all the same."""
+        self.change(Change.LEAVES)
+        self._look_in(_LEAVES_WITHIN)
 
     def ask(self) -> None:
         """Ask for a sign of life, if no question is open."""
@@ -190,7 +199,8 @@ class Child:
 
     def _hear(self, message: Message, descriptors: list[int]) -> None:
         if isinstance(message, Alive):
-            self._asked_at, self._slowness = None, 1.0
+            self._asked_at = None
+            self._start_watch.succeed()
             self._alive.set(None)
         else:
             self._on_message(message, descriptors)
@@ -203,21 +213,23 @@ class Child:
     def _look(self) -> None:
         """Kill a child that is not ready, or has not answered, in time; else ask it again."""
         if self.phase is Phase.STARTING:
-            # The next one gets twice the time: on an overloaded node all are slow.
-            self._slowness = min(2 * self._slowness, 8.0)
-            self._why = f"it was not ready after {self.age:.0f} s"
-            _log.error("%s is killed: %s", self._module, self._why)
-            self.kill()
+            if stuck := self._start_watch.look(self.age):
+                self._give_up(stuck)
+            else:
+                self._look_in(EVERY)
+        elif self.phase is Phase.LEAVING:
+            self._give_up(f"it said that it leaves, and was there {_LEAVES_WITHIN:.0f} s later")
+        elif self.phase is Phase.RUNNING and self._asked_at is not None:
+            self._give_up(f"it had not answered for {self._loop.now() - self._asked_at:.1f} s")
         elif self.phase is Phase.RUNNING:
-            if self._asked_at is not None:
-                silent = self._loop.now() - self._asked_at
-                self._why = f"it had not answered for {silent:.1f} s"
-                _log.error("%s is killed: %s", self._module, self._why)
-                self.kill()
-                return
             self.ask()
             if self._asked_at is None:
                 self._look_in(self._asked_every)
+
+    def _give_up(self, why: str) -> None:
+        self._why = why
+        _log.error("%s is killed: %s", self._module, why)
+        self.kill()
 
     def is_running(self) -> None:
         """Take note that the child does its work; from now on it is asked for signs of life."""

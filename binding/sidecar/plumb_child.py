@@ -14,6 +14,7 @@ from binding.ipc.channel import receive_with_descriptors
 from binding.ipc.codec import decode
 from binding.ipc.messages import Undone
 from binding.process.loop import Future, Loop, within
+from binding.process.progress import EVERY, Progress
 from binding.process.spawn import Process
 
 _WITHIN = 15.0
@@ -92,12 +93,10 @@ async def _answer(
             ended.set(None)
 
     loop.watch(answers, readable)
-    is_late = False
-    try:
-        await within(loop, seconds, ended)
-    except TimeoutError:
-        is_late = True
+    late = await _watched(loop, process, ended, seconds)
+    if late:
         process.kill(signal.SIGTERM)  # wiring is rolled back on SIGTERM
+        process.kill(signal.SIGCONT)  # a stopped process heeds SIGTERM only then
         with suppress(TimeoutError):
             await within(loop, _ROLLS_BACK_WITHIN, ended)
         process.kill()
@@ -109,9 +108,24 @@ async def _answer(
         return Done(tuple(bytes(output).splitlines()), tuple(descriptors))
     for descriptor in descriptors:
         os.close(descriptor)
-    if is_late:
-        raise PlumbError(names[0], names[0], f"not done within {seconds:.0f} s")
+    if late:
+        raise PlumbError(names[0], names[0], late)
     raise _failure(names, bytes(output).splitlines(), status)
+
+
+async def _watched(loop: Loop, process: Process, ended: Future[None], seconds: float) -> str:
+    """Wait for the end of the answers; return why they are not waited for any longer, if so."""
+    progress, until = Progress(process.pid), loop.now() + seconds
+    while loop.now() < until:
+        try:
+            await within(loop, min(EVERY, max(until - loop.now(), 0.0)), ended)
+        except TimeoutError:
+            stuck = progress.look()
+            if stuck:
+                return f"not done: {stuck}"
+        else:
+            return ""
+    return f"not done within {seconds:.0f} s"
 
 
 def _failure(names: list[str], lines: list[bytes], status: int) -> PlumbError:

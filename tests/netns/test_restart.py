@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from tests.bed.cable import cable
 from tests.bed.guests import started
 from tests.bed.launcher import collect, phase2
 from tests.bed.pod import pod
+from tests.bed.processes import family
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, vmi_json
@@ -98,6 +101,56 @@ def test_a_hung_serve_is_replaced_and_the_guest_answered():
         assert serve["pid"] != hung
         assert "killed by SIGKILL" in serve["last_end"]
         assert "had not answered" in vm.sidecar.log
+
+
+def stop_at_spawn(side, module, after=None):
+    """Stop the sidecar's process of this module that comes after `after`; return its pid."""
+
+    def spawned():
+        for pid in set(family(side.process.pid)[1:]) - {after}:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGSTOP)
+                    return pid
+        return None
+
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if pid := spawned():
+            return pid
+    raise TimeoutError(module)
+
+
+def test_a_serve_that_is_stopped_as_it_starts_is_replaced_within_seconds():
+    with started("flat", "managed") as vm:
+        vm.guest.ip("link set eth0 up")
+        assert asks(vm.guest)
+        os.kill(killed := process(vm.sidecar, "serve")["pid"], signal.SIGKILL)
+        stopped = stop_at_spawn(vm.sidecar, "binding.serve", killed)
+        assert process(vm.sidecar, "serve")["phase"] == "starting"
+        until(lambda: asks(vm.guest, "b", 1), "another request is answered", 15)
+        assert process(vm.sidecar, "serve")["pid"] != stopped
+        assert "binding.serve is killed: it was stopped" in vm.sidecar.log
+
+
+def test_hooks_that_are_stopped_as_they_start_are_replaced_within_seconds():
+    with started("flat", "managed") as vm, collect(vm.sidecar.hooks_dir) as hook:
+        os.kill(process(vm.sidecar, "hooks")["pid"], signal.SIGKILL)
+        until(lambda: process(vm.sidecar, "hooks")["pid"] is None, "its end is seen")
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.connect(str(hook.socket))
+            stop_at_spawn(vm.sidecar, "binding.hooks")
+            assert hook.define(vm.domain, vm.vmi)
+        assert "binding.hooks is killed: it was stopped" in vm.sidecar.log
+
+
+def test_a_plumb_that_is_stopped_as_it_starts_is_replaced_within_seconds():
+    with started("flat", "managed") as vm:
+        vm.pod.netns.run("nft", "flush", "ruleset")
+        stop_at_spawn(vm.sidecar, "binding.plumb")
+        listed = ("nft", "list", "tables")
+        until(lambda: "dsbridge" in vm.pod.netns.run(*listed), "the guard is there again", 15)
+        assert "it was stopped" in vm.sidecar.log
 
 
 def test_a_serve_killed_every_second_leaves_no_guest_without_answers():

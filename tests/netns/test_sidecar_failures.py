@@ -141,6 +141,7 @@ def test_where_nobody_is_served_any_more_no_process_stays():
 def test_calls_that_change_something_leave_no_file_open():
     with managed() as (made, side, hook):
         hook.define(domain(made), vmi_json())
+        until(lambda: serve(side)["phase"] == "running", "serve has its packet sockets")
         child = serve(side)["pid"]
         before = files(child), files(side.process.pid)
         for lease in range(600, 610):
