@@ -142,13 +142,10 @@ class Child:
         return self._control is not None and channel.send(self._control, message, descriptors)
 
     def change(self, change: Change) -> None:
-        """Follow the table of transitions."""
+        """Follow the table of transitions; a child that leaves is killed where it stays."""
         self.phase = TRANSITIONS.get((self.phase, change), self.phase)
-
-    def leaves(self) -> None:
-        """Take note that the child said that it leaves; it is killed if it stays all the same."""
-        self.change(Change.LEAVES)
-        self._look_in(_LEAVES_WITHIN)
+        if change is Change.LEAVES:
+            self._look_in(_LEAVES_WITHIN)
 
     def ask(self) -> None:
         """Ask for a sign of life, if no question is open."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from binding.ipc import messages
 from binding.process.loop import Future, Loop
-from binding.sidecar.child import Child, Phase
+from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
 from binding.sidecar.reconciler import Reconciler
 
@@ -109,7 +109,7 @@ class HooksChild:
             case messages.Collected():
                 self._reconciler.serve.prepare()
             case messages.Leaving():
-                self.child.leaves()
+                self.child.change(Change.LEAVES)
             case messages.Ended():
                 self._on_ended()
             case messages.Lost():

@@ -14,7 +14,7 @@ from binding.ipc import messages
 from binding.packet import links
 from binding.process import memory
 from binding.process.loop import Future, Loop, Timer, within
-from binding.sidecar.child import Child, Phase
+from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
 from binding.sidecar.known import Known
 from binding.sidecar.packet_sockets import PacketSockets
@@ -175,7 +175,7 @@ class ServeChild:
                     self.child.kill()
             case messages.Resting(handovers):
                 self.known.take_over(handovers)
-                self.child.leaves()
+                self.child.change(Change.LEAVES)
             case messages.Report():
                 self.known.keep_report(message, self._guests)
                 self._on_report(message)
