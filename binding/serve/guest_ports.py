@@ -93,11 +93,10 @@ class GuestPorts:
         self.quiet = False
         self.tap.restrict(bpf.program(bpf.guest_rules(guard.parties(self.responder.guest))))
         self._put(self.responder.arrived(received.frame, now))
-        # Frames queued behind this one passed the former filter: only requests count.
+        # Frames queued behind this one passed the former filter, as whatever waited for `serve`.
         behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
         for each in chain((received,), behind):
-            packet = parse(each.frame, partial_checksum=each.partial_checksum)
-            if packet is not None and packet.dport in _ASKED:
+            if is_request(each):
                 self.receive(self.tap, each, now)
 
     def announce(self, now: float) -> None:
@@ -192,3 +191,9 @@ class GuestPorts:
         reason = f"{silence.request}: {' '.join(words) or 'no reason given'}"
         known = reason in self.silences or len(self.silences) < _MOST_REASONS
         return reason if known else f"{silence.request}: other reasons"
+
+
+def is_request(received: Received) -> bool:
+    """Whether the filter of a guest that is here may have passed a frame."""
+    packet = parse(received.frame, partial_checksum=received.partial_checksum)
+    return packet is not None and packet.dport in _ASKED

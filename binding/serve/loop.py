@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from binding.ipc import channel, messages
 from binding.packet.port import Port, Received
 from binding.process import capabilities
-from binding.serve.guest_ports import GuestPorts, TimedExchange
+from binding.serve.guest_ports import GuestPorts, TimedExchange, is_request
 from binding.serve.open_ports import OpenPorts, PortError
 from binding.serve.predecessor import Predecessor
 from binding.serve.warm_up import warm_up
@@ -109,15 +109,22 @@ class ServeLoop:
             self._to_warm_up = [one.responder.guest for one in self._guests.values()]
 
     def _take_queued(self, frames: tuple[messages.QueuedFrame, ...]) -> None:
-        """Take the frames that came in while no `serve` was there."""
+        """Take the frames that came in while no `serve` was there.
+
+        At the tap of a guest that was yet to arrive that was every frame, its own traffic too.
+        """
         watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
         by_link = {port.link: (guest, port) for guest, port in watched}
+        unfiltered = {guest.tap.link for guest in self._guests.values() if guest.quiet}
         for one in frames:
-            if one.link in by_link:  # the link may have gone meanwhile
-                guest, port = by_link[one.link]
-                received = Received(one.frame, one.partial_checksum)
-                guest.receive(port, received, self._last_frame_at, answered=one.answered)
-                guest.responder.forget_waits()
+            if one.link not in by_link:  # it has gone meanwhile
+                continue
+            guest, port = by_link[one.link]
+            received = Received(one.frame, one.partial_checksum)
+            if one.link in unfiltered and not guest.quiet and not is_request(received):
+                continue
+            guest.receive(port, received, self._last_frame_at, answered=one.answered)
+            guest.responder.forget_waits()
 
     def _guest(
         self, guest: GuestNetwork, handed: dict[str, int], command: messages.Serve
