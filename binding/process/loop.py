@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _MANY_TIMERS = 64
+_PAUSE = 0.1
+"""Seconds after a failure of the loop itself, which may come again at once."""
 
 
 class Timer:
@@ -165,7 +167,7 @@ class Loop:
             result.set(end.value)
         except Exception as error:  # noqa: BLE001  # it is raised again where the result is awaited
             if not result._waiting:  # noqa: SLF001  # of this module
-                _log.exception("a task failed")
+                self._failed("a task failed")
             result.fail(error)
         else:
             awaited.when_done(lambda: self._advance(work, result))
@@ -193,7 +195,11 @@ class Loop:
     def run(self) -> None:
         """Serve descriptors and timers until `stop`."""
         while not self._stopped:
-            self._turn()
+            try:
+                self._turn()
+            except Exception:  # noqa: BLE001  # want of memory between two callbacks, mostly
+                self._failed("the loop failed, it goes on")
+                time.sleep(_PAUSE)
 
     def run_while(self, is_wanted: Callable[[], bool], seconds: float) -> None:
         """Serve them a little longer, as long as that is wanted."""
@@ -219,12 +225,17 @@ class Loop:
             if timer.call is not None:
                 self._guarded(timer.call)
 
-    @staticmethod
-    def _guarded(call: Callable[[], object]) -> None:
+    def _guarded(self, call: Callable[[], object]) -> None:
         try:
             call()
         except Exception:  # noqa: BLE001  # a bug, or want of memory, must not end the program
-            _log.exception("a callback failed")
+            self._failed("a callback failed")
+
+    @staticmethod
+    def _failed(what: str) -> None:
+        """Log the present exception, if there is memory for that."""
+        with suppress(Exception):
+            _log.exception(what)
 
 
 async def within(loop: Loop, seconds: float, work: Future[T]) -> T:

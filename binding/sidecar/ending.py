@@ -61,7 +61,10 @@ class Ending:
     def _check(self) -> None:
         assert self._patience is not None
         if not self._taps():
-            self._loop.stop()
+            if self._patience == _AFTER_LOST:  # nothing tells that the VM has ended
+                self._patience = None
+            else:
+                self._loop.stop()
             return
         self.look()
         now = self._loop.now()

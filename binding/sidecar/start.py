@@ -6,10 +6,12 @@ read before the socket exists is what the CNI made.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
 import socket
+import time
 from contextlib import suppress
 
 from binding.ipc.codec import encode
@@ -35,6 +37,10 @@ _BACKLOG = 512
 """Connections that wait while hooks starts; a connect beyond fails at once."""
 _PAUSE = 5.0
 _REFRESH_WITHIN = 1.0
+_STARTS_WITHIN, _RETRY = 240.0, 1.0
+"""Seconds for which KubeVirt waits for the hook socket, and between two tries to open it."""
+_PASSES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC))
+"""Errors of a node that is short of something, which may pass."""
 _GRACE = 2.0
 """Seconds for hook calls under way when the VM has ended."""
 
@@ -46,12 +52,20 @@ def run(directory: str, *, structured: bool) -> int:
     structured plugin.
     """
     state = os.path.join(os.path.abspath(directory), "state")
-    try:
-        os.makedirs(state, exist_ok=True)
-        sidecar = _Sidecar(directory, state, structured=structured)
-    except OSError as error:
-        _log.critical("cannot start: %s; --hooks-dir must be a directory that we can write", error)
-        return 1
+    until = Loop.now() + _STARTS_WITHIN
+    while True:
+        try:
+            os.makedirs(state, exist_ok=True)
+            sidecar = _Sidecar(directory, state, structured=structured)
+            break
+        except OSError as error:
+            if error.errno not in _PASSES or Loop.now() > until:
+                _log.critical(
+                    "cannot start: %s; --hooks-dir must be a directory that we can write", error
+                )
+                return 1
+            _log.warning("cannot start yet, retrying in %.0f s: %s", _RETRY, error)
+            time.sleep(_RETRY)
     sidecar.run()
     return 0
 
@@ -105,9 +119,9 @@ class _Sidecar:
         """Run until the VM has ended."""
         self._loop.on_signals((signal.SIGTERM, signal.SIGINT), self._signalled)
         capabilities.drop_effective()
-        self._hooks.start()
-        self._loop.spawn(self._start())
-        self._watch_links()
+        # In the loop: whatever fails of these must not end the sidecar.
+        for each in (self._hooks.start, lambda: self._loop.spawn(self._start()), self._watch_links):
+            self._loop.after(0.0, each)
         try:
             self._loop.run()
         finally:

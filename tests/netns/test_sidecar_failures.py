@@ -202,3 +202,36 @@ def test_a_tap_that_is_gone_silences_no_other_nic():
             os.kill(serve(side)["pid"], signal.SIGKILL)
             until(lambda: serve(side)["restarts"] == 1, "a successor")
             assert leased(guest, hostname="b")
+
+
+# The node has no file left for the first sockets, and no memory at every 5th turn of the loop.
+SHORT_OF_EVERYTHING = f"""
+import selectors, socket, sys
+tries = []
+turns = []
+listen = socket.socket.listen
+select = selectors.EpollSelector.select
+def late(self, *words):
+    tries.append(1)
+    if len(tries) < 3:
+        raise OSError({errno.ENFILE}, "Too many open files in system")
+    return listen(self, *words)
+def scarce(self, timeout=None):
+    turns.append(1)
+    if len(turns) % 5 == 0:
+        raise MemoryError
+    return select(self, timeout)
+if sys.orig_argv[2] == "binding":  # the sidecar only
+    socket.socket.listen, selectors.EpollSelector.select = late, scarce
+"""
+
+
+def test_a_node_that_is_short_of_files_and_memory_ends_no_sidecar(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SHORT_OF_EVERYTHING)
+    with managed(PYTHONPATH=str(tmp_path)) as (made, side, hook):
+        assert side.log.count("cannot start yet") == 2
+        assert "MemoryError" in side.log
+        hook.define(domain(made), vmi_json())
+        with plugged(made) as guest:
+            assert leased(guest)
+        assert side.process.poll() is None
