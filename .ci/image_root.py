@@ -39,10 +39,15 @@ print(json.dumps(files))
 """
 # Named in imports of the modules above, never run here: consoles, debuggers, tests, servers.
 NEVER = frozenset({
-    "_hashlib", "_pyrepl", "_ssl", "code", "codeop", "curses", "dbm", "distutils", "doctest",
+    "_pyrepl", "code", "codeop", "curses", "dbm", "distutils", "doctest",
     "email", "ensurepip", "ftplib", "http", "idlelib", "lib2to3", "multiprocessing", "pdb", "pydoc",
-    "readline", "rlcompleter", "smtplib", "sqlite3", "ssl", "test", "tkinter", "turtle", "unittest",
+    "readline", "rlcompleter", "smtplib", "sqlite3", "test", "tkinter", "turtle", "unittest",
     "venv", "webbrowser", "xml", "xmlrpc",
+})  # fmt: skip
+# Our programs keep them out of their processes (process/no_openssl.py, serve/lean_scapy.py); a
+# library that is imported here without those loads them.
+KEPT_OUT = frozenset({
+    "_hashlib", "_ssl", "scapy.libs.bluetoothids", "scapy.libs.manuf", "ssl",
 })  # fmt: skip
 # Found by their name at run time: codecs, and what prints a traceback.
 BY_NAME = (
@@ -66,7 +71,8 @@ def loaded() -> dict[str, Path]:
         done = subprocess.run(
             [INTERPRETER, "-c", LOADED, top], cwd=APP, check=True, stdout=subprocess.PIPE
         )
-        found |= {name: Path(file) for name, file in json.loads(done.stdout).items() if file}
+        files = json.loads(done.stdout).items()
+        found |= {name: Path(file) for name, file in files if file and name not in KEPT_OUT}
     return found
 
 
@@ -87,7 +93,7 @@ def standard(found: dict[str, Path]) -> dict[str, Path]:
             known[name] = path
         for other in named(name, path):
             parts = other.split(".")
-            if parts[0] not in sys.stdlib_module_names or parts[0] in NEVER:
+            if parts[0] not in sys.stdlib_module_names or parts[0] in NEVER | KEPT_OUT:
                 continue
             for length in range(1, len(parts) + 1):
                 one = ".".join(parts[:length])
