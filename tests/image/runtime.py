@@ -18,7 +18,8 @@ from tests.bed.pod import Pod
 from tests.bed.wait import until
 from tests.image.seccomp import runtime_default
 
-STORE = Path(__file__).parents[2] / ".cache/image"
+STORE = Path(os.environ.get("IMAGE_STORE", Path(__file__).parents[2] / ".cache/image"))
+"""Where .ci/image has put what it built."""
 IMAGE = "localhost/dsbridge:dev"
 MEMORY = 64_000_000
 """Bytes, and 200m CPU: what KubeVirt gives the sidecar of a guaranteed VM."""
@@ -33,10 +34,12 @@ class Root:
     path: Path
     config: dict[str, Any]
 
-    def run(self, *argv: str) -> str:
+    def run(self, *argv: str, given: str = "") -> str:
         """Run a program of the image with the image's files as root, and return its output."""
         command = ["chroot", str(self.path), *argv]
-        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+        return subprocess.run(
+            command, check=True, text=True, input=given, stdout=subprocess.PIPE
+        ).stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,11 @@ class Container:
 
 
 @contextmanager
-def unpacked() -> Iterator[Root]:
-    """Mount the image that `make image` built."""
-    container = _buildah("from", "--pull-never", IMAGE)
+def unpacked(image: str = IMAGE) -> Iterator[Root]:
+    """Mount an image that `make image` or `make test-arm64` built."""
+    container = _buildah("from", "--pull-never", image)
     try:
-        config = json.loads(_buildah("inspect", "--type", "image", IMAGE))["OCIv1"]["config"]
+        config = json.loads(_buildah("inspect", "--type", "image", image))["OCIv1"]["config"]
         root = Root(Path(_buildah("mount", container)), config)
         for file in root.path.rglob("*"):
             if file.is_file() and not file.is_symlink():
@@ -101,16 +104,19 @@ def unpacked() -> Iterator[Root]:
 
 @contextmanager
 def started(
-    root: Root, pod: Pod, capabilities: Collection[str], *, tun: bool = False
+    root: Root, pod: Pod, capabilities: Collection[str], *, tun: bool = False, **more: Any
 ) -> Iterator[Container]:
-    """Start the image in the pod with what the admission policy grants."""
+    """Start the image in the pod with what the admission policy grants.
+
+    `more` is for `_spec`: another seccomp profile, variables for the sidecar.
+    """
     name = f"dsbridge-{pod.netns.name}"
     bundle, hooks_dir = pod.workdir / "bundle", pod.workdir / "hooks"
     bundle.mkdir()
     hooks_dir.mkdir()
     os.chown(hooks_dir, 0, 107)  # an emptyDir under the pod's fsGroup
     hooks_dir.chmod(0o2775)
-    spec = _spec(root, pod, name, hooks_dir, capabilities, tun=tun)
+    spec = _spec(root, pod, name, hooks_dir, capabilities, tun=tun, **more)
     (bundle / "config.json").write_text(json.dumps(spec))
     log_file = pod.workdir / "container.log"
     with log_file.open("wb") as log:
@@ -137,7 +143,15 @@ def started(
 
 
 def _spec(  # noqa: PLR0913  # what the kubelet decides
-    root: Root, pod: Pod, name: str, hooks_dir: Path, capabilities: Collection[str], *, tun: bool
+    root: Root,
+    pod: Pod,
+    name: str,
+    hooks_dir: Path,
+    capabilities: Collection[str],
+    *,
+    tun: bool,
+    seccomp: dict[str, Any] | None = None,
+    **variables: str,
 ) -> dict[str, Any]:
     granted = [f"CAP_{one}" for one in capabilities]
     environ = {
@@ -146,6 +160,7 @@ def _spec(  # noqa: PLR0913  # what the kubelet decides
         "XDG_RUNTIME_DIR": "/var/run",
         "CONTAINER_NAME": "hook-sidecar-0",
         "NETWORK_BINDING_PLUGIN_NAME": PLUGIN,
+        **variables,
     }
     return {
         "ociVersion": "1.0.2",
@@ -181,7 +196,7 @@ def _spec(  # noqa: PLR0913  # what the kubelet decides
                     ),
                 ],
             },
-            "seccomp": runtime_default(granted),
+            "seccomp": seccomp or runtime_default(granted),
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
         },

@@ -1,4 +1,4 @@
-"""The runtime's default seccomp profile, as `seccompProfile: RuntimeDefault` means it."""
+"""Seccomp profiles for runc: the runtime's default one, and deploy/seccomp's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 _PROFILE = Path("/usr/share/containers/seccomp.json")
+_OURS = Path(__file__).parents[2] / "deploy/seccomp/dsbridge.json"
 _GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def runtime_default(capabilities: Collection[str]) -> dict[str, Any]:
-    """Return the profile of Debian's containers-common for runc, for these capabilities."""
+    """Return what `seccompProfile: RuntimeDefault` means, for these capabilities.
+
+    Debian's containers-common has it.
+    """
     profile = json.loads(_PROFILE.read_text())
     return {
         "defaultAction": profile["defaultAction"],
@@ -30,6 +34,11 @@ def runtime_default(capabilities: Collection[str]) -> dict[str, Any]:
             if _applies(rule, capabilities)
         ],
     }
+
+
+def localhost() -> dict[str, Any]:
+    """Return what `type: Localhost` gives runc: the file of deploy/seccomp as it is."""
+    return json.loads(_OURS.read_text())
 
 
 def _applies(rule: dict[str, Any], capabilities: Collection[str]) -> bool:

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from ipaddress import IPv6Interface
 from pathlib import Path
 
 import grpc
 import pytest
-from lxml import etree
 
 from proto import info_pb2, info_pb2_grpc
-from tests.bed.cable import cable
-from tests.bed.clients import Lease, client
-from tests.bed.handler import managed_tap
-from tests.bed.launcher import Hook, collect
-from tests.bed.pod import Pod, pod
+from tests.bed.launcher import Hook
+from tests.bed.pod import Pod
 from tests.bed.wait import until
-from tests.image.runtime import Container, Root, started
-from tests.samples import vmi_json
+from tests.image.running import lease_of, running
 
 pytestmark = pytest.mark.image
 
@@ -31,42 +22,6 @@ ENOUGH = 56_000_000
 """Bytes at the most, with the image's files in the node's cache already: of 64,000,000."""
 READY = 6.0
 """Seconds from the container's start to Info's answer, with 0.2 CPU, on a busy machine, too."""
-_DOMAIN = """<domain type="kvm"><name>default_vm1</name><devices>{}
-<controller type="usb" index="0" model="none"/></devices></domain>"""
-_INTERFACE = """<interface type="ethernet"><source/><target dev="tap0" managed="no"/>
-<model type="virtio-non-transitional"/><mac address="{mac}"/><mtu size="{mtu}"/>
-<alias name="ua-default"/><rom enabled="no"/></interface>"""
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The container in its pod, after virt-launcher has found it."""
-
-    pod: Pod
-    container: Container
-    hook: Hook
-    seconds: float
-    """From runc's start to Info's answer."""
-
-    def define(self, shape: str) -> None:
-        """Do what KubeVirt does between Info and the start of the guest."""
-        interface = ""
-        if shape == "managed":
-            managed_tap(self.pod.netns)
-            interface = _INTERFACE.format(mac=self.pod.layout.mac, mtu=self.pod.layout.mtu)
-        domain = etree.fromstring(self.hook.define(_DOMAIN.format(interface), vmi_json()))
-        assert domain.find("devices/interface/target").get("dev") == "tap0"
-
-
-@contextmanager
-def running(root: Root, *capabilities: str, tun: bool = False) -> Iterator[Running]:
-    with pod("flat") as made:
-        begun = time.monotonic()
-        with (
-            started(root, made, capabilities, tun=tun) as container,
-            collect(container.hooks_dir) as hook,
-        ):
-            yield Running(made, container, hook, time.monotonic() - begun)
 
 
 def privileges(pid: int) -> dict[str, int]:
@@ -95,14 +50,6 @@ def left_by_the_cni(made: Pod) -> set[tuple[str, ...]]:
 def asks_info_again(hook: Hook) -> str:
     with hook.dial() as channel:
         return info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=5).name
-
-
-def lease_of(one: Running, tmp_path: Path) -> Lease:
-    with (
-        cable(one.pod.netns, mac=one.pod.layout.mac, mtu=one.pod.layout.mtu) as guest,
-        client("dhclient", guest, tmp_path) as asking,
-    ):
-        return asking.lease(30, dns=())
 
 
 @pytest.mark.parametrize(
@@ -152,7 +99,7 @@ def test_an_operator_looks_inside_by_exec(root, tmp_path):
             lease_of(one, tmp_path)
             capture.terminate()
             captured = capture.stdout.read()
-        assert magic == bytes.fromhex("4d3cb2a1")
+        assert magic == bytes.fromhex("0a0d0d0a"), "pcapng"
         assert one.pod.layout.ipv4[0].ip.packed in captured
         told = "the guest has been given 10.244.1.5/24 by DHCPv4"
         until(lambda: told in one.container.exec("dsbridge", "diagnose", check=False), told)
