@@ -17,15 +17,22 @@ from tests.bed.wait import until
 from tests.conftest import CLIENT_ON_CNI
 
 pytestmark = pytest.mark.netns
+CLIENTS = ("networkd", "dhclient", "dhcpcd", "networkmanager", "udhcpc")
 DNS = {
     "dhclient": (),  # Debian's script keeps the servers of the family that bound last: either
     "udhcpc": NAMESERVERS[:1],  # knows no DHCPv6
 }
 
 
-@pytest.mark.parametrize("name", ["dhclient", "dhcpcd", "networkd", "networkmanager", "udhcpc"])
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        *(("managed", name) for name in CLIENTS),
+        ("own", CLIENTS[0]),
+        *(pytest.param("own", name, marks=pytest.mark.matrix) for name in CLIENTS[1:]),
+    ],
+)
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("shape", ["managed", "own"])
 def test_a_client_ends_up_with_the_pods_network(
     shape: str, layout: str, name: str, tmp_path: Path, record_property: Callable[..., None]
 ) -> None:

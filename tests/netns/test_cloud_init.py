@@ -86,7 +86,7 @@ def test_each_renderer_configures_the_nic_that_there_is(
         }
 
 
-@pytest.mark.parametrize("nic", ["enp1s0", "eth0"])
+@pytest.mark.parametrize("nic", ["enp1s0", pytest.param("eth0", marks=pytest.mark.matrix)])
 @pytest.mark.parametrize("renderer", ["netplan", "networkd", "network-manager"])
 @pytest.mark.parametrize("mac", [FIRST, NEXT], ids=["first pod", "next pod"])
 def test_the_guest_has_its_addresses_in_this_pod_and_the_next(

@@ -50,7 +50,13 @@ def configured(vm: Started, renderer: str, workdir: Path) -> Iterator[Userland]:
         yield home
 
 
-@pytest.mark.parametrize("layout", ["flat", "calico", "cilium", "gke-ptp", "aws-vpc-cni"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        *("flat", "aws-vpc-cni"),
+        *(pytest.param(name, marks=pytest.mark.matrix) for name in ("calico", "cilium", "gke-ptp")),
+    ],
+)
 @pytest.mark.parametrize(("kind", "renderer"), KINDS)
 def test_a_guest_without_a_dhcp_client_reaches_what_the_pod_reached(
     kind: str, renderer: str, layout: str, tmp_path: Path
