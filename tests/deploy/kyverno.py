@@ -19,9 +19,13 @@ def admitted(policy: Json, pod: Json) -> Json:
         if not _selected(match["resources"]["selector"], pod["metadata"]["labels"]):
             continue
         for each in rule["mutate"]["foreach"]:
-            for element in jmespath.search(each["list"], {"request": {"object": pod}}):
-                scope = {"element": element, **context}
-                if all(_holds(one, scope) for one in each["preconditions"]["all"]):
+            request = {"request": {"object": pod}}
+            for element in jmespath.search(each["list"], request):
+                scope = {"element": element, **request, **context}
+                conditions = each["preconditions"]
+                holds = all(_holds(one, scope) for one in conditions["all"])
+                some = conditions.get("any")
+                if holds and (some is None or any(_holds(one, scope) for one in some)):
                     pod = _merged(pod, _substituted(each["patchStrategicMerge"], scope))
     return pod
 
@@ -50,7 +54,7 @@ def _substituted(value: Json, scope: Json) -> Json:
 
 
 def _merged(target: Json, patch: Json) -> Json:
-    """Merge objects by key, lists of named objects by name; any other value replaces."""
+    """Merge objects by key, lists of objects by path of a mount or name; other values replace."""
     match patch:
         case dict():
             made = copy.deepcopy(target) if isinstance(target, dict) else {}
@@ -59,9 +63,15 @@ def _merged(target: Json, patch: Json) -> Json:
                 if name == key or name not in made:
                     made[name] = _merged(made.get(name), value)
             return made
+        case [{"mountPath": _}, *_]:
+            return _merged_by("mountPath", target, patch)
         case [{"name": _}, *_]:
-            merged = {one["name"]: one for one in target or ()}
-            for one in patch:
-                merged[one["name"]] = _merged(merged.get(one["name"]), one)
-            return list(merged.values())
+            return _merged_by("name", target, patch)
     return patch
+
+
+def _merged_by(key: str, target: Json, patch: Json) -> Json:
+    merged = {one[key]: one for one in target or ()}
+    for one in patch:
+        merged[one[key]] = _merged(merged.get(one[key]), one)
+    return list(merged.values())

@@ -17,7 +17,7 @@ from binding.discover import annotation, vmi
 from binding.version import VERSION
 from tests.deploy import kustomize, kyverno
 from tests.deploy.policy import DEPLOY, admitted, documents
-from tests.deploy.test_policy import KUBEVIRT, POD, POLICY
+from tests.deploy.test_policy import KUBEVIRT, MOUNT, POD, POLICY, VOLUME
 
 KUBERNETES = "1.37"
 START = 3.5
@@ -150,7 +150,9 @@ def test_the_structured_plugins_sidecar_joins_the_pod_once():
     assert added["image"] == f"REGISTRY/dsbridge:{VERSION}"
     assert added["startupProbe"]["initialDelaySeconds"] > START, "each failure is a warning event"
     (plugin,) = documents(DEPLOY / "structured-plugin/plugin.yaml")
-    (mount,) = added["volumeMounts"]
+    mount, annotations = added["volumeMounts"]
+    assert annotations == MOUNT
+    assert made["spec"]["volumes"] == [*pod["spec"]["volumes"], VOLUME]
     (hook,) = plugin["spec"]["domainHooks"]
     assert hook["sidecar"]["socketPath"] == f"{mount['mountPath']}/dsbridge.sock"
     assert mount["subPath"], "KubeVirt's own policy refuses the volume's root"
@@ -159,6 +161,19 @@ def test_the_structured_plugins_sidecar_joins_the_pod_once():
     without = copy.deepcopy(pod)
     del without["spec"]["initContainers"]
     assert admitted(SIDECAR, without, KUBEVIRT)["spec"]["initContainers"] == [added]
+
+
+@pytest.mark.parametrize("source", ["configMap", "downwardAPI"])
+def test_the_structured_plugins_sidecar_mounts_no_volume_of_the_vms_owner(source):
+    pod = copy.deepcopy(POD)
+    pod["metadata"]["labels"]["dsbridge.io/plugin"] = ""
+    pod["spec"]["volumes"] += [
+        {"name": "kubevirt-plugin-sockets", "emptyDir": {}},
+        {"name": "dsbridge-annotations", source: {}},
+    ]
+    made = admitted(SIDECAR, pod, KUBEVIRT)["spec"]
+    assert made["volumes"] == pod["spec"]["volumes"]
+    assert (MOUNT in made["initContainers"][-1]["volumeMounts"]) == (source == "downwardAPI")
 
 
 def test_the_structured_plugins_sidecar_leaves_a_pod_guaranteed():
@@ -201,7 +216,8 @@ def test_kyvernos_example_of_defaults_sets_them():
 def test_kyverno_chooses_the_same_containers():
     (policy,) = documents(DEPLOY / "kyverno/policy.yaml")
     rules = policy["spec"]["rules"][0]["mutate"]["foreach"]
-    for rule, accepted in zip(rules, (["dsbridge", "dsbridge-own"], ["dsbridge-own"]), strict=True):
+    both = ["dsbridge", "dsbridge-own"]
+    for rule, accepted in zip(rules, (both, ["dsbridge-own"], both), strict=True):
         (condition,) = rule["preconditions"]["all"]
         expression = condition["key"].removeprefix("{{").removesuffix("}}").strip()
         for container in [*POD["spec"]["containers"], {"name": "without-env"}]:

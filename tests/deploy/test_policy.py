@@ -34,6 +34,11 @@ GRANTED = {
 }
 
 
+ITEM = {"path": "annotations", "fieldRef": {"fieldPath": "metadata.annotations"}}
+VOLUME = {"name": "dsbridge-annotations", "downwardAPI": {"items": [ITEM]}}
+MOUNT = {"name": "dsbridge-annotations", "mountPath": "/etc/dsbridge", "readOnly": True}
+
+
 def pod(**changes):
     """Return the pod with our container changed; None takes a field away."""
     made = copy.deepcopy(POD)
@@ -50,14 +55,22 @@ def named(plugin):
     return env
 
 
+def granted(made):
+    """Return the pod with all that our container gets in every shape."""
+    made = copy.deepcopy(made)
+    container = made["spec"]["containers"][OURS]
+    container["securityContext"] = GRANTED
+    container["volumeMounts"] = [*container.get("volumeMounts", ()), MOUNT]
+    made["spec"]["volumes"] = [*made["spec"].get("volumes", ()), VOLUME]
+    return made
+
+
 def ours(made, policy=POLICY):
     return admitted(policy, made, KUBEVIRT)["spec"]["containers"][OURS]
 
 
 def test_our_container_and_nothing_else_of_the_pod_changes():
-    expected = copy.deepcopy(POD)
-    expected["spec"]["containers"][OURS]["securityContext"] = GRANTED
-    assert admitted(POLICY, POD, KUBEVIRT) == expected
+    assert admitted(POLICY, POD, KUBEVIRT) == granted(POD)
 
 
 def test_applied_twice_is_applied_once():
@@ -204,8 +217,7 @@ def test_defaults_of_the_cluster_reach_the_container_unless_it_has_its_own():
 
 @pytest.mark.parametrize("env", [None, [{"name": "CONTAINER_NAME", "value": "hook-sidecar-1"}]])
 def test_before_kubevirt_1_9_the_image_tells_which_container_is_ours(env):
-    expected = pod(env=env)
-    expected["spec"]["containers"][OURS]["securityContext"] = GRANTED
+    expected = granted(pod(env=env))
     if env is None:
         expected["spec"]["containers"][OURS]["env"] = []
     assert admitted(BY_IMAGE, pod(env=env), KUBEVIRT) == expected
@@ -242,6 +254,9 @@ FOREIGN = [
             "PVC": {"name": "mine", "mountPath": "/app"},
             "KubeVirt's name elsewhere": SOCKETS | {"mountPath": "/app"},
             "KubeVirt's path, another volume": SOCKETS | {"name": "mine"},
+            "our mount, of a volume that is not there": MOUNT,
+            "our volume's name elsewhere": MOUNT | {"mountPath": "/app"},
+            "one file of it": MOUNT | {"subPath": "annotations"},
         }.items()
     ),
 ]
