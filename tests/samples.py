@@ -16,6 +16,7 @@ from ipaddress import (
     ip_network,
 )
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from binding.discover.annotation import parse_defaults
@@ -155,15 +156,24 @@ MANAGED = {"default": Attachment("tap0", POD_MAC, 1450)}
 NO_DOMAIN: dict[str, Attachment] = {}
 
 
-def discovered(
+def discovered(  # noqa: PLR0913  # all that discovery depends on
     instance: Vmi,
     pod: Snapshot = FLAT,
     attached: Mapping[str, Attachment] = NO_DOMAIN,
     *,
     plugin: str | None = "dsbridge",
     wired: tuple[str, ...] = (),
+    annotations: Mapping[str, str] = MappingProxyType({}),
 ) -> Discovery:
-    return guests(pod, instance, attached, plugin=plugin, defaults=parse_defaults(""), wired=wired)
+    return guests(
+        pod,
+        instance,
+        attached,
+        plugin=plugin,
+        defaults=parse_defaults(""),
+        wired=wired,
+        annotations=annotations,
+    )
 
 
 def told(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, IPv6Interface
+from types import MappingProxyType
 
-from binding.discover import addressing, annotation, dns_name, impossible, resolver
+from binding.discover import addressing, annotation, dns_name, impossible, network_status, resolver
 from binding.discover.annotation import Override
+from binding.discover.network_status import NetworkDns
 from binding.discover.nic import Attachment, MissingLink, Nic, nic_of
 from binding.discover.plugged import as_plugged
 from binding.discover.remarks import remarks
@@ -21,6 +23,7 @@ __all__ = ["Attachment", "Discovery", "MissingLink", "guests"]
 
 DEFAULT_PLUGIN = "dsbridge"
 HOOK_SIDECARS = "hooks.kubevirt.io/hookSidecars"
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,14 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
     defaults: Override,
     wired: Collection[str] = (),
     links: Collection[str] = (),
+    annotations: Mapping[str, str] = _NONE,
 ) -> Discovery:
     """Return what the guests of this VMI are told.
 
     `attached` are the domain's interfaces by network. `wired` are the taps that plumb made in
     this pod: in the domain of a later call they look like KubeVirt's. `links` are those that there
     are now in the shape `takeover`, in which KubeVirt plugs NICs in and out without a call.
+    `annotations` are the pod's, as far as they are known.
     Raises MissingLink, OverrideError and VmiError.
     """
     ours, takeover = _ours(vmi, plugin or None)
@@ -55,13 +60,15 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
         vmi = as_plugged(snapshot, vmi, links)
         ours, _ = _ours(vmi, plugin or None)
     warnings = [*_unused(vmi)]
+    networks = network_status.dns_by_link(annotations, warnings)
     found, wirings = [], []
     for interface in ours:
         change = annotation.of_network(vmi.annotations, interface.name, defaults)
         attachment = attached.get(interface.name)
         nic = nic_of(snapshot, vmi, interface, attachment, takeover=takeover, wired=wired)
         warned: list[str] = []
-        found.append(_guest(snapshot, vmi, nic, change, warned))
+        dns = networks.get(nic.names.pod) if nic.secondary else None
+        found.append(_guest(snapshot, vmi, nic, change, network=dns, warned=warned))
         if nic.shape == "own":
             wirings.append(_wiring(vmi, nic))
         warnings += [f"network {interface.name}: {note}" for note in warned]
@@ -99,8 +106,14 @@ def _unused(vmi: Vmi) -> Iterable[str]:
             yield f"annotation {name} is of no interface of the VMI; known: {', '.join(known)}"
 
 
-def _guest(
-    snapshot: Snapshot, vmi: Vmi, nic: Nic, change: Override, warned: list[str]
+def _guest(  # noqa: PLR0913  # all that its answers depend on
+    snapshot: Snapshot,
+    vmi: Vmi,
+    nic: Nic,
+    change: Override,
+    *,
+    network: NetworkDns | None,
+    warned: list[str],
 ) -> GuestNetwork:
     if nic.rewired and not (change.gateways or change.routes or change.addresses):
         warned.append(
@@ -113,13 +126,11 @@ def _guest(
     routes = addressing.routes(nic.link, own, change)
     ipv6 = tuple(address for address in own if isinstance(address, IPv6Interface))
     impossible.check(nic.network, change, own, routes)
-    dns = resolver.nameservers(snapshot, change, own, routes)
-    search = change.search
-    if search is None:
-        # Search domains belong to the NIC that leads to the servers which know them.
-        has_servers = bool(dns) or change.dns is not None or not snapshot.nameservers
-        pod = resolver.search_list(snapshot, vmi.subdomain, vmi.namespace, warned)
-        search = pod if has_servers else ()
+    reached = [*(address.network for address in own), *(route.destination for route in routes)]
+    known = network or NetworkDns()
+    dns, search = resolver.told(
+        snapshot, vmi, change, network=known, reached=reached, warnings=warned
+    )
     dhcp = nic.interface.dhcp
     servers = dhcp.ntp if change.ntp is None else change.ntp
     guest = GuestNetwork(

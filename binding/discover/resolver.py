@@ -7,28 +7,52 @@ from ipaddress import ip_network
 
 from binding.discover import dns_name
 from binding.discover.annotation import Override
+from binding.discover.network_status import NetworkDns
 from binding.discover.reserved import within
+from binding.discover.vmi import Vmi
 from binding.ipc.snapshot import Snapshot
-from guest.network import Address, IPInterface, Route
+from guest.network import Address, IPNetwork
 
 
-def nameservers(
+def told(  # noqa: PLR0913  # all that has name servers and search domains
     snapshot: Snapshot,
+    vmi: Vmi,
     change: Override,
-    own: Collection[IPInterface],
-    routes: Collection[Route],
-) -> tuple[Address, ...]:
-    """Return the pod's name servers that this NIC has a route to, or those of the annotation.
+    *,
+    network: NetworkDns,
+    reached: Collection[IPNetwork],
+    warnings: list[str],
+) -> tuple[tuple[Address, ...], tuple[str, ...]]:
+    """Return the name servers and search domains that the guest is told by this NIC.
 
-    systemd-networkd adds a host route to each server that a lease names: a NIC without a route
-    to the server would take the queries of all other NICs.
+    Those of the annotation; else those of the NIC's own network, as multus has them; else those of
+    the pod. Of network and pod only servers within `reached`, where this NIC's routes lead:
+    systemd-networkd adds a host route to each server that a lease names, so that a NIC without a
+    route to the server would take the queries of all other NICs.
     """
-    if change.dns is not None:
-        return change.dns
-    reached = [*(address.network for address in own), *(route.destination for route in routes)]
+    dns, search = change.dns, change.search
+    if dns is None:
+        theirs = _reachable(network.nameservers, reached)
+        if beyond := [str(one) for one in network.nameservers if one not in theirs]:
+            warnings.append(
+                f"the network's DNS {', '.join(beyond)} is not told: no route of this NIC leads "
+                "there; give routes, gateways or dns"
+            )
+        dns = theirs or _reachable(snapshot.nameservers, reached)
+        if search is None and dns and (theirs or network.search):
+            search = network.search
+    if search is None:
+        # Search domains belong to the NIC that leads to the servers which know them.
+        has_servers = bool(dns) or change.dns is not None or not snapshot.nameservers
+        pod = search_list(snapshot, vmi.subdomain, vmi.namespace, warnings)
+        search = pod if has_servers else ()
+    return dns, search
+
+
+def _reachable(servers: Collection[Address], reached: Collection[IPNetwork]) -> tuple[Address, ...]:
     return tuple(
         server
-        for server in snapshot.nameservers
+        for server in servers
         if any(within(ip_network(server), network) for network in reached)
     )
 

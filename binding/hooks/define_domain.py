@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from binding.discover import annotation, contradiction, guests, vmi
+from binding.discover import (
+    annotation,
+    contradiction,
+    guests,
+    network_status,
+    pod_annotations,
+    vmi,
+)
 from binding.hooks import cloud_init, domain_xml
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc import messages
 from binding.ipc.about import Instance
 from binding.ipc.snapshot import Snapshot
+from binding.process import annotations_file
 from binding.process.loop import Lock
 from guest.network import GuestNetwork
 
@@ -135,6 +143,8 @@ class DefineDomain:
             defaults=annotation.parse_defaults(self._settings.defaults),
             wired=pod.wired,
             links=pod.links,
+            # The kubelet writes what multus says some time after the pod's start.
+            annotations=pod_annotations.parse(annotations_file.read(), network_status.ANNOTATION),
         )
         if not self._settings.cloud_init:
             unasked = (one for one in found.guests if one.cloud_init != "dhcp")

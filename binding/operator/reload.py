@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
-from binding.discover import annotation
+from binding.discover import annotation, pod_annotations
 from binding.ipc.codec import decode, encode, plain
 from binding.ipc.messages import Reload, Reloaded
 from binding.operator import ask
 from binding.operator.changes import Changes, changes
+from binding.process import annotations_file
 
-ANNOTATIONS = Path("/etc/dsbridge/annotations")
-"""Where deploy/policy mounts them."""
 _DONE, _REFUSED, _NO_SIDECAR = 0, 1, 3
 _WITHIN = 60.0
 _LONGEST = 32_768
-_LINE = re.compile(r'([^=\s]+)=("(?:[^"\\]|\\.)*")')
 
 
 def reload(given: Namespace) -> int:
@@ -56,21 +53,18 @@ def _questions(given: Namespace) -> Iterator[Reload]:
     if said:
         yield Reload(given.network, said)
         return
-    if not ANNOTATIONS.exists():
+    text = annotations_file.read()
+    if not text:
         raise ValueError(
             "give the settings on stdin, e.g. echo '{\"mtu\": 1400}' | dsbridge reload default; "
-            f"there is no {ANNOTATIONS}, where the policy mounts the pod's annotations"
+            f"nothing is in {annotations_file.path()}, where the policy mounts the pod's "
+            "annotations"
         )
-    annotated = of_downward_api(ANNOTATIONS.read_text())
+    annotated = pod_annotations.parse(text, annotation.PREFIX)
     status = ask.status(given.directory)
     for guest in status.guests if status is not None else ():
         if given.network in ("", guest.network):
             yield Reload(guest.network, annotated.get(annotation.PREFIX + guest.network))
-
-
-def of_downward_api(text: str) -> dict[str, str]:
-    """Return the annotations in a file of a downward API volume: a line each, Go-quoted."""
-    return {name: json.loads(value, strict=False) for name, value in _LINE.findall(text)}
 
 
 def _ask(directory: Path, question: Reload) -> Reloaded | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from binding.discover import network_status
 from guest.network import OUR_LINK_LOCAL
 from tests.bed.cable import cable
 from tests.bed.clients import client
@@ -15,7 +17,7 @@ from tests.bed.clients.lease import kernel
 from tests.bed.guests import started
 from tests.bed.launcher import collect
 from tests.bed.netns import Netns
-from tests.bed.pod import NAMESERVERS, REMOTE6, SEARCH, pod
+from tests.bed.pod import BLUE, NAMESERVERS, REMOTE6, SEARCH, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import TWO_NICS, TWO_NICS_DOMAIN
@@ -50,11 +52,11 @@ def test_a_route_lost_with_the_link_is_back_with_it(
 
 
 @contextmanager
-def two_nics() -> Iterator[Netns]:
+def two_nics(**environ: str) -> Iterator[Netns]:
     """Start a VM with two NICs and yield its guest, eth0 and eth1 still down."""
     with (
         pod("flat", blue=True) as made,
-        sidecar(made) as running,
+        sidecar(made, **environ) as running,
         collect(running.hooks_dir) as hook,
     ):
         made.gateway.ip(f"addr add {HOST_BEYOND_BLUE}/128 dev lo")
@@ -121,3 +123,29 @@ def test_networkd_with_two_nics_asks_for_names_by_the_primary_alone(tmp_path: Pa
         for server in NAMESERVERS:
             (route,) = guest.query("route", "get", str(server))
             assert route["dev"] == "eth0"
+
+
+def test_networkd_asks_for_names_of_a_network_by_the_nic_that_multus_says(tmp_path: Path) -> None:
+    dns = {"nameservers": ["10.100.0.53", "fd00:10:100::53"], "search": ["blue.example"]}
+    status = json.dumps([{"name": "ns1/blue", "interface": BLUE, "dns": dns}])
+    file = tmp_path / "annotations"
+    file.write_text(f"{network_status.ANNOTATION}={json.dumps(status)}\n")
+    with (
+        two_nics(DSBRIDGE_ANNOTATIONS=str(file)) as guest,
+        client("networkd", guest, tmp_path) as running,
+    ):
+        running.lease(dns=NAMESERVERS)
+        both = NETWORKD_TOO.replace("DHCP=ipv6", "DHCP=yes") + "[DHCPv4]\nUseDomains=yes\n"
+        both += "[IPv6AcceptRA]\nUseDomains=yes\n[DHCPv6]\nUseDomains=yes\n"
+        running.guest.write("/run/systemd/network/20-blue.network", both)
+        running.run("networkctl", "reload")
+        (blue,) = guest.query("link", "show", "dev", "eth1")
+        path = f"/run/systemd/netif/links/{blue['ifindex']}"
+
+        def told() -> dict[str, set[str]]:
+            lines = (line.partition("=") for line in running.guest.read(path).splitlines())
+            return {name: set(v.split()) for name, _, v in lines if name in ("DNS", "DOMAINS")}
+
+        wanted = {"DNS": set(dns["nameservers"]), "DOMAINS": set(dns["search"])}
+        until(lambda: told() == wanted, "blue's servers and search list")
+        running.lease(dns=NAMESERVERS)

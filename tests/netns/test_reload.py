@@ -13,11 +13,13 @@ import pytest
 
 from tests.bed.clients import client
 from tests.bed.guests import started
-from tests.bed.pod import NAMESERVERS
+from tests.bed.launcher import collect
+from tests.bed.pod import BLUE, NAMESERVERS, pod
 from tests.bed.reload import reload
 from tests.bed.sidecar import sidecar
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
+from tests.samples import TWO_NICS, TWO_NICS_DOMAIN
 
 pytestmark = pytest.mark.netns
 
@@ -153,6 +155,50 @@ def test_what_was_reloaded_outlives_serve_and_sidecar():
             assert guest(again)["ipv4"] == ["10.244.1.99/24"]
             assert reload(again, "", "--reset").returncode == 0
             assert guest(again)["ipv4"] == ["10.244.1.5/24"]
+
+
+def test_the_pods_annotations_are_the_settings_where_none_are_on_stdin(tmp_path, monkeypatch):
+    file = tmp_path / "annotations"
+    monkeypatch.setenv("DSBRIDGE_ANNOTATIONS", str(file))
+    started_with = {"dsbridge.io/default": {"mtu": 1420}}
+    with (
+        started("flat", "managed", started_with) as vm,
+        client("networkd", vm.guest, tmp_path) as inside,
+    ):
+        inside.lease(until=lambda now: now.mtu == 1420)
+        done = reload(vm.sidecar)
+        assert done.returncode == 1
+        assert str(file) in done.stderr
+        # As the kubelet writes them after `kubectl annotate pod`.
+        settings = json.dumps({"mtu": 1400, "search": ["web.example"]})
+        file.write_text(f'a="\\x7f"\ndsbridge.io/default={json.dumps(settings)}\nz="1"\n')
+        done = reload(vm.sidecar)
+        assert done.returncode == 0, done.stderr
+        assert "MTU: 1400 (was 1420), by RA" in done.stdout
+        assert guest(vm.sidecar)["told"]["search"] == ["web.example"]
+        inside.lease(until=lambda now: now.mtu == 1400 or "web.example" in now.search)
+        file.write_text('a="1"\n')
+        assert reload(vm.sidecar).returncode == 0
+        assert guest(vm.sidecar)["mtu"] == 1420
+
+
+def test_the_dns_of_a_network_is_read_again_by_a_reload(tmp_path):
+    file = tmp_path / "annotations"
+    with (
+        pod("flat", blue=True) as made,
+        sidecar(made, DSBRIDGE_ANNOTATIONS=str(file)) as running,
+        collect(running.hooks_dir) as hook,
+    ):
+        hook.define(TWO_NICS_DOMAIN, TWO_NICS)
+
+        def told():
+            return running.status()["guests"][1]["told"]["dns"]
+
+        assert told() == []
+        status = json.dumps([{"interface": BLUE, "dns": {"nameservers": ["10.100.0.53"]}}])
+        file.write_text(f"k8s.v1.cni.cncf.io/network-status={json.dumps(status)}\n")
+        assert reload(running, "", "blue", "--reset").returncode == 0
+        assert told() == ["10.100.0.53"]
 
 
 def leases(netns, address, name="a"):

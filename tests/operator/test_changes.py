@@ -8,7 +8,6 @@ from ipaddress import IPv4Interface, IPv6Interface, IPv6Network, ip_address, ip_
 import pytest
 
 from binding.operator.changes import changes
-from binding.operator.reload import of_downward_api
 from guest.network import Boot, GuestNetwork
 
 GUEST = GuestNetwork(
@@ -63,12 +62,3 @@ def test_a_finite_lease_says_when_the_guest_asks():
     short = replace(GUEST, lease=600)
     assert "300 s" in changes(short, replace(short, hostname="web")).renews
     assert "infinite" in changes(GUEST, short).renews
-
-
-def test_the_file_of_a_downward_api_volume_is_read_as_go_quotes_it():
-    text = 'a="x"\ndsbridge.io/default="{\\"mtu\\": 1400}"\nkubectl="one\\ntwo=\\"3\\""\n'
-    assert of_downward_api(text) == {
-        "a": "x",
-        "dsbridge.io/default": '{"mtu": 1400}',
-        "kubectl": 'one\ntwo="3"',
-    }
