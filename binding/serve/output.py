@@ -33,6 +33,13 @@ class Output:
 NOTHING = Output()
 
 
+def earliest(one: float | None, other: float | None) -> float | None:
+    """Return the earlier of two times, of which either may be none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
 def output_of(actions: tuple[Action, ...]) -> Output:
     """Sort exchanges, whose frames are for the tap, from frames for the pod NIC."""
     if not actions:

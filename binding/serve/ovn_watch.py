@@ -86,7 +86,9 @@ class OvnWatch:
     @property
     def wake_at(self) -> float | None:
         """When `due` wants to be called."""
-        return min((wait.since + PATIENCE for wait in self._waits.values()), default=None)
+        if not self._waits:  # mostly, and the loop of `serve` asks twice for each frame
+            return None
+        return min(wait.since for wait in self._waits.values()) + PATIENCE
 
     def due(self, now: float) -> None:
         """Give up on answers that have not come."""

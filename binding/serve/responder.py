@@ -11,7 +11,7 @@ from collections import Counter, deque
 from binding.ipc.codec import plain
 from binding.ipc.handover import Handover, Repeat
 from binding.serve import other_servers
-from binding.serve.output import NOTHING, Output
+from binding.serve.output import NOTHING, Output, earliest
 from binding.serve.service import Service
 from binding.serve.solicitations import GuestFrame
 from binding.serve.who_serves import Choice
@@ -102,8 +102,7 @@ class Responder:
     @property
     def wake_at(self) -> float | None:
         """When `due` wants to be called."""
-        times = self._choice.wake_at, self._service.wake_at if self._service else None
-        return min((at for at in times if at is not None), default=None)
+        return earliest(self._choice.wake_at, self._service.wake_at if self._service else None)
 
     def from_guest(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Answer a frame that the guest sent into its tap."""

@@ -12,7 +12,7 @@ from binding.ipc.codec import plain
 from binding.ipc.handover import Planned, Repeat
 from binding.serve import other_servers
 from binding.serve.answers import Answer, Answers
-from binding.serve.output import NOTHING, Output, output_of
+from binding.serve.output import NOTHING, Output, earliest, output_of
 from binding.serve.ovn_watch import OvnWatch, Seen
 from binding.serve.sent_again import SentAgain
 from binding.serve.solicitations import GuestFrame, Solicitations, Solicited
@@ -64,8 +64,7 @@ class Service:
     @property
     def wake_at(self) -> float | None:
         """When `due` wants to be called."""
-        times = guest_input.wake_at(self.ra_state), self.others.wake_at
-        return min((at for at in times if at is not None), default=None)
+        return earliest(self._solicitations.wake_at, self.others.wake_at)
 
     @property
     def silent(self) -> frozenset[Family]:

@@ -38,7 +38,11 @@ class Solicited(NamedTuple):
 
 
 class Solicitations:
-    """Of one guest. `ra_state` is a value; each input replaces it."""
+    """Of one guest."""
+
+    wake_at: float | None
+    """When ra.guest_input.due must be called. Reckoned anew with each state, not at each look:
+    the loop of `serve` looks twice for each frame."""
 
     def __init__(self, guest: GuestNetwork, answers: Answers, now: float) -> None:
         self.ra_state = guest_input.start(guest, now)
@@ -47,6 +51,15 @@ class Solicitations:
         self._read: dict[tuple[bytes, bool], Key] = {}
         """Keys of solicitations by frame, and by whether its checksum was left to the hardware."""
         self._advertise_at = now
+
+    @property
+    def ra_state(self) -> guest_input.State:
+        """What the guest was told by RA, a value; each input replaces it."""
+        return self._ra_state
+
+    @ra_state.setter
+    def ra_state(self, state: guest_input.State) -> None:
+        self._ra_state, self.wake_at = state, guest_input.wake_at(state)
 
     @property
     def basis(self) -> tuple[object, ...]:
