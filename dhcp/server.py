@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dhcp import v4, v4_key, v6, v6_key
 from guest.exchange import Exchange
 from guest.frame import Packet
@@ -22,7 +20,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
         return v4.answer(packet, guest)
     exchange = v6.answer(packet, guest)
     if exchange is not None and exchange.request in _IN_BOTH:
-        return replace(exchange, request=f"DHCPv6 {exchange.request}")
+        return exchange._replace(request=f"DHCPv6 {exchange.request}")
     return exchange
 
 
@@ -44,7 +42,7 @@ def plain(packet: Packet, key: Key) -> Packet:
     """Return the packet of a key with a request that says no more than the key."""
     _, of = _KEYS[packet.src.version]
     payload = of.request(key[-1])
-    return replace(packet, hop_limit=0, sport=0, payload=payload)
+    return packet._replace(hop_limit=0, sport=0, payload=payload)
 
 
 _KEYS = {4: (v4.SERVER_PORT, v4_key), 6: (v6.SERVER_PORT, v6_key)}

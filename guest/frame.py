@@ -8,9 +8,9 @@ What fails a check is None, and None is silence. Pure: bytes in, values out.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from guest.ethernet import ETH_IPV4, ETH_IPV6, ICMPV6, UDP, checksum, mac_text, untagged
 from guest.network import Address
@@ -22,9 +22,8 @@ _UDP = struct.Struct("!HHH")
 _PSEUDO = struct.Struct("!II")
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """The inside of one valid frame."""
+class Packet(NamedTuple):
+    """The inside of one valid frame. A tuple: a dataclass takes thrice as long to make."""
 
     src_mac: str
     dst_mac: str

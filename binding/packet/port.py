@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from binding.packet import bpf, links
 from guest.ethernet import ETH_SERVICE_VLAN, ETH_VLAN, VLAN_ID, untagged
@@ -29,8 +29,7 @@ BATCH = 64
 """Frames read at one wake-up, so that a flood at one link does not starve other links."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A frame without a tag of VID 0, and what the kernel says of its checksum."""
 
     frame: bytes

@@ -272,4 +272,4 @@ def test_without_the_magic_cookie_it_is_no_request(cookie):
 def test_another_port_or_family_is_no_request():
     payload = bootp((53, b"\x01"))
     assert v4.answer(packet(payload, dport=68), CALICO) is None
-    assert v4.answer(replace(packet(payload), protocol=58), CALICO) is None
+    assert v4.answer(packet(payload)._replace(protocol=58), CALICO) is None

@@ -130,7 +130,7 @@ def test_a_message_cut_short_before_its_type_is_silence(name):
     frame, partial = vector(name)
     packet = parse(frame, partial_checksum=partial)
     for n in range(243):  # the first option is 53
-        cut = v4.answer(replace(packet, payload=packet.payload[:n]), GUEST)
+        cut = v4.answer(packet._replace(payload=packet.payload[:n]), GUEST)
         assert not cut.frame
         assert cut.note
 
@@ -142,7 +142,7 @@ def test_a_message_without_its_end_option_is_read_like_one_with_it(name):
     end = len(packet.payload.rstrip(b"\0")) - 1  # option 255
     assert packet.payload[end] == 255
     for padding in (b"", bytes(60)):
-        cut = replace(packet, payload=packet.payload[:end] + padding)
+        cut = packet._replace(payload=packet.payload[:end] + padding)
         assert v4.answer(cut, GUEST) == answer_vector(name)
 
 

@@ -157,6 +157,6 @@ def test_truncated_request_is_read_as_far_as_its_options_are_whole(name):
     for _, data in walk(whole[4:]):
         ends.append(ends[-1] + 4 + len(data))
     for length in range(4, len(whole)):
-        cut = v6.answer(replace(request, payload=whole[:length]), GUEST)
+        cut = v6.answer(request._replace(payload=whole[:length]), GUEST)
         end = max(end for end in ends if end <= length)
-        assert cut == v6.answer(replace(request, payload=whole[:end]), GUEST)
+        assert cut == v6.answer(request._replace(payload=whole[:end]), GUEST)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 import time
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -282,5 +281,5 @@ def test_honest_request_after_a_flood_is_answered_as_before():
     before = v6.answer(honest, GUEST)
     for wire in WIRES:
         for at in range(0, len(wire), 7):
-            v6.answer(replace(honest, payload=wire[:at] + b"\xff" + wire[at:]), GUEST)
+            v6.answer(honest._replace(payload=wire[:at] + b"\xff" + wire[at:]), GUEST)
     assert v6.answer(honest, GUEST) == before

@@ -169,7 +169,7 @@ def test_unicast_is_as_good_as_multicast_only_where_a_server_is_named(name, to):
     assert exchange == (
         ask(GUEST, *HONEST[name])
         if named
-        else replace(exchange, frame=b"", reply="", note=f"sent to {to}, not to all DHCPv6 servers")
+        else exchange._replace(frame=b"", reply="", note=f"sent to {to}, not to all DHCPv6 servers")
     )
     assert bool(exchange.frame) is named
 

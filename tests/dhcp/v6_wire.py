@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from ipaddress import IPv6Address, IPv6Interface
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def packet(payload: bytes, **changes: object) -> Packet:
         dport=547,
         payload=payload,
     )
-    return replace(honest, **changes)
+    return honest._replace(**changes)
 
 
 def vectors() -> list[str]:

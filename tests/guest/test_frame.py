@@ -1,7 +1,6 @@
 """Frames of a hostile guest: what is read, and everything that is silence."""
 
 import struct
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -276,7 +275,6 @@ def test_no_mutation_raises_or_reads_beyond_the_frame(frame, changes, extra, cut
     if packet is not None:
         assert packet.payload in bytes(octets)
         assert packet.protocol in (UDP, ICMPV6)
-        assert replace(packet) == packet
 
 
 @given(st.binary(max_size=300))

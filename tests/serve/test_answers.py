@@ -106,7 +106,7 @@ def answers_to(packet):
 
 def changed(packet, at, value):
     payload = packet.payload[:at] + value + packet.payload[at + len(value) :]
-    return replace(packet, payload=payload)
+    return packet._replace(payload=payload)
 
 
 @pytest.mark.parametrize("first", REQUESTS)
@@ -121,10 +121,10 @@ def test_every_transaction_id_gets_a_frame_whose_checksum_is_right(first, number
 
 def with_option(packet, code, value):
     if packet.src.version == 6:
-        return replace(packet, payload=packet.payload + option6(code, value))
+        return packet._replace(payload=packet.payload + option6(code, value))
     end = packet.payload.index(b"\xff", 240)
     options = packet.payload[240:end] + bytes((code, len(value))) + value + b"\xff"
-    return replace(packet, payload=packet.payload[:240] + options)
+    return packet._replace(payload=packet.payload[:240] + options)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def with_option(packet, code, value):
         pytest.param(DISCOVER, changed(DISCOVER, 8, b"\0\x07"), id="seconds"),
         pytest.param(DISCOVER, with_option(DISCOVER, 60, b"android-dhcp-14"), id="vendor class"),
         pytest.param(DISCOVER, with_option(DISCOVER, 43, b"12"), id="an option nobody reads"),
-        pytest.param(DISCOVER, replace(DISCOVER, hop_limit=1), id="TTL"),
+        pytest.param(DISCOVER, DISCOVER._replace(hop_limit=1), id="TTL"),
         pytest.param(
             SOLICIT, with_option(SOLICIT, 16, b"\0\0\0\x09\0\x02us"), id="vendor class v6"
         ),
@@ -152,7 +152,7 @@ def test_other_words_of_equal_meaning_find_the_answer(first, other):
     [
         pytest.param(changed(DISCOVER, 33, b"\xfe"), id="chaddr"),
         pytest.param(changed(DISCOVER, 10, b"\x80\0"), id="broadcast flag"),
-        pytest.param(replace(DISCOVER, src_mac="02:00:00:00:00:09"), id="source MAC"),
+        pytest.param(DISCOVER._replace(src_mac="02:00:00:00:00:09"), id="source MAC"),
         pytest.param(changed(DISCOVER, 242, b"\x03"), id="message type"),
         pytest.param(with_option(DISCOVER, 60, b"HTTPClient"), id="firmware"),
         pytest.param(with_option(DISCOVER, 61, b"\x01other"), id="client identifier"),
@@ -171,7 +171,7 @@ def test_another_meaning_has_an_answer_of_its_own(other):
 def test_another_port_finds_no_answer(first, port):
     answers = answers_to(first)
     answers.dhcp(first)
-    assert answers.dhcp(replace(first, dport=port)) is None
+    assert answers.dhcp(first._replace(dport=port)) is None
 
 
 def test_a_flood_of_different_requests_fills_no_memory_and_forgets_the_oldest():

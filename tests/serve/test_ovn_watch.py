@@ -43,7 +43,7 @@ class Scene:
 
     def asks(self, name, **changes):
         packet = parse(frame(name), partial_checksum=True)
-        return self.watch.from_guest(replace(packet, **changes), self.now)
+        return self.watch.from_guest(packet._replace(**changes), self.now)
 
     def gets(self, name):
         return self.watch.from_network(heard(frame(name)), self.now)
@@ -85,7 +85,7 @@ def test_a_truncated_answer_says_nothing_that_the_whole_one_does_not(name):
     packet = parse(frame(name))
     whole = heard(frame(name))
     for length in range(4, len(packet.payload)):
-        said = other_servers.read(replace(packet, payload=packet.payload[:length]), GUEST.mac)
+        said = other_servers.read(packet._replace(payload=packet.payload[:length]), GUEST.mac)
         if said is None or said == whole:  # what is cut off may be padding
             continue
         assert said.kind == whole.kind, "only whole options are left out"
@@ -255,8 +255,7 @@ def test_no_bytes_raise(payload, port, is_v4):
     ends = ("10.0.0.1", "10.0.0.2") if is_v4 else ("fe80::1", "fe80::2")
     kind = IPv4Address if is_v4 else IPv6Address
     for protocol in (17, 58):
-        packet = replace(
-            parse(frame("ra")),
+        packet = parse(frame("ra"))._replace(
             src=kind(ends[0]),
             dst=kind(ends[1]),
             protocol=protocol,
@@ -264,7 +263,7 @@ def test_no_bytes_raise(payload, port, is_v4):
             payload=payload.ljust(4, b"\0"),
         )
         scene = Scene()
-        scene.watch.from_guest(replace(packet, src_mac=GUEST.mac), scene.now)
+        scene.watch.from_guest(packet._replace(src_mac=GUEST.mac), scene.now)
         answer = other_servers.read(packet, packet.dst_mac)
         if answer is not None:
             scene.watch.from_network(answer, scene.now)
