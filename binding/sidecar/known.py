@@ -70,10 +70,13 @@ class Known:
         guests: tuple[GuestNetwork, ...],
         queued: tuple[QueuedFrame, ...],
         sockets: tuple[str, ...],
+        *,
+        anew: bool,
     ) -> Serve:
-        """Return what a `serve` of these guests is told."""
+        """Return what a `serve` of these guests is told; to begin `anew` is to have no handover."""
         networks = {guest.network for guest in guests}
-        handovers = (one for one in self.handovers.values() if one.network in networks)
+        known = () if anew else self.handovers.values()
+        handovers = (one for one in known if one.network in networks)
         former = tuple(one for name, one in sorted(self.former.items()) if name in networks)
         self.former = {}
         return Serve(

@@ -201,7 +201,8 @@ class ServeChild:
         queued = self._end_standby()
         ports = self._sockets.of({link for guest in guests for link in (guest.tap, guest.nic)})
         self._number += 1
-        message = self.known.serve(self._number, guests, queued, tuple(ports))
+        dies = self._early_ends.count > 2  # perhaps of a handover
+        message = self.known.serve(self._number, guests, queued, tuple(ports), anew=dies)
         self.child.send(message, [port.socket.fileno() for port in ports.values()])
 
     def _look(self) -> None:
@@ -225,8 +226,8 @@ class ServeChild:
             memory.give_back()
             return
         pause = self._early_ends.pause(self.child.age)
-        if self._early_ends.count > 2:  # perhaps serve dies of a handover
-            self.known.handovers = {}
+        if self._standby is not None and self._standby.has_called:  # a guest waits since
+            pause = min(pause, _SOONEST_START)
         _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
         self._next_start = self._loop.after(pause, self._start)
 

@@ -49,6 +49,11 @@ class Standby:
             loop.watch(port.socket, lambda port=port: self._readable(port))  # type: ignore[misc]  # bound now
         self._plan()
 
+    @property
+    def has_called(self) -> bool:
+        """Whether it has called `wake`, which it does once."""
+        return self._wake is None
+
     def end(self) -> tuple[tuple[Handover, ...], tuple[QueuedFrame, ...]]:
         """Stop reading the packet sockets; return present handovers and queued frames."""
         self._wake = None

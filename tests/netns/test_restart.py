@@ -5,23 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
 
 from tests.bed import handler
 from tests.bed.cable import cable
+from tests.bed.capture import capture
 from tests.bed.guests import started
 from tests.bed.launcher import collect, phase2
 from tests.bed.pod import pod
 from tests.bed.processes import family
 from tests.bed.sidecar import sidecar
-from tests.bed.wait import until
+from tests.bed.wait import crowd, until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.netns
+OFFER = bytes((53, 1, 2))
 
 
 def asks(guest, name="a", tries=6):
@@ -165,6 +172,52 @@ def test_a_serve_killed_every_second_leaves_no_guest_without_answers():
             asked += 1
             assert asks(vm.guest, f"name{asked}", 8)
         assert process(vm.sidecar, "serve")["restarts"] >= 3
+
+
+def discover(mac):
+    sender = bytes.fromhex(mac.replace(":", ""))
+    header = BOOTP(op=1, xid=7, chaddr=sender) / DHCP(options=[("message-type", 1), "end"])
+    ports = UDP(sport=68, dport=67)
+    packet = Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / IP(src="0.0.0.0", dst="255.255.255.255")
+    return bytes(packet / ports / header)
+
+
+def kill_every_second(sidecar, ended):
+    """Kill each `serve` that is there; return how many that were."""
+    killed = 0
+    while not ended.wait(1):
+        for pid in family(sidecar)[1:]:
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if b"binding.serve" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+    return killed
+
+
+def test_a_serve_killed_every_second_for_a_minute_pauses_no_known_answer():
+    """The sidecar's stand-in repeats them meanwhile."""
+    with started("flat", "managed") as vm, ThreadPoolExecutor(1) as beside:
+        vm.guest.ip("link set eth0 up")
+        with capture(vm.guest, "eth0") as wire:
+            asked, ended = discover(vm.pod.layout.mac), threading.Event()
+
+            def is_answered():
+                wire.send(asked)
+                time.sleep(0.25)  # the stand-in repeats five a second
+                heard = wire.read().received[:]
+                wire.received.clear()
+                return OFFER in b"".join(heard)
+
+            until(is_answered, "a first answer")
+            kills = beside.submit(kill_every_second, vm.sidecar.process.pid, ended)
+            answered, longest, end = time.monotonic(), 0.0, time.monotonic() + 60
+            while time.monotonic() < end:
+                if is_answered():
+                    answered = time.monotonic()
+                longest = max(longest, (time.monotonic() - answered) / crowd())
+            ended.set()
+        assert kills.result(10) >= 5
+        assert longest < 1
 
 
 def test_sigterm_is_heeded_when_the_guest_has_ended_and_not_before():
