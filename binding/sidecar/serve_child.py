@@ -67,8 +67,7 @@ class ServeChild:
         self._number = 0
         self._early_ends = EarlyEnds()
         self._next_look: Timer | None = None
-        self._is_called = False
-        self._is_closing = False
+        self._is_called = self._is_closing = False
 
     @property
     def is_resting(self) -> bool:
@@ -201,8 +200,8 @@ class ServeChild:
         queued = self._end_standby()
         ports = self._sockets.of({link for guest in guests for link in (guest.tap, guest.nic)})
         self._number += 1
-        dies = self._early_ends.count > 2  # perhaps of a handover
-        message = self.known.serve(self._number, guests, queued, tuple(ports), anew=dies)
+        anew = self._early_ends.count > 2  # perhaps serve dies of a handover
+        message = self.known.serve(self._number, guests, queued, tuple(ports), anew=anew)
         self.child.send(message, [port.socket.fileno() for port in ports.values()])
 
     def _look(self) -> None:
@@ -232,8 +231,8 @@ class ServeChild:
         self._next_start = self._loop.after(pause, self._start)
 
     def _stand_by(self, queued: tuple[messages.QueuedFrame, ...] = ()) -> None:
-        known, ports = tuple(self.known.handovers.values()), self._sockets.ports
-        if ports:
+        if ports := self._sockets.ports:
+            known = tuple(self.known.handovers.values())
             self._standby = Standby(self._loop, known, ports, self._wanted, queued)
 
     def _wanted(self) -> None:
