@@ -27,7 +27,10 @@ PLACES = {
     "deploy/**/*.yaml": rf"REGISTRY/dsbridge:{_V}",
     "deploy/chart/files/*.yaml": rf"app.kubernetes.io/version: {_V}$",
     "README.md": rf"(?:REGISTRY/dsbridge:|\?ref=v){_V}",
-    "docs/*.md": rf"(?:REGISTRY/dsbridge:|/dsbridge:|\?ref=v){_V}",
+    "docs/*.md": rf"(?:REGISTRY/dsbridge:|/dsbridge:|/dsbridge-|\?ref=v|newTag: ){_V}",
+    "deploy/krew.yaml": rf"^  version: v{_V}$",
+    "tests/deploy/virt_launcher_pod.yaml": rf"/dsbridge:{_V}",
+    "tests/deploy/test_policy.py": rf"/dsbridge:{_V}",
 }
 NEED_NOT = {"README.md", "docs/*.md"}
 """A page may name no version."""
