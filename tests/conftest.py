@@ -5,6 +5,11 @@ import pytest
 
 CLIENT_ON_CNI = "client on CNI"
 """A test's property with layout, client and what the guest ended up with."""
+MIGRATION = "migration"
+"""A test's property with the gateway's MAC, and what a move costs with sidecars and without."""
+_ROWS = {
+    MIGRATION: ("Gateway", "With sidecars", "Without"),
+}
 
 
 # hypothesis takes no examples for wrong because they are slow: a busy machine needs long for one
@@ -16,7 +21,14 @@ hypothesis.settings.load_profile("dsbridge")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print layouts and clients as the table of docs/cni.md."""
+    """Print layouts and clients as the table of docs/cni.md, migrations as that of its page."""
+    for name, head in _ROWS.items():
+        reports = terminalreporter.getreports("passed")
+        rows = [
+            dict(one.user_properties)[name] for one in reports if name in dict(one.user_properties)
+        ]
+        for row in [head, ["---"] * len(head), *sorted(rows)] if rows else []:
+            terminalreporter.write_line(f"| {' | '.join(row)} |")
     cells: dict[tuple[str, str], str] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):

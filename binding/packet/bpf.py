@@ -43,6 +43,8 @@ _DROP: Instruction = (_RETURN, 0, 0, 0)
 _ETHERTYPE = 12
 _NETWORK_HEADER = 14
 _IPV6_HEADER = 40
+_WORD = 4
+"""Octets that one instruction compares at most."""
 _TAG = 4
 """Octets of an 802.1Q tag."""
 _LATER_FRAGMENT = Match(message_table.IPV4_FRAGMENT, b"\0\0", mask=b"\x1f\xff")
@@ -105,17 +107,16 @@ def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[Rule, ...]:
         rule
         for address, mac in known
         for rule in (
-            _arp_from_another_mac(address, mac)
+            (_arp_from_another_mac(address, mac),)
             if isinstance(address, IPv4Address)
             else _na_from_another_mac(address, mac)
         )
     )
 
 
-def _arp_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
+def _arp_from_another_mac(address: Address, mac: str) -> Rule:
     sender = Match(message_table.ARP_SENDER, address.packed)
-    for other in _another(message_table.ARP_SENDER_MAC, mac):
-        yield Rule(ETH_ARP, (sender, other))
+    return Rule(ETH_ARP, (sender, Match(message_table.ARP_SENDER_MAC, mac_bytes(mac), Is.OTHER)))
 
 
 def _na_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
@@ -136,15 +137,21 @@ def _na_from_another_mac(address: Address, mac: str) -> Iterator[Rule]:
         ((has_an_option, of_another_kind), message_table.FRAME_SOURCE),
     )
     for way, where in ways:
-        for other in _another(where, mac):
-            yield Rule(ETH_IPV6, (*advertisement, *way, other))
+        other = Match(where, mac_bytes(mac), Is.OTHER)
+        yield Rule(ETH_IPV6, (*advertisement, *way, other))
 
 
-def _another(field: Field, mac: str) -> Iterator[Match]:
-    """Yield tests for each part of a field: one of them holds where the field has another MAC."""
-    for at, size in _chunks(field.size):
-        part = mac_bytes(mac)[at : at + size]
-        yield Match(Field(field.header, field.offset + at, size), part, Is.OTHER)
+def _by_word(rule: Rule) -> Iterator[Rule]:
+    """Yield a rule for each word of a field that is to be another: one of them has to differ."""
+    for at, test in enumerate(rule.tests):
+        if isinstance(test, Match) and test.compare is Is.OTHER and test.field.size > _WORD:
+            for offset, size in _chunks(test.field.size):
+                word = Field(test.field.header, test.field.offset + offset, size)
+                other = Match(word, test.value[offset : offset + size], Is.OTHER)
+                tests = (*rule.tests[:at], other, *rule.tests[at + 1 :])
+                yield from _by_word(Rule(rule.ethertype, tests))
+            return
+    yield rule
 
 
 def answer_rules(mac: str) -> tuple[Rule, ...]:
@@ -160,6 +167,7 @@ def program(rules: Sequence[Rule]) -> tuple[Instruction, ...]:
     A frame with a tag of VID 0 is heard as an untagged one, whether the driver took the tag
     out or left it in; one with another tag, or with two, is not heard.
     """
+    rules = [one for rule in rules for one in _by_word(rule)]
     tagged = (
         (_LOAD[2], 0, 0, _VLAN_TAG), (_AND, 0, 0, VLAN_ID), (_JUMP_EQ, 1, 0, 0), _DROP,
         *_by_ethertype(rules, 0), _DROP,

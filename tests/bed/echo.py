@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 import subprocess
@@ -24,6 +25,7 @@ class Echoes:
     address: object
     output: Path
     process: subprocess.Popen[bytes]
+    interval: float = INTERVAL
 
     def answered(self) -> list[int]:
         """Return the numbers of the requests that were answered so far, as they came."""
@@ -42,21 +44,29 @@ class Echoes:
     def lost(self) -> float:
         """Return the seconds' worth of requests without answer, up to the last one with."""
         answered = set(self.answered())
-        return (max(answered) + 1 - len(answered)) * INTERVAL
+        return (max(answered) + 1 - len(answered)) * self.interval
+
+    def stall(self) -> float:
+        """Return the longest time in which no request was answered, in seconds."""
+        answered = sorted(set(self.answered()))
+        gaps = (after - before - 1 for before, after in itertools.pairwise(answered))
+        return max(gaps, default=0) * self.interval
 
 
 @contextmanager
-def echoes(space: Netns, address: object, workdir: Path) -> Iterator[Echoes]:
+def echoes(
+    space: Netns, address: object, workdir: Path, *, interval: float = INTERVAL
+) -> Iterator[Echoes]:
     """Ping until the end of the block; the first answer has come when it begins."""
     output = workdir / f"echoes-{address}".replace(":", "-")
     with output.open("wb") as out:
         process = space.popen(
             # Not iputils' ping: its MSG_CONFIRM keeps the kernel from ever doubting its router.
-            *("busybox", "ping", "-i", str(INTERVAL), str(address)),
+            *("busybox", "ping", "-i", str(interval), str(address)),
             stdout=out,
         )
     try:
-        flow = Echoes(address, output, process)
+        flow = Echoes(address, output, process, interval)
         until(flow.answered, f"an answer of {address}")
         yield flow
     finally:

@@ -257,3 +257,19 @@ TO_ALL = Ether(src=ROUTER, dst="33:33:00:00:00:01")
 )
 def test_at_rest_an_answer_to_the_guest_wakes_us(frame, wanted):
     assert passes(bpf.answer_rules(GUEST), frame) is wanted
+
+
+@pytest.mark.parametrize(
+    ("target", "heard"),
+    [
+        ("fe80::858:aff:fef4:101", True),  # differs from the router in its last word only
+        ("fe80::858:aff:ffff:202", True),
+        ("fe80:1::858:aff:fef4:202", True),
+        ("fe80::858:aff:fef4:202", False),
+        ("fd00::858:aff:fef4:101", False),
+    ],
+)
+def test_a_guest_that_has_arrived_is_heard_when_it_asks_for_a_router_other_than_ours(target, heard):
+    ours = IPv6Address("fe80::858:aff:fef4:202")
+    rules = bpf.guest_rules(Parties(has_arrived=True, router=ours))
+    assert passes(rules, V6 / ICMPv6ND_NS(tgt=target)) is heard
