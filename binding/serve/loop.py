@@ -104,11 +104,11 @@ class ServeLoop:
         self._unreported = self._unreported or self._last_frame_at
         serving = messages.Serving(command.number, tuple(port.link for port in self._ports))
         channel.send(self._control, serving, [port.socket.fileno() for port in self._ports])
-        self._take_queued(command.queued)
+        self._take_queued(command)
         if not command.handovers:  # with handovers, a former `serve` has answered them
             self._to_warm_up = [one.responder.guest for one in self._guests.values()]
 
-    def _take_queued(self, frames: tuple[messages.QueuedFrame, ...]) -> None:
+    def _take_queued(self, command: messages.Serve) -> None:
         """Take the frames that came in while no `serve` was there.
 
         At the tap of a guest that was yet to arrive that was every frame, its own traffic too.
@@ -116,7 +116,7 @@ class ServeLoop:
         watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
         by_link = {port.link: (guest, port) for guest, port in watched}
         unfiltered = {guest.tap.link for guest in self._guests.values() if guest.quiet}
-        for one in frames:
+        for one in command.queued:
             if one.link not in by_link:  # it has gone meanwhile
                 continue
             guest, port = by_link[one.link]
@@ -124,7 +124,8 @@ class ServeLoop:
             if one.link in unfiltered and not guest.quiet and not is_request(received):
                 continue
             guest.receive(port, received, self._last_frame_at, answered=one.answered)
-            guest.responder.forget_waits()
+            if command.handovers:  # else the sockets heard what OVN answered meanwhile
+                guest.responder.forget_waits()
 
     def _guest(
         self, guest: GuestNetwork, handed: dict[str, int], command: messages.Serve
