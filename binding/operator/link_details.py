@@ -5,14 +5,13 @@ Numbers are those of linux/if_link.h and linux/if_bridge.h.
 
 from __future__ import annotations
 
-import socket
 import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_GETLINK, _NEWLINK, _DONE, _ERROR = 18, 16, 3, 2
-_DUMP = 0x301  # NLM_F_REQUEST | NLM_F_DUMP
+from binding.packet.rtnetlink import RTM_GETLINK, attributes, dump
+
 _IFNAME, _PROTINFO, _LINKINFO, _AF_SPEC = 3, 12, 18, 26
 _INFO_KIND, _INFO_DATA = 1, 2
 _TUN_OWNER, _TUN_GROUP = 1, 2
@@ -22,7 +21,6 @@ _NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
 _PORT = {"state": 1, "unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
 _PORT_ISOLATED, _PORT_NEIGHBOUR_SUPPRESS, _PORT_LOCKED = 33, 32, 39
 _FORWARDING = 3
-_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +41,11 @@ def read() -> dict[str, Details]:
     """Return the details of all links by name. Raises OSError."""
     found: dict[str, dict[int, bytes]] = {}
     for family in (0, _AF_BRIDGE):
-        for kind, body in dump(_GETLINK, struct.pack("=BxHiII", family, 0, 0, 0, 0)):
-            if kind == _NEWLINK:
-                of_one = attributes(body[16:])
-                name = of_one.get(_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-                found.setdefault(name, {}).update(of_one)
+        for body in dump(RTM_GETLINK, struct.pack("=BxHiII", family, 0, 0, 0, 0)):
+            of_one = attributes(body[16:])
+            name = of_one.get(_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+            found.setdefault(name, {}).update(of_one)
     return {name: _details(of_one) for name, of_one in found.items()}
-
-
-def dump(request: int, body: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and body of each message by which the kernel answers. Raises OSError."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:
-        netlink.settimeout(2)
-        netlink.send(struct.pack("=IHHII", 16 + len(body), request, _DUMP, 1, 0) + body)
-        while True:
-            data = netlink.recv(_CHUNK)
-            while len(data) >= 16:
-                length, kind = struct.unpack_from("=IH", data)
-                if kind in (_DONE, _ERROR) or length < 16:
-                    return
-                yield kind, data[16:length]
-                data = data[(length + 3) & ~3 :]
-
-
-def attributes(data: bytes) -> dict[int, bytes]:
-    """Return the attributes of a message by their number."""
-    found = {}
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[4:length]
-        data = data[(length + 3) & ~3 :]
-    return found
 
 
 def _number(data: bytes | None) -> int | None:

@@ -9,10 +9,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from binding.operator.link_details import attributes, dump
+from binding.packet.rtnetlink import RTM_GETNEIGH, attributes, dump
 
-_GETQDISC, _NEWQDISC, _GETFILTER, _NEWFILTER = 38, 36, 46, 44
-_GETNEIGH, _NEWNEIGH = 30, 28
+_RTM_GETQDISC, _RTM_GETFILTER = 38, 46
 _KIND, _LLADDR = 1, 2
 _AF_BRIDGE = 7
 _TCMSG = struct.Struct("=BxxxiIII")
@@ -26,9 +25,9 @@ _CLSACT = {"in": 0xFFFFFFF2, "out": 0xFFFFFFF3}
 def foreign(names: dict[int, str]) -> dict[str, tuple[str, ...]]:
     """Return what can hold frames back at each of these links, by name. Raises OSError."""
     found: dict[str, tuple[str, ...]] = {}
-    for kind, body in dump(_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
+    for body in dump(_RTM_GETQDISC, _TCMSG.pack(0, 0, 0, 0, 0)):
         _, index, _, _, _ = _TCMSG.unpack_from(body)
-        if kind != _NEWQDISC or index not in names:
+        if index not in names:
             continue
         name = attributes(body[_TCMSG.size :]).get(_KIND, b"").rstrip(b"\0").decode()
         what = tuple(_of(name, index))
@@ -47,14 +46,14 @@ def _of(name: str, index: int) -> Iterator[str]:
     for direction, parent in parents.items():
         with suppress(OSError):
             request = _TCMSG.pack(0, index, 0, parent, 0)
-            if any(kind == _NEWFILTER for kind, _ in dump(_GETFILTER, request)):
+            if dump(_RTM_GETFILTER, request):
                 yield f"filters of {name} for what comes {direction}"
 
 
 def learned(mac: str) -> frozenset[int]:
     """Return the indexes of the bridge ports by which bridges send to a MAC. Raises OSError."""
     wanted, found = bytes.fromhex(mac.replace(":", "")), set()
-    for kind, body in dump(_GETNEIGH, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0)):
-        if kind == _NEWNEIGH and attributes(body[_NDMSG.size :]).get(_LLADDR) == wanted:
+    for body in dump(RTM_GETNEIGH, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0)):
+        if attributes(body[_NDMSG.size :]).get(_LLADDR) == wanted:
             found.add(_NDMSG.unpack_from(body)[1])
     return frozenset(found)

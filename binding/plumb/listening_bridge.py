@@ -16,13 +16,12 @@ from typing import Literal
 
 from binding.packet import links
 from binding.packet.link_table import IFF_UP
+from binding.packet.rtnetlink import RTM_DELLINK, RTM_NEWLINK
 from binding.plumb.nfnetlink import (
     NETLINK_ROUTE,
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_EXCL,
-    RTM_DELLINK,
-    RTM_NEWLINK,
     answers,
     attribute,
     nest,

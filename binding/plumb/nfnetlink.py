@@ -18,7 +18,6 @@ from dataclasses import dataclass
 NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x01, 0x04, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE, NLM_F_APPEND = 0x100, 0x200, 0x400, 0x800
-RTM_NEWLINK, RTM_DELLINK = 16, 17
 NFPROTO_NETDEV = 5
 """The family of tables that hook into links."""
 _NLM_F_DUMP_INTR = 0x10

@@ -59,7 +59,7 @@ def run(data: bytes) -> None:
     for kind, _, payload in rtnetlink.messages(data):
         if kind == 16 and len(payload) >= 16:
             link_table.link(payload)
-    link_details._details(link_details.attributes(data[32:]))
+    link_details._details(rtnetlink.attributes(data[32:]))
     table_changes.concerns(data, "dsbridge")
     for kind, _, _, content in nfnetlink._messages(data):
         if kind == nfnetlink.NFT_MSG_NEWRULE:
