@@ -33,7 +33,7 @@ def _combinations() -> Iterator[object]:
         yield pytest.param(shape, layout, name, marks=() if is_short else pytest.mark.matrix)
 
 
-@pytest.mark.parametrize(("shape", "layout", "name"), _combinations())
+@pytest.mark.parametrize(("shape", "layout", "name"), list(_combinations()))
 def test_a_client_ends_up_with_the_pods_network(
     shape: str, layout: str, name: str, tmp_path: Path, record_property: Callable[..., None]
 ) -> None:
