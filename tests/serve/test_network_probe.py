@@ -225,7 +225,7 @@ def test_a_name_is_believed_once():
 def test_a_name_from_another_mac_is_not_believed():
     choice = Choice(TARGET, 0.0)
     choice.begin(0.0)
-    choice.from_guest(replace(selecting(OVNS_SERVER), src_mac="02:00:00:00:00:99"))
+    choice.from_guest(selecting(OVNS_SERVER)._replace(src_mac="02:00:00:00:00:99"))
     searched(choice)
     assert choice.ours == BOTH
 
