@@ -8,7 +8,7 @@ case ${1:-} in
   demo) set -- "${common[@]}" $([ "${GUEST:-vm}" = vm ] || echo systemd dbus) ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \
     klibc-utils dnsmasq-base ndisc6 radvd ipxe u-boot-qemu tcpdump nftables ovn-central \
-    ovn-host openvswitch-switch ethtool netplan.io python3-configobj python3-requests \
+    ovn-host openvswitch-switch ethtool strace netplan.io python3-configobj python3-requests \
     python3-yaml prometheus tshark zsh ;;
 esac
 missing=()
