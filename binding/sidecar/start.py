@@ -7,6 +7,7 @@ read before the socket exists is what the CNI made.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
@@ -54,20 +55,26 @@ def run(directory: str, *, structured: bool) -> int:
     state = os.path.join(os.path.abspath(directory), "state")
     until = Loop.now() + _STARTS_WITHIN
     while True:
-        try:
-            os.makedirs(state, exist_ok=True)
-            sidecar = _Sidecar(directory, state, structured=structured)
-            break
-        except OSError as error:
-            if error.errno not in _PASSES or Loop.now() > until:
-                _log.critical(
-                    "cannot start: %s; --hooks-dir must be a directory that we can write", error
-                )
-                return 1
-            _log.warning("cannot start yet, retrying in %.0f s: %s", _RETRY, error)
-            time.sleep(_RETRY)
-    sidecar.run()
-    return 0
+        opened = _sidecar(directory, state, structured=structured)
+        if isinstance(opened, _Sidecar):
+            opened.run()
+            return 0
+        if opened.errno not in _PASSES or Loop.now() > until:
+            remedy = "--hooks-dir must be a directory that we can write"
+            _log.critical("cannot start: %s; %s", opened, remedy)
+            return 1
+        _log.warning("cannot start yet, retrying in %.0f s: %s", _RETRY, opened)
+        gc.collect()  # closes what was opened: a loop and what it watches refer to each other
+        time.sleep(_RETRY)
+
+
+def _sidecar(directory: str, state: str, *, structured: bool) -> _Sidecar | OSError:
+    """Return the sidecar with its sockets open, or why they cannot be."""
+    try:
+        os.makedirs(state, exist_ok=True)
+        return _Sidecar(directory, state, structured=structured)
+    except OSError as error:
+        return error.with_traceback(None)  # whose frames hold what was opened
 
 
 class _Sidecar:
@@ -76,8 +83,6 @@ class _Sidecar:
     def __init__(self, directory: str, state: str, *, structured: bool) -> None:
         self._plugin = os.environ.get("NETWORK_BINDING_PLUGIN_NAME") or None
         self._state = state
-        # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
-        short = f"/proc/self/fd/{os.open(state, os.O_PATH | os.O_DIRECTORY)}"
         # virt-launcher keys hook sockets by bare file name: two equal ones in a pod hang it.
         container = "" if structured else os.environ.get("CONTAINER_NAME", "")
         name = _file_name(container, self._plugin or "dsbridge")
@@ -86,18 +91,16 @@ class _Sidecar:
         self._loop = Loop()
         self._links: frozenset[tuple[str, int, int]] = frozenset()
         self._reconciler = Reconciler(
-            *(self._loop, guard.table_name(self._plugin), state),
+            self._loop,
+            guard.table_name(self._plugin),
+            state,
             is_named=self._plugin is not None,
         )
-        self._pod = PodReader(
-            self._loop,
-            f"{state}/snapshot.json",
-            self._pod_changed,
-        )
+        self._pod = PodReader(self._loop, f"{state}/snapshot.json", self._pod_changed)
         self._ending = Ending(self._loop, self._taps)
         self._hooks = HooksChild(
             self._loop,
-            _listen(f"{short}/hook.sock"),
+            _listen(state, "hook.sock"),
             self._reconciler,
             *(["structured"] if structured else []),
             on_ended=self._ended,
@@ -105,19 +108,19 @@ class _Sidecar:
         )
         self._control = ControlSocket(
             self._loop,
-            _listen(f"{short}/control.sock"),
+            _listen(state, "control.sock"),
             Reloading(self._loop, self._reconciler, self._hooks).answer,
         )
         self._status = StatusSocket(
             self._loop,
-            _listen(f"{short}/status.sock"),
+            _listen(state, "status.sock"),
             lambda: self._reconciler.serve.child.refresh(_REFRESH_WITHIN),
             lambda: encode(self._status_object()),
         )
+        self._loop.on_signals((signal.SIGTERM, signal.SIGINT), self._signalled)
 
     def run(self) -> None:
         """Run until the VM has ended."""
-        self._loop.on_signals((signal.SIGTERM, signal.SIGINT), self._signalled)
         capabilities.drop_effective()
         # In the loop: whatever fails of these must not end the sidecar.
         for each in (self._hooks.start, lambda: self._loop.spawn(self._start()), self._watch_links):
@@ -251,11 +254,16 @@ def _remove(path: str) -> None:
         os.unlink(path)
 
 
-def _listen(path: str) -> socket.socket:
-    _remove(path)
+def _listen(directory: str, name: str) -> socket.socket:
+    _remove(os.path.join(directory, name))
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        listener.bind(path)
+        # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
+        short = os.open(directory, os.O_PATH | os.O_DIRECTORY)
+        try:
+            listener.bind(f"/proc/self/fd/{short}/{name}")
+        finally:
+            os.close(short)
         listener.listen(_BACKLOG)
     except OSError:
         listener.close()

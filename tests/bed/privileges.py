@@ -111,7 +111,7 @@ def _kind(target: str, sockets: dict[str, str], unlisted: str) -> str:
         return "memory file"
     if target.endswith(".log"):
         return "log"
-    return "state directory" if target.endswith("/state") else named.get(target, target)
+    return named.get(target, target)
 
 
 class _Watch(threading.Thread):

@@ -115,6 +115,22 @@ def test_a_moment_without_file_descriptors_does_not_leave_a_killed_serve_dead():
         assert leased(guest, tries=9)
 
 
+@pytest.mark.parametrize("number", [7, 8, 9])
+def test_a_start_without_file_descriptors_is_tried_again_and_keeps_none_open(number):
+    with pod("flat") as made, sidecar(made, prefix=("prlimit", f"--nofile={number}:")) as side:
+        pid = side.process.pid
+        until(lambda: side.log.count("retrying in") > 1, "two tries")
+        before, tries = files(pid), side.log.count("retrying in")
+        until(lambda: side.log.count("retrying in") > tries, "another try")
+        until(lambda: files(pid) <= before, "no more files than before")
+        subprocess.run(["prlimit", "--pid", str(pid), "--nofile=1024:"], check=True)
+        with collect(side.hooks_dir) as hook:
+            handler.managed_tap(made.netns)
+            hook.define(domain(made), vmi_json())
+            with plugged(made) as guest:
+                assert leased(guest)
+
+
 def test_a_caller_that_does_not_wait_leaves_nothing_half_done():
     with pod("flat") as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
         request = v1alpha3_pb2.OnDefineDomainParams(
