@@ -6,6 +6,7 @@ answer each request twice and undo each other's guard.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Collection
 
@@ -24,14 +25,18 @@ class TapClaims:
         """Claim these taps and release all others; return those that another sidecar has."""
         for tap in self._sockets.keys() - set(taps):
             self._sockets.pop(tap).close()
-        return frozenset(tap for tap in taps if tap not in self._sockets and not self._bind(tap))
+        return frozenset(tap for tap in taps if tap not in self._sockets and self._is_taken(tap))
 
-    def _bind(self, tap: str) -> bool:
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    def _is_taken(self, tap: str) -> bool:
+        """Claim a tap; say whether another sidecar has. Want of memory or files says nothing."""
+        try:
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError:
+            return False
         try:
             claim.bind(f"\0dsbridge/{tap}")
-        except OSError:
+        except OSError as error:
             claim.close()
-            return False
+            return error.errno == errno.EADDRINUSE
         self._sockets[tap] = claim
-        return True
+        return False
