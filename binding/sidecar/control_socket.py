@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from binding.process.loop import Loop
+from binding.sidecar.accepting import accept
 
 _log = logging.getLogger(__name__)
 
@@ -33,21 +34,11 @@ class ControlSocket:
         answer: Callable[[bytes], Awaitable[str]],
     ) -> None:
         self._loop = loop
-        self._listener = listener
         self._answer = answer
         self._clients = 0
-        loop.watch(listener, self._accept)
+        self.close = accept(loop, listener, self._take)
 
-    def close(self) -> None:
-        """Accept no further connection."""
-        self._loop.unwatch(self._listener)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        try:
-            client, _ = self._listener.accept()
-        except OSError:  # the client has gone, or no descriptor is left
-            return
+    def _take(self, client: socket.socket) -> None:
         if self._clients >= _MOST:
             client.close()
             return

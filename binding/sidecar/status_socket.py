@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from binding.process.loop import Loop
+from binding.sidecar.accepting import accept
 
 _MOST_WAITING = 4
 """Connections for which `serve` is asked first; further ones get what the sidecar knows."""
@@ -25,22 +26,12 @@ class StatusSocket:
         text: Callable[[], str],
     ) -> None:
         self._loop = loop
-        self._listener = listener
         self._refresh = refresh
         self._text = text
         self._waiting = 0
-        loop.watch(listener, self._accept)
+        self.close = accept(loop, listener, self._take)
 
-    def close(self) -> None:
-        """Accept no further connection."""
-        self._loop.unwatch(self._listener)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        try:
-            client, _ = self._listener.accept()
-        except OSError:  # the client has gone, or no descriptor is left
-            return
+    def _take(self, client: socket.socket) -> None:
         if self._waiting < _MOST_WAITING:
             self._loop.spawn(self._answer(client))
         else:
