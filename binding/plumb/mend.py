@@ -25,7 +25,7 @@ def mend(ipr: IPRoute, asked: Mend) -> list[str]:
         for step in _steps(ipr, wiring, asked.nics.get(wiring.names.nic, 0)):
             try:
                 step.do()
-            except Exception as error:
+            except Exception as error:  # whatever it is, its step is named
                 raise StepError(step.name, error, ()) from error
             done.append(step.name)
     return done

@@ -37,7 +37,7 @@ def carry_out(steps: Iterable[Step], before_each: Callable[[], object]) -> None:
         try:
             before_each()
             step.do()
-        except Exception as error:
+        except Exception as error:  # whatever it is, the steps before are undone
             raise StepError(step.name, error, _undo(done)) from error
         done.append(step)
 

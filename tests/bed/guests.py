@@ -14,7 +14,7 @@ from tests.bed.handler import managed_tap
 from tests.bed.launcher import Hook, collect, phase2
 from tests.bed.netns import Netns
 from tests.bed.pod import Pod, pod
-from tests.bed.sidecar import Sidecar, sidecar
+from tests.bed.sidecar import Sidecar, explained, sidecar
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, OWN_DOMAIN, vmi_json
 
@@ -70,7 +70,7 @@ def started_in(  # noqa: PLR0913  # what a VM's start depends on
     instance = vmi_json(annotations, arriving=arriving, mac=mac)
     with (
         sidecar(made, prefix=prefix, **environ) as running,
-        _explained(running),
+        _with_socket(running),
         collect(running.hooks_dir) as hook,
     ):
         given = OWN_DOMAIN
@@ -83,18 +83,15 @@ def started_in(  # noqa: PLR0913  # what a VM's start depends on
 
 
 @contextmanager
-def _explained(running: Sidecar) -> Iterator[None]:
-    """Add the sidecar's log to whatever fails."""
-    try:
+def _with_socket(running: Sidecar) -> Iterator[None]:
+    """Wait for the hook socket; add the sidecar's log to what fails, from here on."""
+    with explained(running):
         until(
             lambda: running.process.poll() is not None or any(running.hooks_dir.glob("*.sock")),
             "the sidecar's socket",
         )
         assert running.process.poll() is None, "the sidecar has ended"
         yield
-    except Exception as error:
-        error.add_note(f"log of the sidecar:\n{running.log}")
-        raise
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tests.bed.launcher import Hook, collect, phase2
 from tests.bed.layouts import Layout
 from tests.bed.netns import Netns
 from tests.bed.pod import REMOTE4, REMOTE6, Pod, pod
-from tests.bed.sidecar import Sidecar, sidecar
+from tests.bed.sidecar import Sidecar, explained, sidecar
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
 
@@ -65,16 +65,15 @@ def lead_to_target(source: Pod, target: Pod) -> None:
 @contextmanager
 def launched(made: Pod, *, mac: str, arriving: bool = False) -> Iterator[Launched]:
     """Start a sidecar in a pod of virt-handler's wiring, up to the point where QEMU starts."""
-    with sidecar(made) as running:
-        try:
-            with collect(running.hooks_dir) as hook:
-                managed_tap(made.netns)
-                found = Launched(made, running, hook)
-                define(found, mac=mac, arriving=arriving)
-                yield found
-        except Exception as error:
-            error.add_note(f"log of the sidecar:\n{running.log}")
-            raise
+    with (
+        sidecar(made) as running,
+        explained(running),
+        collect(running.hooks_dir) as hook,
+    ):
+        managed_tap(made.netns)
+        found = Launched(made, running, hook)
+        define(found, mac=mac, arriving=arriving)
+        yield found
 
 
 def define(one: Launched, *, mac: str, arriving: bool = False) -> None:

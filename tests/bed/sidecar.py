@@ -86,6 +86,16 @@ def sidecar(
         end(process)
 
 
+@contextmanager
+def explained(running: Sidecar) -> Iterator[None]:
+    """Add the sidecar's log to what fails."""
+    try:
+        yield
+    except Exception as error:  # whatever it is: it is raised again
+        error.add_note(f"log of the sidecar:\n{running.log}")
+        raise
+
+
 PROGRAM = (sys.executable, "-m", "binding")
 
 

@@ -26,7 +26,7 @@ def test_no_seed_and_no_mutation_of_it_breaks_a_promise(name: str) -> None:
         data = target.mutate(rng.choice(inputs), rng)
         try:
             target.run(data)
-        except Exception as error:
+        except Exception as error:  # whatever it is: it is raised again
             error.add_note(f"mutation {number}: {data.hex()}")
             raise
         if len(data) < 10_000:

@@ -131,7 +131,7 @@ def started(
         assert process.poll() is None, log_file.read_text()
         pid = json.loads(_runc("state", name))["pid"]
         yield Container(name, pid, hooks_dir)
-    except Exception as error:
+    except Exception as error:  # whatever it is: it is raised again
         error.add_note(f"log of the container:\n{log_file.read_text()}")
         raise
     finally:

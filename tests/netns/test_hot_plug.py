@@ -17,7 +17,7 @@ from tests.bed.dnsmasq import dnsmasq
 from tests.bed.handler import core_bridge, unplug
 from tests.bed.launcher import collect, phase2
 from tests.bed.pod import BLUE, plug_blue, pod
-from tests.bed.sidecar import sidecar
+from tests.bed.sidecar import explained, sidecar
 from tests.bed.udhcpc import asked_once, leased
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, vmi_json
@@ -44,11 +44,8 @@ def running(annotations=None, **environ):
         guest = stack.enter_context(cable(made.netns, mac=made.layout.mac, mtu=made.layout.mtu))
         guest.ip("link set eth0 up")
         assert leased(guest)
-        try:
+        with explained(side):
             yield made, side, guest
-        except Exception as error:
-            error.add_note(side.log)
-            raise
 
 
 @contextmanager
