@@ -43,7 +43,7 @@ _LARGEST_REQUEST = 4 * 2**20
 """Octets of all requests that come in at a time, gRPC's usual limit for one; etcd keeps no object
 of more than 1.5 MiB."""
 _LONGEST_TEXT = 4_000
-"""Octets of the text of a status; clients of gRPC's C core take 8 KiB of header fields."""
+"""Octets of the quoted text of a status; clients of gRPC's C core take 8 KiB of header fields."""
 _GRPC = b"application/grpc"
 _HEAD = ((b":status", b"200"), (b"content-type", _GRPC))
 
@@ -147,9 +147,7 @@ class Connection:
         return call is not None and not call.is_reset
 
     def _refuse(self, stream: int, status: int, text: str) -> None:
-        octets = text.encode(errors="replace")[:_LONGEST_TEXT]
-        quoted = "".join(chr(o) if 0x20 <= o < 0x7F and o != 0x25 else f"%{o:02X}" for o in octets)
-        said = ((b"grpc-status", b"%d" % status), (b"grpc-message", quoted.encode()))
+        said = ((b"grpc-status", b"%d" % status), (b"grpc-message", _quoted(text)))
         self._said.fields(stream, (*_HEAD, *said), is_last=True)
         self._said.close(stream)
 
@@ -273,3 +271,16 @@ class Connection:
         if not self.is_over:
             self._said.say(Kind.GOAWAY, 0, 0, number(self._latest) + number(code) + text.encode())
         self.is_over = True
+
+
+def _quoted(text: str) -> bytes:
+    """Return the text of a status with the escapes of gRPC, cut between two characters."""
+    quoted, size = list[str](), 0
+    for character in text[:_LONGEST_TEXT]:
+        octets = character.encode(errors="replace")
+        is_plain = " " <= character <= "~" and character != "%"
+        quoted.append(character if is_plain else "".join(f"%{octet:02X}" for octet in octets))
+        size += len(quoted[-1])
+        if size > _LONGEST_TEXT:
+            return "".join(quoted[:-1]).encode()
+    return "".join(quoted).encode()

@@ -58,6 +58,15 @@ def test_a_refusal_arrives_whole_and_with_its_status(server):
     assert refused.value.details() == text
 
 
+@pytest.mark.parametrize("text", ["a" + "ü" * 3000, "%" * 5000, "\U0001f600" * 2000])
+def test_a_long_refusal_is_cut_between_two_characters(server, text):
+    with pytest.raises(grpc.RpcError) as refused:
+        call(server, "No", text.encode())
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert text.startswith(refused.value.details())
+    assert len(refused.value.details()) > 300
+
+
 def test_a_bug_is_an_internal_error_and_an_unknown_method_unimplemented(server):
     for method, code in (("Bug", "INTERNAL"), ("Nothing", "UNIMPLEMENTED")):
         with pytest.raises(grpc.RpcError) as refused:
