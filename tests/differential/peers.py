@@ -106,7 +106,7 @@ def _kea4(made: Pod) -> dict[str, object]:
 def _kea6(made: Pod) -> dict[str, object]:
     found = beds._kea6(made)
     reserved = {"duid": DUID.hex(":"), "ip-addresses": [str(made.layout.ipv6[0].ip)]}
-    (subnet,) = found["subnet6"]  # type: ignore[misc]
+    (subnet,) = found["subnet6"]  # type: ignore[misc]  # JSON
     subnet = {**subnet, "pools": [{"pool": " - ".join(_POOL6)}], "reservations": [reserved]}
     return {**found, "subnet6": [subnet]}
 

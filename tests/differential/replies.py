@@ -9,7 +9,7 @@ from tests.differential import request4, request6
 
 _TYPES4 = {2: "OFFER", 5: "ACK", 6: "NAK"}
 _TYPES6 = {2: "ADVERTISE", 7: "REPLY"}
-_STATUS = ("Success", "UnspecFail", "NoAddrsAvail", "NoBinding", "NotOnLink", "UseMulticast", "NoPrefixAvail")  # fmt: skip # noqa: E501
+_STATUS = ("Success", "UnspecFail", "NoAddrsAvail", "NoBinding", "NotOnLink", "UseMulticast", "NoPrefixAvail")  # fmt: skip  # noqa: E501  # one value, one line
 
 
 def number4(frame: bytes) -> int | None:

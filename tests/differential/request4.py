@@ -91,7 +91,7 @@ _ASKED = (55, bytes((1, 3, 6, 15, 26, 51, 54, 119, 121)))
 
 
 def _made(kind: int, *options: tuple[int, bytes], **fields: object) -> Callable[[], Request4]:
-    return lambda: Request4(kind, [(53, bytes((kind,))), *options, _ASKED], **fields)  # type: ignore[arg-type]
+    return lambda: Request4(kind, [(53, bytes((kind,))), *options, _ASKED], **fields)  # type: ignore[arg-type]  # fields of mixed types
 
 
 KINDS: dict[str, Callable[[], Request4]] = {

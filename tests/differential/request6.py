@@ -61,7 +61,7 @@ class Request6:
 
     def frame(self, server: bytes) -> bytes:
         written = ((c, server if v == SERVER_ID else v) for c, v in self.options)
-        area = b"".join(option(code, value) for code, value in written)  # type: ignore[arg-type]
+        area = b"".join(option(code, value) for code, value in written)  # type: ignore[arg-type]  # pairs of code and value
         payload = (bytes((self.kind,)) + self.xid.to_bytes(3, "big") + area + self.tail)[: self.cut]
         udp = struct.pack("!HHHH", *self.ports, 8 + len(payload), 0)
         segment = _checked(udp + payload, 6, self.src + self.dst, 17, self.checksum)

@@ -36,7 +36,7 @@ _LINK = struct.pack("=BxHiII", 0, 1, 2, 0x10001, 0) + b"".join(
         _attribute(12 | 0x8000, _attribute(1, b"\3") + _attribute(9, b"\0")),
     )
 )
-_COUNTER = nfnetlink.nest(1, nfnetlink.text(1, "counter") + nfnetlink.nest(2, _attribute(1, bytes(8)) + _attribute(2, bytes(8))))  # fmt: skip # noqa: E501
+_COUNTER = nfnetlink.nest(1, nfnetlink.text(1, "counter") + nfnetlink.nest(2, _attribute(1, bytes(8)) + _attribute(2, bytes(8))))  # fmt: skip  # noqa: E501  # one value, one line
 _RULE = bytes((5, 0, 0, 0)) + b"".join(
     (
         nfnetlink.text(1, "dsbridge"),

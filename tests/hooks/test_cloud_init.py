@@ -15,6 +15,7 @@ from binding.discover.vmi import Vmi
 from binding.hooks.cloud_init import CloudInitError, complete, warnings
 from guest.network import GuestNetwork
 from tests import samples
+from tests.bed.cloud_init import cloud_init_data
 
 MAC = "0a:58:0a:f4:01:05"
 GUEST = GuestNetwork(
@@ -27,17 +28,8 @@ GUEST = GuestNetwork(
 )
 SECOND = replace(GUEST, network="blue", mac="02:00:00:00:00:07", ipv6=())
 
-# As virt-launcher marshals them: CloudInitData with Go's names, all fields; the older
-# CloudInitNoCloudSource with JSON names, empty fields left out.
-DATA: dict[str, Any] = {
-    "DataSource": "noCloud",
-    "NoCloudMetaData": {"instance-id": "x", "local-hostname": "vm"},
-    "ConfigDriveMetaData": None,
-    "UserData": "#cloud-config\npassword: fedora\n",
-    "NetworkData": "",
-    "DevicesData": None,
-    "VolumeName": "cloudinitdisk",
-}
+DATA = cloud_init_data()
+# As virt-launcher marshals the older CloudInitNoCloudSource: JSON names, empty fields left out.
 SOURCE = {"userData": "#cloud-config\npassword: fedora\n"}
 
 

@@ -13,15 +13,11 @@ from binding.hooks.cloud_init import CloudInitError, complete, warnings
 from guest.network import GuestNetwork, Route
 from tests import samples
 from tests.hooks.test_cloud_init import DATA, MAC, SECOND
+from tests.hooks.test_cloud_init import GUEST as BY_DHCP
 
 V4, V6 = ip_network("0.0.0.0/0"), ip_network("::/0")
-GUEST = GuestNetwork(
-    "default",
-    "tap0",
-    MAC,
-    1450,
-    ipv4=(ip_interface("10.0.0.5/24"),),
-    ipv6=(ip_interface("fd00::5/64"),),
+GUEST = replace(
+    BY_DHCP,
     routes=(
         Route(V4, IPv4Address("10.0.0.1")),
         Route(V6, IPv6Address("fe80::1")),

@@ -106,13 +106,20 @@ def frames(file):
         return list(reader)
 
 
-def test_capture_is_a_pcapng_of_both_directions(tmp_path):
+@pytest.fixture
+def lease_captured(tmp_path):
+    """A guest's lease in a file, and the address of that guest."""
     file = tmp_path / "tap0.pcapng"
     with started("flat", "managed") as vm, capturing(vm, file) as program:
         with client("networkd", vm.guest, vm.pod.workdir) as guest:
             guest.lease(timeout=20)
         program.send_signal(signal.SIGINT)
         assert program.wait(60) == 0
+    return file, str(vm.pod.layout.ipv4[0].ip)
+
+
+def test_capture_is_a_pcapng_of_both_directions(lease_captured):
+    file, _ = lease_captured
     kinds = {frame[DHCP].options[0][1] for frame in frames(file) if DHCP in frame}
     assert {1, 2, 3, 5} <= kinds or {1, 5} <= kinds
 
@@ -126,14 +133,8 @@ def dissected(file, *fields):
     return [tuple(line.split("\t")) for line in told.splitlines()]
 
 
-def test_wireshark_reads_a_capture_field_by_field(tmp_path):
-    file = tmp_path / "tap0.pcapng"
-    with started("flat", "managed") as vm, capturing(vm, file) as program:
-        with client("networkd", vm.guest, vm.pod.workdir) as guest:
-            guest.lease(timeout=20)
-        program.send_signal(signal.SIGINT)
-        assert program.wait(60) == 0
-        address = str(vm.pod.layout.ipv4[0].ip)
+def test_wireshark_reads_a_capture_field_by_field(lease_captured):
+    file, address = lease_captured
     fields = ("frame.interface_name", "frame.packet_flags_direction", "dhcp.option.dhcp",
               "dhcp.ip.your", "dhcpv6.msgtype", "icmpv6.type", "_ws.malformed")  # fmt: skip
     frames_ = dissected(file, *fields)
