@@ -17,6 +17,15 @@ def _boot(guest: GuestNetwork) -> str:
     return _list(filter(None, (*told, *dict(boot.url_by_arch).values(), *boot.parameters)))
 
 
+def _resolvers(guest: GuestNetwork) -> str:
+    texts = []
+    for one in guest.encrypted_dns:
+        at = " ".join(map(str, one.addresses))
+        said = (("at", at), ("port", one.port), ("path", one.dohpath), ("by", " ".join(one.alpn)))
+        texts.append(" ".join([one.name, *(f"{word} {what}" for word, what in said if what)]))
+    return _list(texts)
+
+
 _ROWS: tuple[_ROW, ...] = (
     ("who serves", lambda one: one.provider, (_HELD,)),
     ("shield", lambda one: "on" if one.shield else "off", (_HELD,)),
@@ -36,11 +45,7 @@ _ROWS: tuple[_ROW, ...] = (
     ("IPv4 time servers", lambda one: _of_family(one.ntp, 4), (_LEASED4,)),
     ("IPv6 time servers", lambda one: _of_family(one.ntp, 6), (_LEASED6,)),
     ("time servers by name", lambda one: _list(one.ntp_names), (_LEASED6,)),
-    (
-        "encrypted DNS",
-        lambda one: _list(each.name for each in one.encrypted_dns),
-        (_ADVERTISED, _LEASED4, _LEASED6),
-    ),
+    ("encrypted DNS", _resolvers, (_ADVERTISED, _LEASED4, _LEASED6)),
     (
         "time zone",
         lambda one: _list(filter(None, (one.time_zone.tzdb, one.time_zone.posix))),
@@ -48,15 +53,13 @@ _ROWS: tuple[_ROW, ...] = (
     ),
     ("host name", lambda one: one.hostname or "none", (_LEASED4, _LEASED6)),
     ("lease", lambda one: _seconds(one.lease), (_LEASED4, _LEASED6)),
-    ("captive portal", lambda one: one.captive_portal or "none", (_ADVERTISED, _LEASED4)),
+    (
+        "captive portal",
+        lambda one: one.captive_portal or "none",
+        (_ADVERTISED, _LEASED4, _LEASED6),
+    ),
     ("NAT64 prefix", lambda one: one.pref64 or "none", (_ADVERTISED,)),
     ("ipv6Only", lambda one: "none" if one.ipv6_only is None else one.ipv6_only, (_LEASED4,)),
-    ("preference", lambda one: one.preference, (_ADVERTISED,)),
-    ("delegated prefixes", lambda one: _list(one.delegated), (_LEASED6,)),
-    ("time servers by name", lambda one: _list(one.ntp_names), (_LEASED6,)),
-    ("encrypted DNS", lambda one: _list(one.encrypted_dns), (_ADVERTISED, _LEASED4, _LEASED6)),
-    ("time zone", lambda one: one.time_zone, (_LEASED4, _LEASED6)),
-    ("cloud-init", lambda one: one.cloud_init, (_AT_BOOT,)),
     ("network boot", _boot, (_AT_BOOT,)),
     ("cloudInit", lambda one: one.cloud_init, (_AT_BOOT,)),
 )
