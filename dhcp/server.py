@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dhcp import v4, v4_key, v6, v6_key
+from guest.ethernet import DHCP4_SERVER, DHCP6_SERVER
 from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import GuestNetwork
@@ -16,7 +17,7 @@ _IN_BOTH = ("REQUEST", "RELEASE", "DECLINE")
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
     """Return the exchange that a packet to port 67 or 547 makes; None for any other packet."""
-    if packet.dport == v4.SERVER_PORT:
+    if packet.dport == DHCP4_SERVER:
         return v4.answer(packet, guest)
     exchange = v6.answer(packet, guest)
     if exchange is not None and exchange.request in _IN_BOTH:
@@ -45,4 +46,4 @@ def plain(packet: Packet, key: Key) -> Packet:
     return packet._replace(hop_limit=0, sport=0, payload=payload)
 
 
-_KEYS = {4: (v4.SERVER_PORT, v4_key), 6: (v6.SERVER_PORT, v6_key)}
+_KEYS = {4: (DHCP4_SERVER, v4_key), 6: (DHCP6_SERVER, v6_key)}

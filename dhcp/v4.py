@@ -19,14 +19,12 @@ from dhcp.v4_options import (
     shorter,
     v6only_wait,
 )
-from dhcp.v4_reply import EVERYBODY, NOBODY, SERVER_PORT, Reply, compose
+from dhcp.v4_reply import EVERYBODY, NOBODY, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
-from guest.ethernet import BROADCAST, UDP, mac_bytes, mac_text
+from guest.ethernet import BROADCAST, DHCP4_SERVER, UDP, mac_bytes, mac_text
 from guest.exchange import Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_IPV4, GuestNetwork
-
-__all__ = ["SERVER_PORT", "answer", "own_address", "server_identifier"]
 
 _OFFER, _ACK, _NAK = 2, 5, 6
 _TO_ONE_SERVER = ("REQUEST", "DECLINE", "RELEASE")
@@ -34,17 +32,12 @@ _TO_ONE_SERVER = ("REQUEST", "DECLINE", "RELEASE")
 _WORDS = {_OFFER: "OFFER", _ACK: "ACK", _NAK: "NAK"}
 
 
-def server_identifier(guest: GuestNetwork) -> IPv4Address:
-    """Return the address that the guest knows its server by (option 54)."""
-    return guest.server4
-
-
 def own_address(guest: GuestNetwork) -> IPv4Address | None:
     """Return OUR_IPV4 where it is the server identifier: then ARP for it must be answered, too.
 
     A client in RENEWING unicasts to its server (RFC 2131 section 4.3.2).
     """
-    return OUR_IPV4 if guest.gets_ipv4 and server_identifier(guest) == OUR_IPV4 else None
+    return OUR_IPV4 if guest.gets_ipv4 and guest.server4 == OUR_IPV4 else None
 
 
 def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
@@ -53,7 +46,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
     An exchange without a frame is deliberate silence; its note says why. Its request is
     `malformed` where the packet holds no request that can be read.
     """
-    if packet.protocol != UDP or packet.dport != SERVER_PORT or packet.src.version != 4:
+    if packet.protocol != UDP or packet.dport != DHCP4_SERVER or packet.src.version != 4:
         return None
     request = read(packet.payload)
     if isinstance(request, Malformed):
@@ -65,7 +58,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
 
 
 def _refusal(packet: Packet, request: Request, guest: GuestNetwork) -> str:
-    chaddr, server = request.chaddr[:6], server_identifier(guest)
+    chaddr, server = request.chaddr[:6], guest.server4
     unleased = not guest.ipv4 and not (request.kind == "DISCOVER" and prefers_ipv6(guest, request))
     reasons = (
         (request.kind not in _ANSWERS, "BOOTP without DHCP"),
@@ -116,7 +109,6 @@ def _offer_nothing(request: Request, guest: GuestNetwork) -> Exchange:
     autoconfigure = ((116, b"\0"),) if 116 in request.options else ()
     reply = Reply(
         kind=_OFFER,
-        server=server_identifier(guest),
         to=EVERYBODY,  # the client has no address that a unicast could go to
         options=(
             lease_time(guest),
@@ -158,7 +150,6 @@ def _inform(packet: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     more = [*mask, *_echoed(request), *(option for option in known if option[0] not in unsaid)]
     reply = Reply(
         kind=_ACK,
-        server=server_identifier(guest),
         to=to,
         ciaddr=request.ciaddr,
         boot=boot_fields(guest, request),
@@ -193,7 +184,6 @@ def _give(
     committed = ((80, b""),) if state == "rapid commit" else ()
     reply = Reply(
         kind=kind,
-        server=server_identifier(guest),
         to=EVERYBODY if broadcast else address.ip,
         ciaddr=address.ip if has_it and request.kind == "REQUEST" else NOBODY,
         yiaddr=address.ip,
@@ -213,7 +203,6 @@ def _refuse(wanted: IPv4Address, request: Request, guest: GuestNetwork, state: s
     # Clients drop a NAK that is unicast or without our identifier (RFC 2131 section 4.3.2).
     reply = Reply(
         kind=_NAK,
-        server=server_identifier(guest),
         to=EVERYBODY,
         options=(*_echoed(request), (56, b"not the address of this machine")),
     )

@@ -16,7 +16,6 @@ from guest.build import built
 from guest.ethernet import BROADCAST, DHCP4_CLIENT, DHCP4_SERVER
 from guest.network import OUR_MAC, GuestNetwork
 
-SERVER_PORT, CLIENT_PORT = DHCP4_SERVER, DHCP4_CLIENT
 NOBODY = IPv4Address(0)
 EVERYBODY = IPv4Address("255.255.255.255")
 _HEADERS = 20 + 8  # bytes of IPv4 and UDP, which option 57 counts (RFC 2131 section 2)
@@ -30,7 +29,6 @@ class Reply:
 
     kind: int
     """The message type, option 53."""
-    server: IPv4Address
     to: IPv4Address
     """IPv4 destination; 255.255.255.255 goes to the Ethernet broadcast address."""
     ciaddr: IPv4Address = NOBODY
@@ -44,7 +42,7 @@ class Reply:
 
 def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes, tuple[str, ...]]:
     """Return the frame, and in words each option that the client's size leaves no room for."""
-    options = [(53, bytes([reply.kind])), (54, reply.server.packed), *reply.options]
+    options = [(53, bytes([reply.kind])), (54, guest.server4.packed), *reply.options]
     room, fields_free = _room(request, guest), not reply.boot.used
     packed = pack(options, room, fields_free=fields_free, shorter=reply.shorter)
     bootp = BOOTP(
@@ -63,8 +61,8 @@ def compose(reply: Reply, request: Request, guest: GuestNetwork) -> tuple[bytes,
     dhcp = DHCP(options=[*packed.options, "end", bytes(max(0, _SHORTEST - used))])
     frame = built(
         Ether(src=OUR_MAC, dst=BROADCAST if reply.to == EVERYBODY else guest.mac),
-        IP(src=str(reply.server), dst=str(reply.to), ttl=64),
-        UDP(sport=SERVER_PORT, dport=CLIENT_PORT),
+        IP(src=str(guest.server4), dst=str(reply.to), ttl=64),
+        UDP(sport=DHCP4_SERVER, dport=DHCP4_CLIENT),
         bootp,
         dhcp,
     )

@@ -11,11 +11,7 @@ from collections.abc import Sequence
 from ipaddress import IPv6Address, IPv6Network
 from uuid import UUID, uuid5
 
-from scapy.layers.dhcp6 import (
-    DUID_UUID,
-    DHCP6OptPref,
-    DHCP6OptRapidCommit,
-)
+from scapy.layers.dhcp6 import DUID_UUID, DHCP6OptPref, DHCP6OptRapidCommit
 from scapy.layers.inet import UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
@@ -44,7 +40,6 @@ from guest.exchange import Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
-SERVER_PORT, CLIENT_PORT = DHCP6_SERVER, DHCP6_CLIENT
 _ADVERTISE, _REPLY = 2, 7
 _SERVERS = (ALL_DHCP6_SERVERS, IPv6Address("ff05::1:3"))
 # RFC 8415 section 16: these MUST be discarded when unicast. The others name their server and may
@@ -71,7 +66,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
     None for any other packet. An exchange without a frame is deliberate silence; its note
     says why. Its request is `malformed` where the packet holds no message that can be read.
     """
-    if packet.dport != SERVER_PORT or not isinstance(packet.src, IPv6Address):
+    if packet.dport != DHCP6_SERVER or not isinstance(packet.src, IPv6Address):
         return None
     message = parse(packet.payload)
     if isinstance(message, Malformed):
@@ -199,7 +194,7 @@ def _frame(payload: bytes, packet: Packet) -> bytes:
     return built(
         Ether(dst=packet.src_mac, src=OUR_MAC),
         IPv6(src=str(OUR_LINK_LOCAL), dst=str(packet.src), hlim=64),
-        UDP(sport=SERVER_PORT, dport=CLIENT_PORT),
+        UDP(sport=DHCP6_SERVER, dport=DHCP6_CLIENT),
         Raw(payload),
     )
 

@@ -129,9 +129,9 @@ def answers(message: Message, guest: GuestNetwork) -> list[IaAnswer]:
     ]
 
 
-def status(code: int, words: bytes = b"") -> DHCP6OptStatusCode:
+def status(code: int) -> DHCP6OptStatusCode:
     """Return a Status Code option."""
-    return DHCP6OptStatusCode(statuscode=code, statusmsg=words or _WORDS.get(code, b""))
+    return DHCP6OptStatusCode(statuscode=code, statusmsg=_WORDS.get(code, b""))
 
 
 def _answer(message: Message, ia: Association, guest: GuestNetwork, *, held: bool) -> IaAnswer:
@@ -140,25 +140,31 @@ def _answer(message: Message, ia: Association, guest: GuestNetwork, *, held: boo
     if _not_on_link(message, ia, guest):
         return IaAnswer(ia, NOT_ON_LINK)
     ours = offered(guest) if held else ()
-    gone: tuple[IPv6Address, ...] = ()
-    if message.kind in (RENEW, REBIND):
-        # Sections 18.3.4 and 18.3.5: what is not the guest's comes back to be dropped at once.
-        gone = tuple(address for address in ia.addresses if address not in ours)
-    if not ours and not gone:
-        return IaAnswer(ia, NO_ADDRS_AVAIL)
-    # Preferred and valid alike: the address is the guest's for as long as the pod lives.
-    return IaAnswer(ia, SUCCESS, guest.lease_seconds if ours else 0, ours, gone)
+    strange = tuple(address for address in ia.addresses if address not in ours)
+    return _leased(message, ia, guest, ours, strange) or IaAnswer(ia, NO_ADDRS_AVAIL)
 
 
 def _delegation(
     message: Message, ia: Association, guest: GuestNetwork, prefix: IPv6Network | None
 ) -> IaAnswer:
     ours = () if prefix is None else (prefix,)
-    gone: tuple[IPv6Network, ...] = ()
-    if message.kind in (RENEW, REBIND):
-        gone = tuple(one for one in ia.prefixes if one not in ours and not _is_wish(one))
+    strange = tuple(one for one in ia.prefixes if one not in ours and not _is_wish(one))
+    return _leased(message, ia, guest, ours, strange) or IaAnswer(ia, NO_PREFIX_AVAIL)
+
+
+def _leased(
+    message: Message,
+    ia: Association,
+    guest: GuestNetwork,
+    ours: tuple[Lease, ...],
+    strange: tuple[Lease, ...],
+) -> IaAnswer | None:
+    """Give an IA what is the guest's; None where there is neither that nor anything to drop."""
+    # Sections 18.3.4 and 18.3.5: what is not the guest's comes back to be dropped at once.
+    gone = strange if message.kind in (RENEW, REBIND) else ()
     if not ours and not gone:
-        return IaAnswer(ia, NO_PREFIX_AVAIL)
+        return None
+    # Preferred and valid alike: the address is the guest's for as long as the pod lives.
     return IaAnswer(ia, SUCCESS, guest.lease_seconds if ours else 0, ours, gone)
 
 

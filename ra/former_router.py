@@ -30,8 +30,7 @@ class FormerRouter:
 
     def is_due(self, now: float) -> bool:
         """Say whether nobody has answered for it in time."""
-        late = self.asked is not None and now >= self.asked + ANSWERS_WITHIN
-        return late and not self.is_done
+        return self.wake_at is not None and now >= self.wake_at
 
     @property
     def wake_at(self) -> float | None:

@@ -15,35 +15,11 @@ from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from ra import former_router, neighbor
 from ra.advert import ended_options
-from ra.gateway import (
-    Router,
-    has_default,
-    may_be_eui64,
-)
+from ra.gateway import Router, has_default, may_be_eui64
 from ra.message import UNSPECIFIED
-from ra.network_input import from_network
 from ra.resolve import Neighbor
 from ra.schedule import INITIAL_SHORTEST, begin
-from ra.state import DECISION, Action, Outcome, Solicit, State, advance, virtual_lladdr
-
-__all__ = [
-    "Action",
-    "Outcome",
-    "Router",
-    "Solicit",
-    "State",
-    "answer_basis",
-    "due",
-    "follow",
-    "from_guest",
-    "from_network",
-    "gateways",
-    "may_repeat_ra",
-    "repeatable",
-    "router",
-    "start",
-    "wake_at",
-]  # fmt: skip
+from ra.state import DECISION, Action, Outcome, State, advance, virtual_lladdr
 
 
 def start(guest: GuestNetwork, now: float) -> State:
@@ -62,9 +38,9 @@ def start(guest: GuestNetwork, now: float) -> State:
 
 
 def follow(state: State, guest: GuestNetwork, former: GuestNetwork, left: State) -> State:
-    """Return the state, which is new, of a guest that was told otherwise as `former`.
+    """Return the new state of a guest that was configured by the GuestNetwork `former` until now.
 
-    `left` is its state of then. What no longer holds is ended by the first RAs.
+    `left` is the state that it had as `former`. The first RAs end what no longer holds of that.
     """
     routers = left.withdrawn
     if left.router is not None and left.announced:
@@ -80,7 +56,7 @@ def _gateway(guest: GuestNetwork, address: Address | None) -> Neighbor | None:
 
 
 def router(state: State) -> Router | None:
-    """Return the default router that the guest is answer_basis, once that is decided."""
+    """Return the default router that the guest is told, once that is decided."""
     return state.router if state.has_default else None
 
 

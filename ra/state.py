@@ -57,7 +57,7 @@ class State:
     ended: tuple[bytes, ...] = ()
     """RA options that end what the guest was told before; each RA of the series has them."""
     former_routers: former_router.Known = ()
-    """That a guest which came by migration has asked for."""
+    """Routers of its former node that a guest which came by migration has asked for."""
     rs: IPv6Address | None = None
     """The source of an RS that is answered once the router is decided."""
     ns: IPv6Address | None = None
@@ -238,22 +238,23 @@ def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Outcome:
         to, schedule = source, state.schedule.unicast(now)
     if schedule is None:
         return replace(state, rs=None), (Exchange("RS", note="too many"),)
-    frame = advert.advertisement(
-        *(guest, router, (to, guest.mac)),
-        deprecate=state.schedule.initial > 0,
-        ended=state.ended,
-    )
+    frame = _advertisement(state, guest, router, (to, guest.mac))
     state = replace(state, rs=None, schedule=schedule, announced=True)
     return state, (Exchange("RS", "RA", frame, _note(state)),)
+
+
+def _advertisement(
+    state: State, guest: GuestNetwork, router: Router, to: tuple[IPv6Address, str]
+) -> bytes:
+    deprecate = state.schedule.initial > 0
+    return advert.advertisement(guest, router, to, deprecate=deprecate, ended=state.ended)
 
 
 def _multicast(state: State, guest: GuestNetwork, now: float) -> Outcome:
     due = state.schedule.at
     if not state.active or state.router is None or due is None or now < due:
         return state, ()
-    to = ALL_NODES, group_mac(ALL_NODES)
-    deprecate = state.schedule.initial > 0
-    frame = advert.advertisement(guest, state.router, to, deprecate=deprecate, ended=state.ended)
+    frame = _advertisement(state, guest, state.router, (ALL_NODES, group_mac(ALL_NODES)))
     note = f"{state.schedule.reason}: {_note(state)}"
     actions = [Exchange("", "RA", frame, note)]
     # The new router is announced first: without any router a guest drops its connections.

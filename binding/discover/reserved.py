@@ -11,10 +11,10 @@ OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
 _NOWHERE: tuple[IPNetwork, ...] = tuple(
     ip_network(text)
     for text in (
-        *("127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "0.0.0.0/8"),
-        *("ff00::/8", "fe80::/10", "::/96", "::ffff:0:0/96", "100::/64"),
+        "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "0.0.0.0/8",
+        "ff00::/8", "fe80::/10", "::/96", "::ffff:0:0/96", "100::/64",
     )
-)
+)  # fmt: skip
 # Addresses of no host's: IPv4-compatible (RFC 4291 section 2.5.5.1), discarded (RFC 6666), and the
 # one that all routers of a link share (RFC 4291 section 2.6.1), which no RA can come from.
 _NO_HOSTS = tuple(IPv6Network(text) for text in ("::/96", "100::/64", "fe80::/128"))

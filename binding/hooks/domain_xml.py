@@ -22,9 +22,9 @@ __all__ = ["Attachment", "DomainError", "attachments", "edit"]
 
 # The order in which KubeVirt writes the children of <interface>.
 _ORDER = (
-    *("address", "source", "target", "model", "mac", "mtu", "bandwidth", "boot", "link"),
-    *("filterref", "alias", "driver", "rom", "acpi", "backend", "portForward"),
-)
+    "address", "source", "target", "model", "mac", "mtu", "bandwidth", "boot", "link",
+    "filterref", "alias", "driver", "rom", "acpi", "backend", "portForward",
+)  # fmt: skip
 # Of shape `takeover` the domain is KubeVirt's own affair.
 _WIRED_BY_KUBEVIRT = ("managed", "plugin")
 _NUMBER = re.compile(r"[0-9]{1,9}")

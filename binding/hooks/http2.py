@@ -34,7 +34,7 @@ from binding.hooks.http2_frames import (
 )
 from binding.hooks.http2_output import Http2Output
 
-OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, FAILED_PRECONDITION = 0, 3, 8, 9
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED, FAILED_PRECONDITION = 3, 8, 9
 UNIMPLEMENTED, INTERNAL = 12, 13
 """Statuses of gRPC."""
 _MOST_STREAMS = 16

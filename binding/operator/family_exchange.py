@@ -31,8 +31,13 @@ class _Words:
 _DHCP = {
     "ipv4": _Words("DHCPv4", "DISCOVER", "OFFER", ("REQUEST",), "ACK", "DECLINE", "RELEASE"),
     "ipv6": _Words(
-        *("DHCPv6", "SOLICIT", "ADVERTISE", ("DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM")),
-        *("REPLY", "DHCPv6 DECLINE", "DHCPv6 RELEASE"),
+        name="DHCPv6",
+        begins="SOLICIT",
+        offers="ADVERTISE",
+        asks=("DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM"),
+        gives="REPLY",
+        declines="DHCPv6 DECLINE",
+        releases="DHCPv6 RELEASE",
     ),
 }
 _WITHOUT_ADDRESS = ("no address", "prefix ")  # as dhcp.v6 notes a REPLY

@@ -24,10 +24,10 @@ _DHCPV6 = "DHCPv6 "
 KINDS = {
     "ipv4": ("DISCOVER", "REQUEST", "DECLINE", "RELEASE", "INFORM", "BOOTP"),
     "ipv6": (
-        *("SOLICIT", "DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM", "DHCPv6 DECLINE"),
-        *("DHCPv6 RELEASE", "INFORMATION-REQUEST", "RS"),
+        "SOLICIT", "DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM", "DHCPv6 DECLINE",
+        "DHCPv6 RELEASE", "INFORMATION-REQUEST", "RS",
     ),
-}
+}  # fmt: skip
 """Of requests, by family."""
 
 

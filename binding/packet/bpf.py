@@ -93,11 +93,11 @@ NETWORK_RULES = _rules(HEARD_AT_NIC, Parties())
 
 CAPTURE_RULES = _rules(
     (
-        *("arp", "dhcp4-to-server", "dhcp4-to-client", "dhcp6-to-client", "dhcp6-to-server"),
-        *("rs", "ra", "ns", "na", "redirect"),
+        "arp", "dhcp4-to-server", "dhcp4-to-client", "dhcp6-to-client", "dhcp6-to-server",
+        "rs", "ra", "ns", "na", "redirect",
     ),
     Parties(),
-)
+)  # fmt: skip
 """For an operator: all that configures a guest, both ways, and none of its own traffic."""
 
 

@@ -17,12 +17,12 @@ from guest.network import FAMILIES, Family, GuestNetwork
 # Heard of every guest, whichever provider serves it: its requests, and at the NIC the messages
 # that show the gateways' MACs and other servers.
 HEARD_AT_TAP: tuple[Kind, ...] = (
-    *("dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us", "arp-for-us"),
-)
+    "dhcp4-to-server", "dhcp6-to-server", "rs", "ns-for-us", "arp-for-us",
+)  # fmt: skip
 HEARD_OF_ARRIVED: tuple[Kind, ...] = ("ns-of-arrived",)
 HEARD_AT_NIC: tuple[Kind, ...] = (
-    *("arp-announcement", "na", "ra", "dhcp4-to-client", "dhcp6-to-client"),
-)
+    "arp-announcement", "na", "ra", "dhcp4-to-client", "dhcp6-to-client",
+)  # fmt: skip
 # Where we serve: requests that we answer stop at the tap, answers of others at the pod NIC.
 _REQUESTS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-server", "arp-for-us"),
@@ -43,8 +43,8 @@ _ANSWERS_TO_OTHERS: dict[Family, tuple[Kind, ...]] = {
 }
 # RA guard (RFC 6105) and DHCP shield (RFC 7610): what only a server, relay or router sends.
 _SHIELDED: tuple[Kind, ...] = (
-    *("dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra"),
-)
+    "dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,10 @@ def heard_at_tap(who: Parties) -> tuple[Kind, ...]:
 
 def parties(guest: GuestNetwork) -> Parties:
     """Return who speaks at the links of a guest, and for which addresses we answer there."""
-    ipv6 = tuple(one.ip for one in guest.ipv6)
     return Parties(
-        *(guest.mac, ipv6, guest.server4, guest.answered_for),
+        mac=guest.mac,
+        ipv6=tuple(one.ip for one in guest.ipv6),
+        server4=guest.server4,
+        answered=guest.answered_for,
         has_arrived=guest.migration_target and guest.gets_ipv6,
     )

@@ -35,9 +35,9 @@ def is_secondary(name: str) -> bool:
     return name.startswith("net") and digits.isdigit()
 
 
-def pod_of(nic: str) -> str:
-    """Return the pod link of a secondary network of which this may be the name as a port."""
-    short = nic.removesuffix("-nic")
+def pod_of(port: str) -> str:
+    """Return the pod link of a secondary network by its name as a port, or that without `-nic`."""
+    short = port.removesuffix("-nic")
     return short if short.startswith("net") else f"pod{short}"
 
 

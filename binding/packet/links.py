@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import socket
 import struct
@@ -21,18 +20,12 @@ _NUMBER, _FLAGS = struct.Struct("16si20x"), struct.Struct("16sH22x")
 
 def mtu(link: str) -> int | None:
     """Return the MTU of a link in bytes, None when there is no such link."""
-    try:
-        return _ask(_SIOCGIFMTU, link)
-    except OSError:
-        return None
+    return _ask(_SIOCGIFMTU, link)
 
 
 def index(link: str) -> int | None:
     """Return the index of a link; a link made anew by the same name has another."""
-    try:
-        return _ask(_SIOCGIFINDEX, link)
-    except OSError:
-        return None
+    return _ask(_SIOCGIFINDEX, link)
 
 
 def listening_bridge(link: str) -> str:
@@ -51,18 +44,18 @@ def place(link: str) -> str:
 
 def is_up(link: str) -> bool | None:
     """Return whether a link is up, None when there is no such link."""
+    flags = _ask(_SIOCGIFFLAGS, link, _FLAGS)
+    return None if flags is None else bool(flags & IFF_UP)
+
+
+def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int | None:
+    if len(link.encode()) > _LONGEST_NAME:
+        return None
     try:
-        return bool(_ask(_SIOCGIFFLAGS, link, _FLAGS) & IFF_UP)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            answer = fcntl.ioctl(any_socket, what, form.pack(link.encode(), 0))
     except OSError:
         return None
-
-
-def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int:
-    if len(link.encode()) > _LONGEST_NAME:
-        raise OSError(errno.ENODEV, f"no link has so long a name: {link[:60]}")
-    request = form.pack(link.encode(), 0)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        answer = fcntl.ioctl(any_socket, what, request)
     return int(form.unpack(answer)[1])
 
 

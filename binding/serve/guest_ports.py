@@ -16,12 +16,11 @@ from binding.packet.address_owner import AddressOwner
 from binding.packet.port import Port, Received
 from binding.serve import client_words
 from binding.serve.responder import Output, Responder
-from dhcp import v4, v6
-from guest.ethernet import mac_bytes
+from guest.ethernet import DHCP4_SERVER, DHCP6_SERVER, mac_bytes
 from guest.exchange import Exchange
 from guest.frame import parse
 
-_ASKED = (0, v4.SERVER_PORT, v6.SERVER_PORT)
+_ASKED = (0, DHCP4_SERVER, DHCP6_SERVER)
 """UDP ports of requests; ICMPv6 has no ports."""
 _FULL_SOCKET = 8
 """Reads, of Port.BATCH frames each, that empty a full packet socket."""

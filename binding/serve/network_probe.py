@@ -26,7 +26,16 @@ from scapy.layers.l2 import Ether
 
 from binding.serve.other_servers import ServerMessage
 from dhcp.v4_reply import EVERYBODY, NOBODY
-from guest.ethernet import ALL_DHCP6_SERVERS, BROADCAST, group_mac, mac_bytes
+from guest.ethernet import (
+    ALL_DHCP6_SERVERS,
+    BROADCAST,
+    DHCP4_CLIENT,
+    DHCP4_SERVER,
+    DHCP6_CLIENT,
+    DHCP6_SERVER,
+    group_mac,
+    mac_bytes,
+)  # fmt: skip
 from guest.network import FAMILIES, Family, GuestNetwork
 from ra.gateway import eui64
 
@@ -86,7 +95,7 @@ def discover(guest: GuestNetwork, asked: Sequence[int] = (1, 3, 6, 51, 54)) -> b
     """Return a DISCOVER of the guest that asks for these options."""
     bootp = BOOTP(chaddr=mac_bytes(guest.mac), xid=int.from_bytes(_transaction(guest)))
     options = DHCP(options=[("message-type", "discover"), (55, bytes(asked)), "end"])
-    ends = IP(src=str(NOBODY), dst=str(EVERYBODY)) / UDP(sport=68, dport=67)
+    ends = IP(src=str(NOBODY), dst=str(EVERYBODY)) / UDP(sport=DHCP4_CLIENT, dport=DHCP4_SERVER)
     return bytes(Ether(src=guest.mac, dst=BROADCAST) / ends / bootp / options)
 
 
@@ -100,7 +109,8 @@ def solicit(guest: GuestNetwork, asked: Sequence[int] = (23,)) -> bytes:
         / DHCP6OptOptReq(reqopts=list(asked))
     )
     message = DHCP6_Solicit(trid=int.from_bytes(_transaction(guest)[:3])) / options
-    ends = IPv6(src=str(eui64(guest.mac)), dst=str(ALL_DHCP6_SERVERS)) / UDP(sport=546, dport=547)
+    ends = IPv6(src=str(eui64(guest.mac)), dst=str(ALL_DHCP6_SERVERS))
+    ends /= UDP(sport=DHCP6_CLIENT, dport=DHCP6_SERVER)
     return bytes(Ether(src=guest.mac, dst=group_mac(ALL_DHCP6_SERVERS)) / ends / message)
 
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from dhcp.v4_request import COOKIE, HEADER, options_of
 from dhcp.v6_message import IA_ADDRESS, IA_NA, walk
-from guest.ethernet import ICMPV6, ROUTER_ADVERTISEMENT, mac_bytes
+from guest.ethernet import DHCP4_CLIENT, DHCP6_CLIENT, ICMPV6, ROUTER_ADVERTISEMENT, mac_bytes
 from guest.frame import Packet
 from guest.network import Address
 from ra import message
@@ -42,9 +42,9 @@ def read(packet: Packet, mac: str) -> ServerMessage | None:
     """Return what a packet from the network tells the guest with this MAC, else None."""
     if packet.protocol == ICMPV6:
         return _advertisement(packet, mac)
-    if packet.dport == 68:
+    if packet.dport == DHCP4_CLIENT:
         return _dhcp4(packet, mac)
-    return _dhcp6(packet, mac) if packet.dport == 546 else None
+    return _dhcp6(packet, mac) if packet.dport == DHCP6_CLIENT else None
 
 
 def _dhcp4(packet: Packet, mac: str) -> ServerMessage | None:

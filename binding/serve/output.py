@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from guest.exchange import Exchange
-from ra.guest_input import Action, Solicit
+from ra.state import Action, Solicit
 
 
 @dataclass(frozen=True, slots=True)

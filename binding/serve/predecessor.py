@@ -9,7 +9,7 @@ from binding.ipc.handover import Repeat
 from binding.ipc.messages import Serve
 from binding.serve.responder import Responder
 from guest.network import FAMILIES, Family, GuestNetwork
-from ra.guest_input import State
+from ra.state import State
 
 
 @dataclass(frozen=True, slots=True)

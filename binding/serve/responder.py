@@ -19,6 +19,8 @@ from guest.ethernet import ETH_ARP, mac_bytes
 from guest.frame import Packet, parse
 from guest.network import Address, Family, GuestNetwork
 from ra import guest_input
+from ra.gateway import Router
+from ra.state import State
 
 __all__ = ["Output", "Responder"]
 
@@ -39,7 +41,7 @@ class Responder:
         guest: GuestNetwork,
         now: float,
         decided: frozenset[Family] | None = None,
-        resumed: guest_input.State | None = None,
+        resumed: State | None = None,
         known: tuple[Repeat, ...] = (),
     ) -> None:
         self._other_mac = ""
@@ -50,13 +52,13 @@ class Responder:
         self._choice = Choice(guest, now, decided)
         self._service: Service | None = None
         self._held: deque[GuestFrame] = deque(maxlen=_MOST_HELD)
-        self._former: tuple[GuestNetwork, guest_input.State] | None = None
+        self._former: tuple[GuestNetwork, State] | None = None
         self._begin_if_known(now)
         if resumed is not None and self._service is not None:
             self._service.resume(resumed, known)
             self.here = resumed.active
 
-    def follow(self, former: GuestNetwork, left: guest_input.State) -> None:
+    def follow(self, former: GuestNetwork, left: State) -> None:
         """Take note that the guest was told else before, as `former`, and the session of then."""
         if self._service is None:
             self._former = former, left
@@ -64,13 +66,13 @@ class Responder:
             self._service.follow(former, left)
 
     @property
-    def router(self) -> guest_input.Router | None:
+    def router(self) -> Router | None:
         """The IPv6 router that the guest is told by us, once that is decided."""
         service = self._service
         return guest_input.router(service.ra_state) if service and 6 in service.ours else None
 
     @property
-    def state(self) -> guest_input.State | None:
+    def state(self) -> State | None:
         """The state that a next `serve` goes on from; None while `auto` finds out."""
         return self._service.ra_state if self._service else None
 

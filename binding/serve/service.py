@@ -21,7 +21,8 @@ from dhcp import v4
 from guest.ethernet import ICMPV6
 from guest.frame import Packet
 from guest.network import OUR_IPV4, OUR_MAC, Family, GuestNetwork
-from ra import arp, guest_input
+from ra import arp, guest_input, network_input
+from ra.state import Outcome, State
 
 _MOST_REPEATS = 16
 _MOST_STEPS = 8
@@ -46,18 +47,18 @@ class Service:
         self._before: tuple[Repeat, ...] = ()
         self._basis_before: tuple[object, ...] = ()
 
-    def resume(self, ra_state: guest_input.State, repeats: tuple[Repeat, ...]) -> None:
+    def resume(self, ra_state: State, repeats: tuple[Repeat, ...]) -> None:
         """Go on where a former process left, and repeat what that could repeat."""
         self._solicitations.ra_state = ra_state
         self._before, self._basis_before = repeats, self._solicitations.basis
 
-    def follow(self, former: GuestNetwork, left: guest_input.State) -> None:
+    def follow(self, former: GuestNetwork, left: State) -> None:
         """End what the guest was told as `former`, as soon as it is there."""
         state = guest_input.follow(self.ra_state, self.guest, former, left)
         self._solicitations.ra_state = state
 
     @property
-    def ra_state(self) -> guest_input.State:
+    def ra_state(self) -> State:
         """What the guest was told by RA, and what is known of its gateways."""
         return self._solicitations.ra_state
 
@@ -123,7 +124,7 @@ class Service:
     ) -> Output:
         """Learn from a frame that came in on the pod NIC, and from what it tells the guest."""
         seen = self._see(self.others.from_network(told, now)) if told else NOTHING
-        return seen + self._went(guest_input.from_network(self.ra_state, self.guest, frame, now))
+        return seen + self._went(network_input.from_network(self.ra_state, self.guest, frame, now))
 
     def appear(self, now: float) -> Output:
         """Take note that the guest is there."""
@@ -178,7 +179,7 @@ class Service:
         self._counters[seen.counted] += 1
         return Output(exchanges=seen.exchanges)
 
-    def _went(self, step: guest_input.Outcome) -> Output:
+    def _went(self, step: Outcome) -> Output:
         return self._counted(self._solicitations.went(step))
 
     def _counted(self, output: Output) -> Output:

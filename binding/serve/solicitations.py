@@ -16,6 +16,7 @@ from guest.frame import Packet
 from guest.network import GuestNetwork
 from ra import guest_input
 from ra.solicitation_key import Key, question
+from ra.state import Outcome, State
 
 _BETWEEN_ADVERTISEMENTS = 1.0
 """Seconds."""
@@ -53,12 +54,12 @@ class Solicitations:
         self._advertise_at = now
 
     @property
-    def ra_state(self) -> guest_input.State:
+    def ra_state(self) -> State:
         """What the guest was told by RA, a value; each input replaces it."""
         return self._ra_state
 
     @ra_state.setter
-    def ra_state(self, state: guest_input.State) -> None:
+    def ra_state(self, state: State) -> None:
         self._ra_state, self.wake_at = state, guest_input.wake_at(state)
 
     @property
@@ -92,7 +93,7 @@ class Solicitations:
             self._read[frame, partial] = asked
         return output
 
-    def went(self, step: guest_input.Outcome) -> Output:
+    def went(self, step: Outcome) -> Output:
         """Take the next state; return what is to be sent."""
         self.ra_state, actions = step
         return output_of(actions)

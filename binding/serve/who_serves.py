@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 
 from binding.serve import network_probe
 from binding.serve.other_servers import ServerMessage
-from dhcp import v4, v4_request, v6, v6_message
+from dhcp import v4_request, v6, v6_message
 from dhcp.v4_reply import EVERYBODY
 from guest.ethernet import ICMPV6, UDP
 from guest.exchange import Malformed
@@ -100,7 +100,7 @@ def named_server(packet: Packet, guest: GuestNetwork) -> tuple[Family, bool] | N
         server = request.server
         if server is None and request.ciaddr == packet.src and packet.dst != EVERYBODY:
             server = IPv4Address(packet.dst)  # RENEWING (RFC 2131 section 4.3.2)
-        return None if server is None else (4, server == v4.server_identifier(guest))
+        return None if server is None else (4, server == guest.server4)
     message = v6_message.parse(packet.payload)
     if isinstance(message, Malformed) or message.server_id is None:
         return None

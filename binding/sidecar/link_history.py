@@ -8,7 +8,7 @@ read.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
 
 from binding.ipc.snapshot import Link
@@ -105,10 +105,8 @@ def _wire(plugged: _Plugged, now: float) -> None:
         (one for one in left if isinstance(one, tuple)),
         key=lambda one: (one[0], -one[1].destination.prefixlen),
     )
-    link = plugged.link
-    plugged.link = Link(
-        *(link.name, link.index, link.mac, link.mtu),
-        up=True,
+    plugged.link = replace(
+        plugged.link,
         addresses=tuple(sorted(addresses, key=lambda one: one.version)),
         routes=tuple(route for _, route in routes),
     )

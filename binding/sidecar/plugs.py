@@ -62,8 +62,7 @@ class Plugs:
 def _plugged(links: Mapping[str, LinkState]) -> Iterator[tuple[str, int]]:
     """Yield tap and its index of each secondary network that KubeVirt has wired."""
     for bridge in links:
-        short = bridge.removeprefix(_BRIDGE)
-        pod = short if short.startswith("net") else f"pod{short}"
+        pod = link_names.pod_of(bridge.removeprefix(_BRIDGE))
         names = link_names.names_of(pod, primary=False)
         is_ours = link_names.is_secondary(pod) and names.bridge == bridge
         if is_ours and names.tap in links and names.nic in links:

@@ -104,7 +104,8 @@ class PodGuard:
             _log.warning(
                 "another program has made rules in table %s of nf_tables, which may drop what "
                 "guests send or get: nft list table %s",
-                *(name, name),
+                name,
+                name,
             )
         if is_changed:
             if (left_out := self._budget.take("changed", self._loop.now())) is not None:

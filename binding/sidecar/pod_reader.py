@@ -59,7 +59,8 @@ class PodReader:
                 done = await plumb(
                     self._loop,
                     {"snapshot": f"{saved}\n{encode(plugged)}"},
-                    *("/etc/resolv.conf", "-"),
+                    "/etc/resolv.conf",
+                    "-",
                     within_seconds=seconds,
                 )
                 snapshot = done.lines[-1].decode()

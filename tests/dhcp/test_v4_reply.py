@@ -146,7 +146,7 @@ IDENTIFIERS = {
 @pytest.mark.parametrize(("routes", "expected"), IDENTIFIERS.values(), ids=IDENTIFIERS)
 def test_server_identifier_is(routes, expected):
     guest = replace(CALICO, routes=routes)
-    assert v4.server_identifier(guest) == IPv4Address(expected)
+    assert guest.server4 == IPv4Address(expected)
     reply = seen(ask(DISCOVER, guest=guest))
     assert (reply.options[54], reply.src) == (IPv4Address(expected).packed, IPv4Address(expected))
 
@@ -175,7 +175,7 @@ def test_inform_from_an_address_of_its_own_is_not_told_our_broadcast_address():
 
 def test_the_servers_address_is_its_own_where_no_gateway_has_it():
     alone = replace(FLAT, routes=())
-    assert v4.own_address(alone) == v4.server_identifier(alone)
+    assert v4.own_address(alone) == alone.server4
     for guest in (FLAT, CALICO, replace(alone, ipv4=()), replace(alone, ipv4_mode="off")):
         assert v4.own_address(guest) is None
 

@@ -7,8 +7,8 @@ import random
 from binding.ipc.codec import decode, encode
 from guest.ethernet import ICMPV6, mac_bytes
 from guest.frame import parse
-from ra import arp, guest_input, message, neighbor, solicitation_key
-from ra.guest_input import State
+from ra import arp, guest_input, message, neighbor, network_input, solicitation_key
+from ra.state import State
 from tests.fuzz import mutations, wire
 from tests.fuzz.guests import GUESTS, MAC
 from tests.fuzz.requests import _CODES_ND
@@ -39,7 +39,7 @@ def run(data: bytes) -> None:
         state, _ = guest_input.from_guest(state, guest, packet, 1.0)
     else:
         state, _ = guest_input.from_guest(state, guest, None, 0.0)
-        state, _ = guest_input.from_network(state, guest, frame, 1.0)
+        state, _ = network_input.from_network(state, guest, frame, 1.0)
     for now in (1.5, 3.0, 60.0):
         state, _ = guest_input.due(state, guest, now)
     assert decode(State, encode(state)) == state

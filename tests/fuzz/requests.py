@@ -17,7 +17,7 @@ from binding.serve.responder import Output, Responder
 from guest.ethernet import mac_bytes, mac_text
 from guest.frame import parse
 from guest.network import GuestNetwork
-from ra.guest_input import State
+from ra.state import State
 from tests.fuzz import mutations, wire
 from tests.fuzz.guests import GUESTS, MAC
 

@@ -10,7 +10,7 @@ from binding.packet.port import Port, Received
 from binding.serve.guest_ports import GuestPorts
 from binding.serve.responder import Responder
 from guest.ethernet import mac_bytes
-from ra.guest_input import State
+from ra.state import State
 from tests.bed.netns import netns
 from tests.bed.packet_sockets import packet_socket
 from tests.samples import GUEST

@@ -11,7 +11,8 @@ from guest.ethernet import checksum, mac_bytes
 from guest.exchange import Exchange
 from guest.frame import Packet, parse
 from guest.network import GuestNetwork, Route
-from ra import guest_input
+from ra import guest_input, network_input
+from ra.state import Action, Outcome, Solicit
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "ra"
 MAC = "52:54:00:12:34:56"
@@ -141,14 +142,14 @@ class Clocked:
 
     guest: GuestNetwork
     now: float = 1000.0
-    log: list[tuple[float, guest_input.Action]] = field(default_factory=list)
+    log: list[tuple[float, Action]] = field(default_factory=list)
     stations: dict[str, set[str]] = field(default_factory=dict)
     """Machines on the pod network by MAC, and the addresses that they answer for at once."""
 
     def __post_init__(self) -> None:
         self.state = guest_input.start(self.guest, self.now)
 
-    def _take(self, step: guest_input.Outcome) -> list[guest_input.Action]:
+    def _take(self, step: Outcome) -> list[Action]:
         self.state, actions = step
         self.log += [(self.now, action) for action in actions]
         answers = [frame for one in asked(list(actions)) for frame in self._answers(one.frame)]
@@ -166,21 +167,21 @@ class Clocked:
             if target in self.stations[mac]
         ]
 
-    def says(self, frame: bytes) -> list[guest_input.Action]:
+    def says(self, frame: bytes) -> list[Action]:
         """Let the guest send a frame that must be well-formed up to its checksum."""
         packet = parse(frame)
         assert packet is not None
         return self._take(guest_input.from_guest(self.state, self.guest, packet, self.now))
 
-    def stirs(self) -> list[guest_input.Action]:
+    def stirs(self) -> list[Action]:
         """Let the guest send something that is neither RS nor NS."""
         return self._take(guest_input.from_guest(self.state, self.guest, None, self.now))
 
-    def hears(self, frame: bytes) -> list[guest_input.Action]:
+    def hears(self, frame: bytes) -> list[Action]:
         """Let a frame come in on the pod NIC."""
-        return self._take(guest_input.from_network(self.state, self.guest, frame, self.now))
+        return self._take(network_input.from_network(self.state, self.guest, frame, self.now))
 
-    def run(self, seconds: float) -> list[guest_input.Action]:
+    def run(self, seconds: float) -> list[Action]:
         """Let time pass; a timer that does not move on fails the test."""
         end, actions, wakes = self.now + seconds, [], 0
         while (at := guest_input.wake_at(self.state)) is not None and at <= end:
@@ -192,12 +193,12 @@ class Clocked:
         return actions
 
 
-def replies(actions: list[guest_input.Action], reply: str) -> list[Exchange]:
+def replies(actions: list[Action], reply: str) -> list[Exchange]:
     return [a for a in actions if isinstance(a, Exchange) and a.reply == reply]
 
 
-def asked(actions: list[guest_input.Action]) -> list[guest_input.Solicit]:
-    return [a for a in actions if isinstance(a, guest_input.Solicit)]
+def asked(actions: list[Action]) -> list[Solicit]:
+    return [a for a in actions if isinstance(a, Solicit)]
 
 
 RESOLVED = vector("na-kernel-solicited")
@@ -206,19 +207,19 @@ POD_LL = "fe80::ecee:eeff:feee:eeee"
 CALICO = guest(routes=(route("0.0.0.0/0", str(GATEWAY4)), route("::/0", POD_LL)))
 
 
-def sources(actions: list[guest_input.Action]) -> list[tuple[str, int]]:
+def sources(actions: list[Action]) -> list[tuple[str, int]]:
     """Return (source, router lifetime) of each RA."""
     adverts = [ra(action.frame) for action in replies(actions, "RA")]
     return [(str(advert.packet.src), advert.lifetime) for advert in adverts]
 
 
-def targets(actions: list[guest_input.Action]) -> list[str]:
+def targets(actions: list[Action]) -> list[str]:
     """Return the addresses that frames for the pod NIC ask everybody for."""
     notes = [action.note for action in asked(actions)]
     return [note.removeprefix("who has ") for note in notes if note.startswith("who has ")]
 
 
-def verified(actions: list[guest_input.Action]) -> list[str]:
+def verified(actions: list[Action]) -> list[str]:
     """Return the questions to one MAC: `does MAC have ADDRESS`."""
     return [action.note for action in asked(actions) if action.note.startswith("does ")]
 

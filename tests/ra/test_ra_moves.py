@@ -10,6 +10,7 @@ from guest.ethernet import mac_text
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL
 from ra import guest_input
+from ra.gateway import Router
 from tests.ra.nd_wire import (
     GATEWAY4,
     GATEWAY6,
@@ -176,7 +177,7 @@ def test_an_eui64_router_that_takes_its_address_along_stays(announced: list[str]
         one.hears(vector(name))
     one.run(60)
     assert (VIRTUAL, 65535) not in sources([action for _, action in one.log])
-    expected = guest_input.Router(IPv6Address(OLD_LL), NEW_MAC, "eui64")
+    expected = Router(IPv6Address(OLD_LL), NEW_MAC, "eui64")
     assert guest_input.router(one.state) == expected
 
 

@@ -7,7 +7,8 @@ from ipaddress import IPv6Address
 from guest.ethernet import mac_text
 from guest.network import OUR_LINK_LOCAL
 from ra import guest_input
-from ra.gateway import eui64
+from ra.gateway import Router, eui64
+from ra.state import Solicit
 from tests.ra.nd_wire import (
     CALICO,
     GATEWAY4,
@@ -36,7 +37,7 @@ from tests.ra.nd_wire import (
 def test_a_link_local_gateway_is_announced_at_once():
     one = Clocked(CALICO)
     assert sources(one.says(vector("rs-kernel"))) == [(POD_LL, 65535)]
-    assert guest_input.router(one.state) == guest_input.Router(IPv6Address(POD_LL), None, "pod")
+    assert guest_input.router(one.state) == Router(IPv6Address(POD_LL), None, "pod")
 
 
 def test_a_gateway_that_answers_for_its_eui64_is_announced_by_it():
@@ -120,7 +121,7 @@ def test_an_unresolvable_gateway_is_asked_for_three_times_a_second_apart():
     start = one.now
     one.stirs()
     one.run(3600)
-    times = [at - start for at, action in one.log if isinstance(action, guest_input.Solicit)]
+    times = [at - start for at, action in one.log if isinstance(action, Solicit)]
     assert times == [0, 1, 2]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from ra import guest_input
 from ra.schedule import LONGEST
+from ra.state import Solicit
 from tests.ra.nd_wire import (
     GATEWAY6,
     GUEST_LL,
@@ -47,10 +48,7 @@ def test_a_guest_that_appears_gets_three_ras_soon():
 def test_an_rs_that_shows_the_guest_is_answered_once():
     one = Clocked(guest(**CALICO))
     assert len(one.says(vector("rs-kernel"))) == 2  # the NS for the gateway's MAC, and the RA
-    assert (
-        one.run(2.9)
-        == [action for _, action in one.log if isinstance(action, guest_input.Solicit)][1:]
-    )
+    assert one.run(2.9) == [action for _, action in one.log if isinstance(action, Solicit)][1:]
 
 
 def test_periodic_ras_keep_to_the_interval_and_jitter():

@@ -8,7 +8,7 @@ import pytest
 
 from guest.frame import parse
 from guest.network import OUR_MAC
-from ra import guest_input
+from ra.state import Solicit
 from tests.ra.nd_wire import (
     GATEWAY6,
     GUEST_LL,
@@ -179,5 +179,5 @@ def test_an_ns_waits_for_the_gateways_mac():
     one.run(10)
     [waits, question] = one.says(vector("ns-kernel-multicast"))
     assert (waits.request, waits.reply) == ("NS", "")
-    assert isinstance(question, guest_input.Solicit)
+    assert isinstance(question, Solicit)
     assert replies(one.hears(vector("na-kernel-solicited")), "NA")

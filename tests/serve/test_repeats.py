@@ -8,7 +8,7 @@ import pytest
 from binding.ipc.codec import build
 from binding.serve.responder import Responder
 from guest.frame import parse
-from ra.guest_input import State
+from ra.state import State
 from tests.ra.nd_wire import (
     NEW_MAC,
     OLD_MAC,
