@@ -13,10 +13,9 @@ import socket
 import stat
 import time
 from collections.abc import Sequence
-from typing import get_args
+from typing import Any, get_args
 
-from binding.ipc import messages
-from binding.ipc.codec import build, plain
+from binding.ipc.codec import build, decode, plain
 from binding.ipc.messages import Message
 
 _KINDS: dict[str, type[Message]] = {kind.__name__: kind for kind in get_args(Message)}
@@ -29,8 +28,6 @@ _IN_FILE = b"\0"
 _MOST_DESCRIPTORS = 128
 _LONGEST_IN_FILE = 1 << 23
 """Bytes. gRPC takes a VMI and a domain of 4 MiB together, which a message holds once each."""
-
-__all__ = ["decoded", "encoded", "messages", "pair", "receive", "receive_with_descriptors", "send"]
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -46,12 +43,10 @@ def encoded(message: Message) -> bytes:
 
 def decoded(data: bytes) -> Message:
     """Return the message that `encoded` was given. Raises ValueError for anything else."""
-    try:
-        name, fields = json.loads(data)
-        message: Message = build(_KINDS[name], fields)
-    except (TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a message: {error!r}") from error
-    return message
+    name, fields = decode(tuple[str, Any], data)
+    if name not in _KINDS:
+        raise ValueError(f"there is no message {name:.60}")
+    return build(_KINDS[name], fields)
 
 
 def send(channel: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> bool:

@@ -25,11 +25,20 @@ def encode(value: object) -> str:
 
 
 def decode(kind: type[T], text: str | bytes) -> T:
-    """Rebuild the dataclass that encode() was given.
+    """Rebuild the value that `encode` was given. Raises ValueError for any other text."""
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deeply") from error
+    return build(kind, value)
 
-    Raises ValueError, TypeError or KeyError when the text is not one.
-    """
-    built: T = build(kind, json.loads(text))
+
+def build(kind: type[T], value: Any) -> T:  # noqa: ANN401  # JSON
+    """Rebuild the value of this type that `plain` was given. Raises ValueError for any other."""
+    try:
+        built: T = _build(kind, value)
+    except (TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
     return built
 
 
@@ -62,15 +71,12 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _build_tuple(kinds: tuple[Any, ...], values: Any) -> tuple[Any, ...]:  # noqa: ANN401  # JSON
     if kinds[-1] is Ellipsis:
-        return tuple(build(kinds[0], item) for item in values)
-    return tuple(build(one, item) for one, item in zip(kinds, values, strict=True))
+        return tuple(_build(kinds[0], item) for item in values)
+    return tuple(_build(one, item) for one, item in zip(kinds, values, strict=True))
 
 
-def build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one return per sort of type
-    """Rebuild a value of this type; what is of type Any stays plain.
-
-    Raises ValueError, TypeError, LookupError or AttributeError.
-    """
+def _build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one return per sort of type
+    """Rebuild a value of this type; what is of type Any stays plain."""
     origin = get_origin(kind)
     if kind is Any:
         return value
@@ -78,13 +84,13 @@ def build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one r
         return _build_tuple(get_args(kind), value)
     if origin is dict:
         inner = get_args(kind)[1]
-        return {key: build(inner, item) for key, item in value.items()}
+        return {key: _build(inner, item) for key, item in value.items()}
     if origin in (types.UnionType, Union):
         # Only `X | None` and unions of one sort of IP type occur.
-        return None if value is None else build(get_args(kind)[0], value)
+        return None if value is None else _build(get_args(kind)[0], value)
     if hasattr(kind, "__dataclass_fields__") or hasattr(kind, "_fields"):
         hints = _hints(kind)
-        return kind(**{name: build(hints[name], item) for name, item in value.items()})
+        return kind(**{name: _build(hints[name], item) for name, item in value.items()})
     if kind is bytes:
         return bytes.fromhex(value)
     if getattr(kind, "__module__", "") == "ipaddress":

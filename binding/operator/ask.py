@@ -49,7 +49,7 @@ def status(directory: Path) -> Status | None:
     said = text(directory)
     if said is None:
         return None
-    with suppress(ValueError, TypeError, LookupError, AttributeError):
+    with suppress(ValueError):
         return decode(Status, said)
     sys.stderr.write(f"the sidecar in {directory} is of another version; exec into its container\n")
     return None

@@ -139,9 +139,9 @@ def packet_filters(status: Status) -> tuple[Observed | None, str]:
     process.kill()
     while (code := process.poll()) is None:
         time.sleep(0.01)
-    with suppress(ValueError, TypeError, LookupError, AttributeError):
+    with suppress(ValueError):
         return decode(Observed, said), ""
-    with suppress(ValueError, TypeError, LookupError, AttributeError):
+    with suppress(ValueError):
         return None, decode(Undone, said).error
     return None, f"plumb ended with status {code}"
 

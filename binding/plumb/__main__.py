@@ -69,9 +69,8 @@ def _former(line: str) -> Snapshot | None:
         return None
     try:
         return codec.decode(Snapshot, line)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}"[:200]
-        logging.getLogger(__name__).warning("ignoring the saved snapshot: %s", reason)
+    except ValueError as error:
+        logging.getLogger(__name__).warning("ignoring the saved snapshot: %s", str(error)[:200])
         return None
 
 

@@ -11,7 +11,7 @@ from binding.ipc.wiring import Wiring
 from binding.sidecar import state_file
 from guest.network import GuestNetwork
 
-_VERSION = 1
+VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,6 @@ def netns() -> int:
     return os.stat("/proc/self/ns/net").st_ino
 
 
-def new(
-    desired: Desired,
-    vmi: str,
-    domain: str,
-    nics: dict[str, int],
-    decided: dict[str, tuple[int, ...]],
-) -> Saved:
-    """Return what is to be saved of a desired state of this pod."""
-    return Saved(_VERSION, netns(), desired, vmi, domain, nics, decided)
-
-
 def load(path: str) -> Saved | None:
     """Return what a former sidecar of this pod has saved, if it can be used."""
     data = state_file.load(path)
@@ -65,10 +54,10 @@ def load(path: str) -> Saved | None:
         return None
     try:
         saved = decode(Saved, data)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        state_file.unusable(path, f"{type(error).__name__}: {error}"[:200])
+    except ValueError as error:
+        state_file.unusable(path, str(error)[:200])
         return None
-    if saved.version != _VERSION:
-        state_file.unusable(path, f"version {saved.version}, this is {_VERSION}")
+    if saved.version != VERSION:
+        state_file.unusable(path, f"version {saved.version}, this is {VERSION}")
         return None
     return saved if saved.netns == netns() else None

@@ -131,7 +131,7 @@ async def _watched(loop: Loop, process: Process, ended: Future[None], seconds: f
 def _failure(names: list[str], lines: list[bytes], status: int) -> PlumbError:
     try:
         undone = decode(Undone, lines[-1])
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, IndexError):
         action = names[min(len(lines), len(names) - 1)]
         reason = f"plumb ended with status {status}; its log is above"
         return PlumbError(action, action, reason)

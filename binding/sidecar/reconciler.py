@@ -20,7 +20,7 @@ from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
 from binding.sidecar import pod_warnings, state_file
-from binding.sidecar.desired import Desired
+from binding.sidecar.desired import Desired, Saved
 from binding.sidecar.faults import faults, to_mend
 from binding.sidecar.plugs import Plugs
 from binding.sidecar.plumb_child import PlumbError
@@ -226,9 +226,9 @@ class Reconciler:
         pod_warnings.left_to_others(self.pages, guests, self._others)
 
     def _save(self, vmi: str, domain: str) -> None:
+        version, netns = desired_state.VERSION, desired_state.netns()
         decided = self.serve.known.decided
-        saved = desired_state.new(self.desired, vmi, domain, self._nics, decided)
-        text = encode(saved)
+        text = encode(Saved(version, netns, self.desired, vmi, domain, self._nics, decided))
         if hash(text) != self._saved:
             state_file.save(self._file, text)
         self._saved = hash(text)

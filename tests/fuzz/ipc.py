@@ -55,7 +55,7 @@ def run(data: bytes) -> None:
     if not data:
         return
     if data[0] in (_STATUS, _CONTROL):
-        with suppress(ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        with suppress(ValueError):
             decode(Status if data[0] == _STATUS else messages.Reload, data[1:])
         return
     there = len(os.listdir("/proc/self/fd"))

@@ -19,7 +19,15 @@ from tests.samples import FLAT, GUEST
 _FILE = os.path.join(tempfile.mkdtemp(dir="/dev/shm"), "state.json")
 _WIRING = Wiring(link_names.names_of("eth0", primary=True), GUEST.mac, 1450)
 _DESIRED = desired.Desired((GUEST,), (_WIRING,), ("a warning",), Instance("ns1", "vm1", "u"))
-_SAVED = desired.new(_DESIRED, "{}", "<domain/>", {"eth0-nic": 2}, {"default": (4, 6)})
+_SAVED = desired.Saved(
+    desired.VERSION,
+    desired.netns(),
+    _DESIRED,
+    "{}",
+    "<domain/>",
+    {"eth0-nic": 2},
+    {"default": (4, 6)},
+)
 SEEDS = [b"d" + encode(_SAVED).encode(), b"s" + encode(FLAT).encode()]
 
 

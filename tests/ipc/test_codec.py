@@ -17,7 +17,7 @@ def test_a_guest_with_every_field_arrives_equal():
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[1]", b'[{"network": 1}]', b'[{"surprise": 1}]'])
 def test_what_is_no_value_of_ours_raises_and_is_not_half_built(text):
-    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+    with pytest.raises(ValueError, match=r"Error|Expecting"):
         decode(tuple[GuestNetwork, ...], text)
 
 

@@ -7,12 +7,20 @@ import pytest
 
 from binding.ipc.codec import encode
 from binding.sidecar import desired, state_file
-from binding.sidecar.desired import Desired
+from binding.sidecar.desired import Desired, Saved
 from tests.samples import GUEST
 
 
 def saved():
-    return desired.new(Desired((GUEST,)), "{}", "<domain/>", {"eth0-nic": 3}, {"default": (4,)})
+    return Saved(
+        desired.VERSION,
+        desired.netns(),
+        Desired((GUEST,)),
+        "{}",
+        "<domain/>",
+        {"eth0-nic": 3},
+        {"default": (4,)},
+    )
 
 
 def test_what_was_saved_is_read_back(tmp_path):
