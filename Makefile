@@ -98,8 +98,7 @@ bench: setup  ## side by side with dnsmasq, Kea + radvd, OVN; ARGS="[NAME...] [-
 	$(QUIET_GRPC) $(PY) -m bench $(ARGS)
 
 proto: setup  ## regenerate proto/*_pb2* from proto/*.proto
-	$(RUN) python -m grpc_tools.protoc -I . --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) \
-	  --mypy_out=quiet:$(PROTO_OUT) --mypy_grpc_out=quiet:$(PROTO_OUT) proto/*.proto
+	$(RUN) python -m grpc_tools.protoc -I . --python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) proto/*.proto
 
 clean:  ## what the other targets made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
