@@ -44,7 +44,7 @@ NEVER = frozenset({
     "readline", "rlcompleter", "smtplib", "sqlite3", "test", "tkinter", "turtle", "unittest",
     "venv", "webbrowser", "xml", "xmlrpc",
 })  # fmt: skip
-# Our programs keep them out of their processes (process/no_openssl.py, serve/lean_scapy.py); a
+# Our programs keep them out of their processes (process/lean.py, serve/lean_scapy.py); a
 # library that is imported here without those loads them.
 KEPT_OUT = frozenset({
     "_hashlib", "_ssl", "scapy.libs.bluetoothids", "scapy.libs.manuf", "ssl",

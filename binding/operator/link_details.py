@@ -6,15 +6,14 @@ Numbers are those of linux/if_link.h and linux/if_bridge.h.
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from binding.packet.rtnetlink import RTM_GETLINK, attributes, dump
+from binding.packet.raw_netlink import RTM_GETLINK, as_number, as_text, attributes, dump
 
 _IFNAME, _PROTINFO, _LINKINFO, _AF_SPEC = 3, 12, 18, 26
 _INFO_KIND, _INFO_DATA = 1, 2
-_TUN_OWNER, _TUN_GROUP = 1, 2
+_TUN_OWNER = 1
 _BR_VLAN_FILTERING, _BR_STP = 7, 5
 _AF_INET6, _AF_BRIDGE, _ADDR_GEN_MODE = 10, 7, 8
 _NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
@@ -30,7 +29,6 @@ class Details:
     kind: str = ""
     owner: int | None = None
     """User that may open a tap."""
-    group: int | None = None
     makes_addresses: bool | None = None
     """Whether the kernel gives it a link-local IPv6 address (addrgenmode)."""
     closed: tuple[str, ...] = field(default_factory=tuple)
@@ -43,26 +41,24 @@ def read() -> dict[str, Details]:
     for family in (0, _AF_BRIDGE):
         for body in dump(RTM_GETLINK, struct.pack("=BxHiII", family, 0, 0, 0, 0)):
             of_one = attributes(body[16:])
-            name = of_one.get(_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+            name = as_text(of_one.get(_IFNAME, b""))
             found.setdefault(name, {}).update(of_one)
     return {name: _details(of_one) for name, of_one in found.items()}
 
 
 def _number(data: bytes | None) -> int | None:
-    return None if not data else int.from_bytes(data, sys.byteorder)
+    return as_number(data) if data else None
 
 
 def _details(of_one: dict[int, bytes]) -> Details:
     info = attributes(of_one.get(_LINKINFO, b""))
-    kind = info.get(_INFO_KIND, b"").rstrip(b"\0").decode(errors="replace")
+    kind = as_text(info.get(_INFO_KIND, b""))
     data = attributes(info.get(_INFO_DATA, b""))
     inet6 = attributes(attributes(of_one.get(_AF_SPEC, b"")).get(_AF_INET6, b""))
     mode = _number(inet6.get(_ADDR_GEN_MODE))
-    is_tun = kind == "tun"
     return Details(
         kind,
-        _number(data.get(_TUN_OWNER)) if is_tun else None,
-        _number(data.get(_TUN_GROUP)) if is_tun else None,
+        _number(data.get(_TUN_OWNER)) if kind == "tun" else None,
         None if mode is None else mode != _NO_ADDRESSES,
         tuple(_closed(kind, data, attributes(of_one.get(_PROTINFO, b"")))),
     )

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from binding.packet.rtnetlink import RTM_GETNEIGH, attributes, dump
+from binding.packet.raw_netlink import RTM_GETNEIGH, as_text, attributes, dump
 
 _RTM_GETQDISC, _RTM_GETFILTER = 38, 46
 _KIND, _LLADDR = 1, 2
@@ -29,7 +29,7 @@ def foreign(names: dict[int, str]) -> dict[str, tuple[str, ...]]:
         _, index, _, _, _ = _TCMSG.unpack_from(body)
         if index not in names:
             continue
-        name = attributes(body[_TCMSG.size :]).get(_KIND, b"").rstrip(b"\0").decode()
+        name = as_text(attributes(body[_TCMSG.size :]).get(_KIND, b""))
         what = tuple(_of(name, index))
         if what:
             found[names[index]] = (*found.get(names[index], ()), *what)

@@ -85,9 +85,6 @@ def guest_rules(who: Parties, silent: Collection[Family] = ()) -> tuple[Rule, ..
     return _rules((kind for kind in heard_at_tap(who) if kind not in unheard), who)
 
 
-GUEST_RULES = guest_rules(Parties())
-"""At the tap of a guest for which we answer at our own addresses only."""
-
 NETWORK_RULES = _rules(HEARD_AT_NIC, Parties())
 """At the pod NIC: who the gateway is (ARP, NA), and servers other than us (RA, DHCP)."""
 

@@ -1,29 +1,38 @@
-"""Addresses, routes and neighbours as rtnetlink lists them (linux/rtnetlink.h, linux/if_addr.h)."""
+"""Addresses, routes and neighbours as rtnetlink lists them, and tells of their changes.
+
+Numbers are those of linux/rtnetlink.h and linux/if_addr.h.
+"""
 
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6
 from typing import NamedTuple
 
-from binding.packet.rtnetlink import (
+from binding.packet.raw_netlink import (
     RTM_GETADDR,
     RTM_GETNEIGH,
     RTM_GETROUTE,
+    as_number,
     attributes,
     dump,
 )
 from guest.network import Address, IPInterface, IPNetwork
 
 _ANY: dict[int, IPNetwork] = {AF_INET: IPv4Network("0.0.0.0/0"), AF_INET6: IPv6Network("::/0")}
+_FAMILIES = tuple(bytes((family,)) for family in _ANY)
 _ADDRESS = struct.Struct("=BBBBI")
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 1, 4, 5, 6, 9
 _RTA_TABLE, _RTA_VIA = 15, 18
+IFA_F_PERMANENT = 0x80
+"""Of an address that somebody has set; one that a router advertised lacks it."""
+LINK_LOCAL = IPv6Network("fe80::/64")
+"""The kernel's route; Calico's fe80::…/128 is a gateway's."""
+RT_TABLE_MAIN, RTN_UNICAST = 254, 1
 _HOP = struct.Struct("=HBBi")
 _NEIGHBOR = struct.Struct("=BxxxiHBB")
 _NDA_DST, _NDA_LLADDR = 1, 2
@@ -76,37 +85,44 @@ class NeighborEntry(NamedTuple):
 
 def addresses() -> list[AddressEntry]:
     """Return the addresses of both families. Raises OSError."""
-    found = []
-    for payload in dump(RTM_GETADDR, bytes(_ADDRESS.size)):
-        family, length, flags, scope, index = _ADDRESS.unpack_from(payload)
-        about = attributes(payload[_ADDRESS.size :])
-        if family in _ANY and _IFA_ADDRESS in about:
-            flags = _number(about.get(_IFA_FLAGS, b"")) or flags
-            # IFA_ADDRESS is the peer's where there is an IFA_LOCAL.
-            prefix = ip_interface((about[_IFA_ADDRESS], length))
-            local = ip_address(about.get(_IFA_LOCAL) or about[_IFA_ADDRESS])
-            own = ip_interface((local, length if local in prefix.network else local.max_prefixlen))
-            found.append(AddressEntry(family, index, scope, flags, own))
-    return found
+    return [*filter(None, map(address, dump(RTM_GETADDR, bytes(_ADDRESS.size))))]
+
+
+def address(payload: bytes) -> AddressEntry | None:
+    """Return the address that a message of RTM_NEWADDR or RTM_DELADDR is about."""
+    if payload[:1] not in _FAMILIES or len(payload) < _ADDRESS.size:
+        return None
+    family, length, flags, scope, index = _ADDRESS.unpack_from(payload)
+    about = attributes(payload[_ADDRESS.size :])
+    if _IFA_ADDRESS not in about:
+        return None
+    flags = as_number(about.get(_IFA_FLAGS, b"")) or flags
+    # IFA_ADDRESS is the peer's where there is an IFA_LOCAL.
+    prefix = ip_interface((about[_IFA_ADDRESS], length))
+    local = ip_address(about.get(_IFA_LOCAL) or about[_IFA_ADDRESS])
+    own = ip_interface((local, length if local in prefix.network else local.max_prefixlen))
+    return AddressEntry(family, index, scope, flags, own)
 
 
 def routes() -> list[RouteEntry]:
     """Return the routes of both families. Raises OSError."""
-    found = []
-    for payload in dump(RTM_GETROUTE, bytes(_ROUTE.size)):
-        family, length, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(payload)
-        if family not in _ANY:
-            continue
-        about = attributes(payload[_ROUTE.size :])
-        to = about.get(_RTA_DST)
-        destination = ip_network((to, length)) if to else _ANY[family]
-        hops = tuple(_hops(about.get(_RTA_MULTIPATH, b"")))
-        if not hops:
-            hops = (Hop(_number(about.get(_RTA_OIF, b"")), _gateway(about)),)
-        table = _number(about.get(_RTA_TABLE, b"")) or table
-        metric = _number(about.get(_RTA_PRIORITY, b""))
-        found.append(RouteEntry(family, table, protocol, kind, metric, destination, hops))
-    return found
+    return [*filter(None, map(route, dump(RTM_GETROUTE, bytes(_ROUTE.size))))]
+
+
+def route(payload: bytes) -> RouteEntry | None:
+    """Return the route that a message of RTM_NEWROUTE or RTM_DELROUTE is about."""
+    if payload[:1] not in _FAMILIES or len(payload) < _ROUTE.size:
+        return None
+    family, length, _, _, table, protocol, _, kind, _ = _ROUTE.unpack_from(payload)
+    about = attributes(payload[_ROUTE.size :])
+    to = about.get(_RTA_DST)
+    destination = ip_network((to, length)) if to else _ANY[family]
+    hops = tuple(_hops(about.get(_RTA_MULTIPATH, b"")))
+    if not hops:
+        hops = (Hop(as_number(about.get(_RTA_OIF, b"")), _gateway(about)),)
+    table = as_number(about.get(_RTA_TABLE, b"")) or table
+    metric = as_number(about.get(_RTA_PRIORITY, b""))
+    return RouteEntry(family, table, protocol, kind, metric, destination, hops)
 
 
 def neighbors() -> list[NeighborEntry]:
@@ -135,7 +151,3 @@ def _gateway(about: dict[int, bytes]) -> Address | None:
     via = about.get(_RTA_VIA, b"")[2:]  # behind its family
     gateway = about.get(_RTA_GATEWAY) or via
     return ip_address(gateway) if gateway else None
-
-
-def _number(value: bytes) -> int:
-    return int.from_bytes(value, sys.byteorder)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import socket
 import struct
-import sys
 from dataclasses import dataclass
 
-from binding.packet import rtnetlink
-from binding.packet.rtnetlink import attributes
+from binding.packet import raw_netlink
+from binding.packet.raw_netlink import as_number, as_text, attributes
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_EXT_MASK = 1, 3, 4, 10, 29
 _IFLA_LINKINFO, _IFLA_INFO_KIND = 18, 1
@@ -24,7 +23,7 @@ _GROUPS = (
     _GROUP_LINK | _GROUP_IPV4_ADDRESS | _GROUP_IPV4_ROUTE | _GROUP_IPV6_ADDRESS | _GROUP_IPV6_ROUTE
 )
 AF_BRIDGE = b"\x07"
-_BY_REDIRECT, _BY_KERNEL, _BY_RA = b"\1", b"\2", b"\x09"
+_BY_OTHERS = (raw_netlink.RTPROT_REDIRECT, raw_netlink.RTPROT_KERNEL, raw_netlink.RTPROT_RA)
 _LINK = struct.Struct("=BxHiII")
 
 
@@ -48,7 +47,7 @@ class LinkState:
 def read() -> dict[str, LinkState]:
     """Return all links by name. Raises OSError."""
     mask = struct.pack("=HHI", 8, _IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS)
-    listed = rtnetlink.dump(rtnetlink.RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + mask)
+    listed = raw_netlink.dump(raw_netlink.RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0) + mask)
     found = [link(payload) for payload in listed if len(payload) >= _LINK.size]
     return {one.name: one for one in found}
 
@@ -58,19 +57,15 @@ def link(payload: bytes) -> LinkState:
     _, _, index, flags, _ = _LINK.unpack_from(payload)
     about = attributes(payload[_LINK.size :])
     return LinkState(
-        name=_text(about.get(_IFLA_IFNAME, b"")),
+        name=as_text(about.get(_IFLA_IFNAME, b"")),
         index=index,
         up=bool(flags & IFF_UP),
         carrier=bool(flags & IFF_LOWER_UP),
-        mtu=int.from_bytes(about.get(_IFLA_MTU, b""), sys.byteorder),
+        mtu=as_number(about.get(_IFLA_MTU, b"")),
         mac=about.get(_IFLA_ADDRESS, b"").hex(":"),
-        master=int.from_bytes(about.get(_IFLA_MASTER, b""), sys.byteorder),
-        kind=_text(attributes(about.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND, b"")),
+        master=as_number(about.get(_IFLA_MASTER, b"")),
+        kind=as_text(attributes(about.get(_IFLA_LINKINFO, b"")).get(_IFLA_INFO_KIND, b"")),
     )
-
-
-def _text(value: bytes) -> str:
-    return value.rstrip(b"\0").decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class News:
 
 def watch() -> socket.socket:
     """Return a socket that hears of every change of a link, address or route. Raises OSError."""
-    netlink = rtnetlink.watch(_GROUPS)
+    netlink = raw_netlink.watch(_GROUPS)
     # As much as the node allows: wiring changes links faster than a throttled container reads.
     netlink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HOLDS)
     return netlink
@@ -98,19 +93,19 @@ def news(netlink: socket.socket) -> News:
     messages: list[tuple[int, bytes]] = []
     while True:
         try:
-            data = netlink.recv(rtnetlink.CHUNK)
+            data = netlink.recv(raw_netlink.CHUNK)
         except BlockingIOError:
             return News(tuple(messages), links, addresses)
         except OSError:  # ENOBUFS: more has changed than the socket holds
             links = addresses = True
             continue
-        for kind, _, payload in rtnetlink.messages(data):
+        for kind, _, _, payload in raw_netlink.messages(data):
             messages.append((kind, payload))
-            if kind in (rtnetlink.RTM_NEWLINK, rtnetlink.RTM_DELLINK):
+            if kind in (raw_netlink.RTM_NEWLINK, raw_netlink.RTM_DELLINK):
                 # Of a bridge port as such (AF_BRIDGE): its states, which nothing here depends on.
                 links = links or payload[:1] != AF_BRIDGE
-            elif kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
+            elif kind in (raw_netlink.RTM_NEWADDR, raw_netlink.RTM_DELADDR):
                 addresses = True
-            elif kind in (rtnetlink.RTM_NEWROUTE, rtnetlink.RTM_DELROUTE):
-                by = payload[5:6]  # rtm_protocol
-                addresses = addresses or by not in (_BY_REDIRECT, _BY_KERNEL, _BY_RA)
+            elif kind in (raw_netlink.RTM_NEWROUTE, raw_netlink.RTM_DELROUTE):
+                by = as_number(payload[5:6])  # rtm_protocol
+                addresses = addresses or by not in _BY_OTHERS

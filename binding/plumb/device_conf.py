@@ -6,9 +6,8 @@ import struct
 from errno import EAFNOSUPPORT, EOPNOTSUPP
 from socket import AF_INET
 
-from binding.packet.rtnetlink import RTM_NEWLINK
+from binding.packet.raw_netlink import NLM_F_ACK, NLM_F_REQUEST, RTM_NEWLINK
 from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, ifinfmsg, nlmsg, request
-from binding.plumb.nfnetlink import NLM_F_ACK, NLM_F_REQUEST
 
 ADDRESSES_EUI64 = 0  # IN6_ADDR_GEN_MODE_EUI64
 ADDRESSES_NONE = 1

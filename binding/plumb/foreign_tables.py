@@ -9,12 +9,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from binding.plumb.nfnetlink import (
-    NFT_MSG_GETCHAIN,
-    NFT_MSG_GETRULE,
-    attributes,
-    dump,
-)
+from binding.packet.raw_netlink import as_text, attributes
+from binding.plumb.nfnetlink import NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, dump
 
 _FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
 _TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
@@ -34,10 +30,10 @@ def that_drop(ours: str) -> tuple[str, ...]:
 
 
 def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
-    chains = [_values(of) for of in dump(NFT_MSG_GETCHAIN, family=number)]
+    chains = [attributes(of) for of in dump(NFT_MSG_GETCHAIN, family=number)]
     if not chains:
         return
-    rules = [(_values(of), of) for of in dump(NFT_MSG_GETRULE, family=number)]
+    rules = [(attributes(of), of) for of in dump(NFT_MSG_GETRULE, family=number)]
     for chain in chains:
         table, name = _text(chain, _TABLE), _text(chain, _CHAIN_NAME)
         if (family == "netdev" and table == ours) or table.startswith("dsbridge"):
@@ -53,9 +49,5 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
             yield f"table {family} {table}, chain {name}: {' and '.join(how)}"
 
 
-def _values(of: bytes) -> dict[int, bytes]:
-    return {kind: value for kind, _, value in attributes(of)}
-
-
 def _text(values: dict[int, bytes], kind: int) -> str:
-    return values.get(kind, b"").rstrip(b"\0").decode(errors="replace")
+    return as_text(values.get(kind, b""))

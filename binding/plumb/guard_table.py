@@ -15,6 +15,17 @@ from itertools import zip_longest
 
 from binding.packet import links
 from binding.packet.guard import Dropped, Filter, GuardTable, Observed
+from binding.packet.raw_netlink import (
+    NLM_F_APPEND,
+    NLM_F_CREATE,
+    as_text,
+    attribute,
+    attributes,
+    each_attribute,
+    nest,
+    text,
+    u32,
+)
 from binding.plumb import nft_expressions as nft
 from binding.plumb.guard_rules import rules
 from binding.plumb.nfnetlink import (
@@ -25,17 +36,10 @@ from binding.plumb.nfnetlink import (
     NFT_MSG_NEWCHAIN,
     NFT_MSG_NEWRULE,
     NFT_MSG_NEWTABLE,
-    NLM_F_APPEND,
-    NLM_F_CREATE,
     NftChange,
     TransactionError,
-    attribute,
-    attributes,
     commit,
     dump,
-    nest,
-    text,
-    u32,
 )
 
 _NFTA_TABLE_NAME, _NFTA_TABLE_FLAGS = 1, 2
@@ -188,21 +192,17 @@ def _rules(
         )
 
 
-def _values(of: bytes) -> dict[int, bytes]:
-    return {kind: value for kind, _, value in attributes(of)}
-
-
 def _name(of: bytes, kind: int) -> str:
-    return _values(of).get(kind, b"").rstrip(b"\0").decode(errors="replace")
+    return as_text(attributes(of).get(kind, b""))
 
 
 def _is_rule(wanted: bytes, there: bytes) -> bool:
     """Compare comments and expressions, what was counted aside."""
-    ours, theirs = _values(wanted), _values(there)
+    ours, theirs = attributes(wanted), attributes(there)
     if ours[_NFTA_RULE_USERDATA] != theirs.get(_NFTA_RULE_USERDATA):
         return False
     pairs = zip_longest(
-        *(attributes(one.get(_NFTA_RULE_EXPRESSIONS, b"")) for one in (ours, theirs)),
+        *(each_attribute(one.get(_NFTA_RULE_EXPRESSIONS, b"")) for one in (ours, theirs)),
         fillvalue=(0, False, b""),
     )
     return all(
@@ -215,20 +215,20 @@ def _is_rule(wanted: bytes, there: bytes) -> bool:
 
 def _holds(wanted: bytes, there: bytes) -> bool:
     """Say whether all wanted attributes are there; the kernel adds handles and defaults."""
-    values = _values(there)
+    values = attributes(there)
     return bool(wanted) and all(
         kind in values and (_holds(value, values[kind]) if nested else value == values[kind])
-        for kind, nested, value in attributes(wanted)
+        for kind, nested, value in each_attribute(wanted)
     )
 
 
 def _counts(rule: bytes) -> Iterator[_Counts]:
     """Yield the figures of each counter in a rule."""
-    values = _values(rule)
-    comment = values.get(_NFTA_RULE_USERDATA, b"")[2:].rstrip(b"\0").decode(errors="replace")
-    for _, _, element in attributes(values.get(_NFTA_RULE_EXPRESSIONS, b"")):
+    values = attributes(rule)
+    comment = as_text(values.get(_NFTA_RULE_USERDATA, b"")[2:])
+    for _, _, element in each_attribute(values.get(_NFTA_RULE_EXPRESSIONS, b"")):
         if _name(element, nft.NFTA_EXPR_NAME) == "counter":
-            counts = _values(_values(element).get(nft.NFTA_EXPR_DATA, b""))
+            counts = attributes(attributes(element).get(nft.NFTA_EXPR_DATA, b""))
             packets = int.from_bytes(counts.get(nft.NFTA_COUNTER_PACKETS, b""), "big")
             octets = int.from_bytes(counts.get(nft.NFTA_COUNTER_BYTES, b""), "big")
             yield _Counts(_name(rule, _NFTA_RULE_CHAIN), comment, packets, octets)

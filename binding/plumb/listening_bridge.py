@@ -16,15 +16,17 @@ from typing import Literal
 
 from binding.packet import links
 from binding.packet.link_table import IFF_UP
-from binding.packet.rtnetlink import RTM_DELLINK, RTM_NEWLINK
-from binding.plumb.nfnetlink import (
+from binding.packet.raw_netlink import (
     NETLINK_ROUTE,
     NLM_F_ACK,
     NLM_F_CREATE,
     NLM_F_EXCL,
-    answers,
+    RTM_DELLINK,
+    RTM_NEWLINK,
+    acknowledged,
     attribute,
     nest,
+    opened,
     packed,
     text,
 )
@@ -34,7 +36,6 @@ _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 3, 4, 18
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_BR_MCAST_SNOOPING = 1, 2, 23
 # Less than IPv6 needs, so the kernel sends nothing of its own by it; frames may be longer.
 _MTU_WITHOUT_IPV6 = 1_279
-_TIMEOUT = 5.0
 
 
 def make(at: Iterable[str]) -> tuple[str, ...]:
@@ -103,9 +104,8 @@ def _link(flags: int) -> bytes:
 
 
 def _request(kind: int, flags: int, body: bytes) -> None:
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_ROUTE) as netlink:
-        netlink.settimeout(_TIMEOUT)
+    with opened(NETLINK_ROUTE) as netlink:
         netlink.send(packed(1, kind, flags | NLM_F_ACK, body))
-        for _, code in answers(netlink.recv(1 << 16)):
+        for _, code in acknowledged(netlink.recv(1 << 16)):
             if code:
                 raise OSError(code, f"netlink refused it ({code})")

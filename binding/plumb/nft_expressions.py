@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from binding.plumb.nfnetlink import attribute, nest, text, u32
+from binding.packet.raw_netlink import attribute, nest, text, u32
 
 Expression = bytes
 Matches = list[Expression]

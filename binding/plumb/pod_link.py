@@ -10,7 +10,18 @@ from socket import AF_INET, AF_INET6
 
 from binding.ipc.wiring import Wiring
 from binding.packet.link_table import IFF_UP
-from binding.plumb import nfnetlink
+from binding.packet.raw_netlink import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    NLM_F_REQUEST,
+    RTM_DELADDR,
+    RTM_DELROUTE,
+    RTM_NEWADDR,
+    RTM_NEWNEIGH,
+    RTM_NEWROUTE,
+)
 from binding.plumb.device_conf import (
     ADDRESSES_EUI64,
     address_generation,
@@ -32,12 +43,10 @@ from guest.network import IPInterface, Route
 
 Change = Callable[[], object]
 
-NEWADDR, _DELADDR = 20, 21
-_NEWROUTE, _DELROUTE, _NEWNEIGH = 24, 25, 28
-_REQUEST = nfnetlink.NLM_F_REQUEST | nfnetlink.NLM_F_ACK
-CREATE = _REQUEST | nfnetlink.NLM_F_CREATE
-_REPLACE = _REQUEST | nfnetlink.NLM_F_REPLACE
-_EXCLUSIVE = CREATE | nfnetlink.NLM_F_EXCL
+_REQUEST = NLM_F_REQUEST | NLM_F_ACK
+CREATE = _REQUEST | NLM_F_CREATE
+_REPLACE = _REQUEST | NLM_F_REPLACE
+_EXCLUSIVE = CREATE | NLM_F_EXCL
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _SET_BY_KERNEL = 0x01 | 0x08 | 0x20 | 0x40 | 0x80
 """Secondary or temporary, DAD failed, deprecated, tentative, permanent."""
@@ -95,9 +104,8 @@ def _as_added(addresses: Collection[NetlinkMessage]) -> tuple[NetlinkMessage, ..
 
 def recall(link: NetlinkMessage, wiring: Wiring) -> PodLink:
     """Rebuild, from the snapshot, what an interrupted wiring has already taken off the link."""
-    flags = (
-        _NOPREFIXROUTE if wiring.routes else 0
-    )  # the snapshot's routes have the connected subnets
+    # The snapshot's routes have the connected subnets.
+    flags = _NOPREFIXROUTE if wiring.routes else 0
     return PodLink(
         index=link["index"],
         name=wiring.names.pod,
@@ -118,14 +126,11 @@ def restore(ipr: IPRoute, pod: PodLink) -> None:
     errors = [error for change in _changes(ipr, pod) if (error := _failure(change))]
     wanted = {_identity(route) for route in pod.routes}
     for route in _routes(ipr, pod.index):
-        if (
-            pod.exact and _identity(route) not in wanted
-        ):  # made by the kernel, and deleted by the CNI
-            _failure(partial(request, ipr, route, _DELROUTE, _REQUEST))
-    missing = [partial(request, ipr, one, _NEWROUTE, _EXCLUSIVE) for one in pod.routes]
-    while (
-        missing
-    ):  # a gateway's host route must be there before its routes: repeat while one succeeds
+        # Else the kernel made it, and the CNI has deleted it.
+        if pod.exact and _identity(route) not in wanted:
+            _failure(partial(request, ipr, route, RTM_DELROUTE, _REQUEST))
+    missing = [partial(request, ipr, one, RTM_NEWROUTE, _EXCLUSIVE) for one in pod.routes]
+    while missing:  # a gateway's host route must be there first: repeat while one succeeds
         failed = [route for route in missing if _failure(route)]
         if len(failed) == len(missing):
             errors += [error for route in failed if (error := _failure(route))]
@@ -141,11 +146,10 @@ def flush(ipr: IPRoute, index: int) -> None:
         if message["index"] != index:
             continue
         try:
-            request(ipr, _again(message, "IFA_CACHEINFO"), _DELADDR, _REQUEST)
+            request(ipr, _again(message, "IFA_CACHEINFO"), RTM_DELADDR, _REQUEST)
         except NetlinkError as error:
-            if (
-                error.code != EADDRNOTAVAIL
-            ):  # the kernel removed it with the primary address of its subnet
+            # Else the kernel has removed it with the primary address of its subnet.
+            if error.code != EADDRNOTAVAIL:
                 raise
 
 
@@ -173,15 +177,15 @@ def _changes(ipr: IPRoute, pod: PodLink) -> Iterator[Change]:
     yield partial(ignore_arp, ipr, pod.index, pod.arp_ignore)
     # IPv6 addresses that are added while the link is down, without DAD, are usable at once.
     for message in pod.addresses:
-        yield partial(request, ipr, _address(message, _NODAD), NEWADDR, _EXCLUSIVE)
+        yield partial(request, ipr, _address(message, _NODAD), RTM_NEWADDR, _EXCLUSIVE)
     if pod.up:
         yield partial(change, state="up")
     for message in pod.addresses:
         if message["family"] == AF_INET6:
-            yield partial(request, ipr, _address(message), NEWADDR, _REPLACE)
+            yield partial(request, ipr, _address(message), RTM_NEWADDR, _REPLACE)
     for message in pod.neighbors:
         neighbor = _again(message, "NDA_CACHEINFO", "NDA_PROBES")
-        yield partial(request, ipr, neighbor, _NEWNEIGH, CREATE)
+        yield partial(request, ipr, neighbor, RTM_NEWNEIGH, CREATE)
 
 
 def _failure(change: Change) -> NetlinkError | None:

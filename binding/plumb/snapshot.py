@@ -8,23 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv6Network
 from socket import AF_INET, AF_INET6
 
 from binding.ipc.snapshot import Link, Snapshot
-from binding.packet import link_table
-from binding.plumb import entries, resolv_conf
-from binding.plumb.entries import AddressEntry, NeighborEntry, RouteEntry
+from binding.packet import entries, link_table
+from binding.packet.entries import IFA_F_PERMANENT, AddressEntry, NeighborEntry, RouteEntry
+from binding.packet.raw_netlink import RTPROT_KERNEL, RTPROT_RA
+from binding.plumb import resolv_conf
 from guest.network import Address, IPInterface, Route
-
-_LINK_LOCAL = IPv6Network("fe80::/64")  # the kernel's route; Calico's fe80::…/128 is a gateway's
 
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
-_PERMANENT = 0x80  # IFA_F_PERMANENT; an address that a router advertised lacks it
-_BY_KERNEL, _BY_RA = 2, 9
-_MAIN_TABLE = 254
-_UNICAST = 1
 _PERMANENT_NEIGHBOR = 0x80
 _RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | _PERMANENT_NEIGHBOR  # REACHABLE, STALE, DELAY, PROBE
 
@@ -72,7 +66,7 @@ def _addresses(addresses: Iterable[AddressEntry], index: int) -> tuple[IPInterfa
         for one in addresses
         if one.link == index
         and one.scope == _SCOPE_GLOBAL
-        and one.flags & (_DAD_FAILED | _PERMANENT) == _PERMANENT
+        and one.flags & (_DAD_FAILED | IFA_F_PERMANENT) == IFA_F_PERMANENT
     ]
     # The kernel lists the IPv4 addresses of a link as they were added, those of IPv6 the newest
     # first; the CNI adds them in the order of its result.
@@ -88,12 +82,12 @@ def _of_cni(
     learned = {
         (one.link, one.interface.network)
         for one in addresses
-        if one.family == AF_INET6 and not one.flags & _PERMANENT
+        if one.family == AF_INET6 and not one.flags & IFA_F_PERMANENT
     }
     for route in routes:
         if route.family == AF_INET6:
             by, link = route.protocol, route.hops[0].link
-            if by == _BY_RA or (by == _BY_KERNEL and (link, route.destination) in learned):
+            if by == RTPROT_RA or (by == RTPROT_KERNEL and (link, route.destination) in learned):
                 continue
         yield route
 
@@ -101,11 +95,11 @@ def _of_cni(
 def _routes(routes: Iterable[RouteEntry], index: int, own: frozenset[Address]) -> tuple[Route, ...]:
     found: list[tuple[int, Route]] = []
     for route in routes:
-        if route.kind != _UNICAST or route.table != _MAIN_TABLE:
+        if route.kind != entries.RTN_UNICAST or route.table != entries.RT_TABLE_MAIN:
             continue
         hop = next((hop for hop in route.hops if hop.link == index), None)
         destination = route.destination
-        if hop is None or destination.is_multicast or destination == _LINK_LOCAL:
+        if hop is None or destination.is_multicast or destination == entries.LINK_LOCAL:
             continue
         if destination.prefixlen == destination.max_prefixlen and destination[0] in own:
             continue  # the kernel's own /128 of a local address

@@ -14,6 +14,7 @@ from functools import partial
 
 from binding.ipc.wiring import Wiring
 from binding.packet.link_table import IFF_LOWER_UP, IFF_UP
+from binding.packet.raw_netlink import RTM_NEWADDR
 from binding.plumb import pod_link, tap
 from binding.plumb.device_conf import ADDRESSES_NONE, generate_addresses, ignore_arp
 from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, request
@@ -138,7 +139,7 @@ def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
 
 def _keep(ipr: IPRoute, name: str, address: IPInterface) -> None:
     message = pod_link.address_message(_index(ipr, name), address, _NODAD)
-    request(ipr, message, pod_link.NEWADDR, pod_link.CREATE)
+    request(ipr, message, RTM_NEWADDR, pod_link.CREATE)
 
 
 def attach_step(ipr: IPRoute, port: str, bridge: str) -> Step:

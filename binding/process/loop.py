@@ -84,7 +84,7 @@ class Future(Generic[T]):
 
 
 class Lock:
-    """Lets one coroutine at a time into an `async with`, in the order of their coming."""
+    """Lets one coroutine at a time into an `async with`, in the order in which they asked."""
 
     def __init__(self) -> None:
         self._last: Future[None] | None = None

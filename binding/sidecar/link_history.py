@@ -7,26 +7,15 @@ read.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
 
 from binding.ipc.snapshot import Link
-from binding.packet import link_names, link_table, rtnetlink
-from guest.network import Address, IPInterface, Route
+from binding.packet import entries, link_names, link_table, raw_netlink
+from guest.network import IPInterface, Route
 
 _PHASE_1 = 10.0
-"""Seconds before a link is wired in which what it loses is taken away by KubeVirt."""
+"""Seconds before a link is wired; what it loses in them KubeVirt has taken away, not the CNI."""
 _MOST_LINKS, _MOST_ITEMS = 16, 64
-_AF_INET, _AF_INET6 = 2, 10
-_ADDRESS = struct.Struct("=BBBBI")  # struct ifaddrmsg: family, prefix length, flags, scope, index
-_IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_IFA_F_PERMANENT = 0x80
-_ROUTE = struct.Struct("=BBBBBBBBI")  # struct rtmsg
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_VIA = 1, 4, 5, 6, 18
-_MAIN_TABLE, _UNICAST = 254, 1
-_BY_REDIRECT, _BY_RA = 1, 9
-_LINK_LOCAL = IPv6Network("fe80::/64")  # the kernel's route
 
 _Item = IPInterface | tuple[int, Route]
 """An address, or a route with its metric."""
@@ -34,7 +23,7 @@ _Item = IPInterface | tuple[int, Route]
 
 @dataclass(slots=True)
 class _Plugged:
-    """A link that the CNI plugged in, with what it has been given."""
+    """A link that the CNI plugged in, with the addresses and routes that it has been given."""
 
     link: Link
     items: dict[_Item, None] = field(default_factory=dict)
@@ -53,11 +42,11 @@ class LinkHistory:
     def take(self, news: link_table.News, now: float) -> None:
         """Learn from what has changed; `now` is monotonic seconds."""
         for kind, payload in news.messages:
-            if kind in (rtnetlink.RTM_NEWLINK, rtnetlink.RTM_DELLINK):
+            if kind in (raw_netlink.RTM_NEWLINK, raw_netlink.RTM_DELLINK):
                 if payload[:1] != link_table.AF_BRIDGE and len(payload) >= 16:
                     self._take_link(kind, link_table.link(payload), now)
                 continue
-            if kind in (rtnetlink.RTM_NEWADDR, rtnetlink.RTM_DELADDR):
+            if kind in (raw_netlink.RTM_NEWADDR, raw_netlink.RTM_DELADDR):
                 found: tuple[int, _Item] | None = _address(payload)
             else:
                 found = _route(payload)
@@ -65,7 +54,7 @@ class LinkHistory:
             if found is None or plugged is None or plugged.is_wired:
                 continue
             item = found[1]
-            if kind in (rtnetlink.RTM_DELADDR, rtnetlink.RTM_DELROUTE):
+            if kind in (raw_netlink.RTM_DELADDR, raw_netlink.RTM_DELROUTE):
                 plugged.gone[item] = now
             elif len(plugged.items) < _MOST_ITEMS:
                 plugged.items[item] = None
@@ -82,7 +71,7 @@ class LinkHistory:
 
     def _take_link(self, kind: int, state: link_table.LinkState, now: float) -> None:
         plugged = self._plugged.get(state.index)
-        if kind == rtnetlink.RTM_DELLINK:
+        if kind == raw_netlink.RTM_DELLINK:
             self._plugged.pop(state.index, None)
         elif plugged is None:
             names = {one.link.name for one in self._plugged.values()}
@@ -114,37 +103,18 @@ def _wire(plugged: _Plugged, now: float) -> None:
 
 
 def _address(payload: bytes) -> tuple[int, IPInterface] | None:
-    if len(payload) < _ADDRESS.size:
+    found = entries.address(payload)
+    if found is None or found.scope or not found.flags & entries.IFA_F_PERMANENT:
         return None
-    family, length, flags, scope, index = _ADDRESS.unpack_from(payload)
-    if family not in (_AF_INET, _AF_INET6) or scope or not flags & _IFA_F_PERMANENT:
-        return None
-    found = rtnetlink.attributes(payload[_ADDRESS.size :])
-    local = _ip(found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS, b"")))
-    peer = _ip(found.get(_IFA_ADDRESS, b""))
-    if local is None or peer is None:
-        return None
-    network = ip_network((peer, length), strict=False)
-    return index, ip_interface((local, length if local in network else local.max_prefixlen))
+    return found.link, found.interface
 
 
 def _route(payload: bytes) -> tuple[int, tuple[int, Route]] | None:
-    if len(payload) < _ROUTE.size:
+    found = entries.route(payload)
+    if found is None or (found.table, found.kind) != (entries.RT_TABLE_MAIN, entries.RTN_UNICAST):
         return None
-    family, length, _, _, table, by, _, kind, _ = _ROUTE.unpack_from(payload)
-    is_cni = by not in (_BY_REDIRECT, _BY_RA) and table == _MAIN_TABLE and kind == _UNICAST
-    if family not in (_AF_INET, _AF_INET6) or not is_cni:
+    is_cni = found.protocol not in (raw_netlink.RTPROT_REDIRECT, raw_netlink.RTPROT_RA)
+    to, hop = found.destination, found.hops[0]
+    if not is_cni or to.is_multicast or to == entries.LINK_LOCAL:
         return None
-    found = rtnetlink.attributes(payload[_ROUTE.size :])
-    anywhere = IPv4Address(0) if family == _AF_INET else IPv6Address(0)
-    destination = ip_network((_ip(found.get(_RTA_DST, b"")) or anywhere, length), strict=False)
-    if _RTA_OIF not in found or destination.is_multicast or destination == _LINK_LOCAL:
-        return None
-    via = found.get(_RTA_GATEWAY) or found.get(_RTA_VIA, b"")[2:]
-    (index,) = struct.unpack_from("=I", found[_RTA_OIF])
-    (metric,) = struct.unpack("=I", found.get(_RTA_PRIORITY, bytes(4)))
-    return index, (metric, Route(destination, _ip(via)))
-
-
-def _ip(octets: bytes) -> Address | None:
-    return ip_address(octets) if len(octets) in (4, 16) else None
+    return hop.link, (found.metric, Route(to, hop.gateway))

@@ -10,7 +10,7 @@ import socket
 import struct
 
 from binding.operator import link_details
-from binding.packet import link_table, rtnetlink, table_changes
+from binding.packet import link_table, raw_netlink, table_changes
 from binding.plumb import guard_table, nfnetlink
 from tests.fuzz import mutations
 
@@ -18,11 +18,11 @@ _OURS, _THEIRS = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socke
 
 
 def _message(kind: int, body: bytes) -> bytes:
-    return nfnetlink.packed(1, kind, 0, body) + bytes(-len(body) % 4)
+    return raw_netlink.packed(1, kind, 0, body) + bytes(-len(body) % 4)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
-    return nfnetlink.attribute(kind, value)
+    return raw_netlink.attribute(kind, value)
 
 
 _LINK = struct.pack("=BxHiII", 0, 1, 2, 0x10001, 0) + b"".join(
@@ -36,12 +36,12 @@ _LINK = struct.pack("=BxHiII", 0, 1, 2, 0x10001, 0) + b"".join(
         _attribute(12 | 0x8000, _attribute(1, b"\3") + _attribute(9, b"\0")),
     )
 )
-_COUNTER = nfnetlink.nest(1, nfnetlink.text(1, "counter") + nfnetlink.nest(2, _attribute(1, bytes(8)) + _attribute(2, bytes(8))))  # fmt: skip  # noqa: E501  # one value, one line
+_COUNTER = raw_netlink.nest(1, raw_netlink.text(1, "counter") + raw_netlink.nest(2, _attribute(1, bytes(8)) + _attribute(2, bytes(8))))  # fmt: skip  # noqa: E501  # one value, one line
 _RULE = bytes((5, 0, 0, 0)) + b"".join(
     (
-        nfnetlink.text(1, "dsbridge"),
-        nfnetlink.text(2, "tap0"),
-        nfnetlink.nest(4, _COUNTER),
+        raw_netlink.text(1, "dsbridge"),
+        raw_netlink.text(2, "tap0"),
+        raw_netlink.nest(4, _COUNTER),
         _attribute(7, b"\0\2x\0"),
     )
 )
@@ -56,16 +56,16 @@ SEEDS = [
 
 def run(data: bytes) -> None:
     """Nothing of it raises anything but OSError, nor goes on for ever."""
-    for kind, _, payload in rtnetlink.messages(data):
+    for kind, _, _, payload in raw_netlink.messages(data):
         if kind == 16 and len(payload) >= 16:
             link_table.link(payload)
-    link_details._details(rtnetlink.attributes(data[32:]))
+    link_details._details(raw_netlink.attributes(data[32:]))
     table_changes.concerns(data, "dsbridge")
-    for kind, _, _, content in nfnetlink._messages(data):
+    for kind, _, _, content in raw_netlink.messages(data):
         if kind == nfnetlink.NFT_MSG_NEWRULE:
             list(guard_table._counts(content[4:]))
             guard_table._is_rule(_RULE[4:], content[4:])
-    list(nfnetlink.answers(data))
+    list(raw_netlink.acknowledged(data))
     _THEIRS.send(data[:4096] or b"\0")
     link_table.news(_OURS)
 

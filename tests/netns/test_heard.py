@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from binding.packet import bpf
+from binding.packet.message_table import Parties
 from binding.packet.port import Port
 from tests.bed.evasions import ANSWERS, PLAIN_ANSWERS, PLAIN_REQUESTS, REQUESTS, TO_A_RELAY
 from tests.bed.guarded import GUEST, Bed, wired
@@ -29,7 +30,7 @@ FRAMES = (
     *(FROM_OTHER_CLIENTS | FROM_SERVERS_AND_RELAYS | TO_OTHERS).items(),
 )
 AT_A_TIME = 30
-ENDS = {"tap0": bpf.GUEST_RULES, "eth0-nic": bpf.NETWORK_RULES}
+ENDS = {"tap0": bpf.guest_rules(Parties()), "eth0-nic": bpf.NETWORK_RULES}
 
 
 @pytest.fixture(scope="module")

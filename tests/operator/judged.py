@@ -95,7 +95,7 @@ LOOK = Look(
         "eth0-nic": link("eth0-nic", 2),
         "k6t-eth0": link("k6t-eth0", 3, 0),
     },
-    details={"tap0": Details("tun", 107, 107)},
+    details={"tap0": Details("tun", 107)},
     frames={"tap0": 9},
     guard=Observed(),
     traffic={"default": Traffic()},
