@@ -165,10 +165,6 @@ def _classless(guest: GuestNetwork, address: IPv4Interface, _: Request) -> bytes
     return classless(routes(guest, address))
 
 
-def _router(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
-    return guest.gateway4.packed if guest.gateway4 else b""
-
-
 def _mtu(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
     return struct.pack("!H", min(guest.mtu, 0xFFFF)) if guest.mtu >= 68 else b""
 
@@ -187,10 +183,6 @@ def _encrypted_dns(guest: GuestNetwork) -> bytes:
             data += bytes([len(one.addresses)]) + one.addresses + one.parameters
         found += len(data).to_bytes(2, "big") + data
     return found
-
-
-def _boot_server(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
-    return _ascii(guest.boot.server)
 
 
 def _tftp_address(guest: GuestNetwork, _: IPv4Interface, __: Request) -> bytes:
@@ -231,14 +223,14 @@ _Make = Callable[[GuestNetwork, IPv4Interface, Request], bytes]
 # First what the guest needs to reach anything, then to boot, then names, then comfort. 3 is before
 # 121, so that the guest keeps a default route where a long 121 is dropped.
 _WORTH: tuple[tuple[int, _Make], ...] = (
-    (3, _router),
+    (3, lambda guest, _, __: guest.gateway4.packed if guest.gateway4 else b""),
     (6, lambda guest, _, __: _packed(guest.dns)),
     (26, _mtu),
     (121, _classless),
     (249, _classless),
     (60, _http_class),
     (67, lambda guest, _, request: _boot_file(guest, request)),
-    (66, _boot_server),
+    (66, lambda guest, _, __: _ascii(guest.boot.server)),
     (150, _tftp_address),
     (12, lambda guest, _, __: _ascii(guest.hostname)),
     (15, lambda guest, _, __: _ascii(guest.domain)),

@@ -73,10 +73,6 @@ def _search(wish: _Wish) -> bytes:
     return option(_SEARCH, names) if names else b""
 
 
-def _boot_url(wish: _Wish) -> bytes:
-    return _text(_BOOT_URL, _url(wish))
-
-
 def _url(wish: _Wish) -> str:
     """Return the URL that this client can load: iPXE's own, its architecture's, else the general.
 
@@ -135,10 +131,6 @@ def _sol_max_rt(wish: _Wish) -> bytes:
     return option(_SOL_MAX_RT, seconds.to_bytes(4, "big"))
 
 
-def _inf_max_rt(_wish: _Wish) -> bytes:
-    return option(_INF_MAX_RT, _MAX_RT_DEFAULT.to_bytes(4, "big"))
-
-
 def _ntp(wish: _Wish) -> bytes:
     # RFC 5908 section 4: one time source per option, the option as often as needed.
     sources = map(_ntp_source, _ipv6(wish.guest.ntp)[: wish.room // 24])
@@ -174,10 +166,6 @@ def _encrypted_dns(wish: _Wish) -> bytes:
     return found
 
 
-def _portal(wish: _Wish) -> bytes:
-    return _text(_PORTAL, wish.guest.captive_portal)
-
-
 def _refresh(wish: _Wish) -> bytes:
     # Only where the operator set a lease time: without the option a client asks again after a
     # day (IRT_DEFAULT). RFC 8415 section 21.23: in the REPLY to an INFORMATION-REQUEST only.
@@ -190,16 +178,16 @@ def _refresh(wish: _Wish) -> bytes:
 _MAKERS: dict[int, Callable[[_Wish], bytes]] = {
     _DNS: _dns,
     _SEARCH: _search,
-    _BOOT_URL: _boot_url,
+    _BOOT_URL: lambda wish: _text(_BOOT_URL, _url(wish)),
     VENDOR_CLASS: _http_class,
     _BOOT_PARAMETERS: _boot_parameters,
     FQDN: _fqdn,
     _SOL_MAX_RT: _sol_max_rt,
-    _INF_MAX_RT: _inf_max_rt,
+    _INF_MAX_RT: lambda _: option(_INF_MAX_RT, _MAX_RT_DEFAULT.to_bytes(4, "big")),
     _NTP: _ntp,
     _SNTP: _sntp,
     _REFRESH: _refresh,
-    _PORTAL: _portal,
+    _PORTAL: lambda wish: _text(_PORTAL, wish.guest.captive_portal),
     _ENCRYPTED_DNS: _encrypted_dns,
     _POSIX_ZONE: lambda wish: _text(_POSIX_ZONE, wish.guest.time_zone.posix),
     _TZDB_ZONE: lambda wish: _text(_TZDB_ZONE, wish.guest.time_zone.tzdb),

@@ -166,8 +166,8 @@ class GuestNetwork:
     ipv6_only: int | None = None
     """V6ONLY_WAIT of RFC 8925 in seconds; None: option 108 is never sent."""
     cloud_init: CloudInit = "dhcp"
-    """What networkData of ours has cloud-init do in the guest: ask by DHCP, or take the addresses
-    that stand in it, as network config version 2 or 1."""
+    """How cloud-init configures this NIC by the networkData that dsbridge writes: by DHCP, or with
+    the addresses in it, as network config version 2 or 1."""
 
     @property
     def is_served(self) -> bool:

@@ -83,7 +83,7 @@ def advance(state: State, guest: GuestNetwork, now: float) -> Outcome:
         _answer_ns,
         _answer_rs,
         _multicast,
-        _take_leave,
+        _withdraw_all,
         _end_former_routers,
     ):
         state, more = step(state, guest, now)
@@ -282,8 +282,8 @@ def _end_former_routers(state: State, guest: GuestNetwork, now: float) -> Outcom
     return replace(state, former_routers=known), (*asks, *ends)
 
 
-def _take_leave(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
-    """End what a guest was told that is to hear no more RAs of ours."""
+def _withdraw_all(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
+    """Withdraw the routers of a guest whose IPv6 was turned off: it gets no other RA."""
     if not state.active or not state.withdrawn or guest.gets_ipv6:
         return state, ()
     actions = tuple(_withdrawal(state, guest, former) for former in state.withdrawn)

@@ -22,7 +22,7 @@ from guest.network import PREF64_LENGTHS, Address, Route
 _MOST_PREFIXES = 16  # as many IA_PDs as fit beside all other options into the least MTU of IPv6
 
 
-def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:  # noqa: ANN401  # JSON
+def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:
     """Allow addresses with their prefix length."""
     advice = 'write a list such as ["10.0.0.5/24", "fd00::5/64"]'
     built = list_of(value, advice, _interface)
@@ -34,7 +34,7 @@ def interfaces(value: Any) -> tuple[IPv4Interface | IPv6Interface, ...]:  # noqa
     return built
 
 
-def gateways(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
+def gateways(value: Any) -> tuple[Address, ...]:
     """Allow one address per family."""
     advice = 'write at most one of each family, such as ["10.0.0.1", "fe80::1"]'
     built = list_of(value, advice, _address)
@@ -45,12 +45,12 @@ def gateways(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
     return built
 
 
-def addresses(value: Any) -> tuple[Address, ...]:  # noqa: ANN401  # JSON
+def addresses(value: Any) -> tuple[Address, ...]:
     """Allow addresses of servers."""
     return list_of(value, 'write a list of addresses such as ["10.0.0.10", "fd00::10"]', _address)
 
 
-def routes(value: Any) -> tuple[Route, ...]:  # noqa: ANN401  # JSON
+def routes(value: Any) -> tuple[Route, ...]:
     """Allow routes; one without `via` is on-link."""
     advice = 'write a list such as [{"to": "10.1.0.0/16", "via": "10.0.0.254"}]'
     built = list_of(value, advice, _route)
@@ -70,7 +70,7 @@ def _not_ours(gateway: Address) -> None:
         raise ValueError(f"{gateway} is dsbridge's own, at the guest's tap; write the router's")
 
 
-def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
+def pref64(value: Any) -> IPv6Network:
     """Allow a NAT64 prefix of a length that RFC 6052 knows."""
     advice = 'write an IPv6 prefix of length 32, 40, 48, 56, 64 or 96 such as "64:ff9b::/96"'
     try:
@@ -82,7 +82,7 @@ def pref64(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
     return network
 
 
-def prefixes(value: Any) -> tuple[IPv6Network, ...]:  # noqa: ANN401  # JSON
+def prefixes(value: Any) -> tuple[IPv6Network, ...]:
     """Allow prefixes to delegate, none of which holds another."""
     advice = 'write a list of IPv6 prefixes such as ["fd00:64:7::/56"]'
     built = list_of(value, advice, _prefix)
@@ -95,7 +95,7 @@ def prefixes(value: Any) -> tuple[IPv6Network, ...]:  # noqa: ANN401  # JSON
     return built
 
 
-def _prefix(value: Any) -> IPv6Network:  # noqa: ANN401  # JSON
+def _prefix(value: Any) -> IPv6Network:
     network = IPv6Network(_slash(value))
     if network.prefixlen in (0, 128) or leads_nowhere(network):
         raise UnusableError(f"no network can have {network}")
@@ -116,18 +116,18 @@ def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
     return network.prefixlen >= network.max_prefixlen - 1 or one.ip not in edges
 
 
-def _slash(value: Any) -> str:  # noqa: ANN401  # JSON
+def _slash(value: Any) -> str:
     text = text_of(value)
     if "/" not in text or "%" in text:
         raise ValueError("write the prefix length, too, and no zone")
     return text
 
 
-def _address(value: Any) -> Address:  # noqa: ANN401  # JSON
+def _address(value: Any) -> Address:
     return _unicast(ip_address(text_of(value)))
 
 
-def _interface(value: Any) -> IPv4Interface | IPv6Interface:  # noqa: ANN401  # JSON
+def _interface(value: Any) -> IPv4Interface | IPv6Interface:
     one = ip_interface(_slash(value))
     _unicast(one.ip)
     return one
@@ -139,7 +139,7 @@ def _unicast(address: Address) -> Address:
     return address
 
 
-def _route(value: Any) -> Route:  # noqa: ANN401  # JSON
+def _route(value: Any) -> Route:
     if not isinstance(value, dict) or not {"to"} <= value.keys() <= {"to", "via"}:
         raise ValueError("write to and via")
     to = ip_network(text_of(value["to"]))

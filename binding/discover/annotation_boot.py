@@ -13,7 +13,7 @@ _KEYS = ("file", "server", "url", "parameters", "byArch", "urlByArch", "ipxe")
 _ADVICE = f"write an object with {', '.join(_KEYS)}"
 
 
-def boot(value: Any) -> Boot:  # noqa: ANN401  # JSON
+def boot(value: Any) -> Boot:
     """Allow network boot, for all architectures or by their number of RFC 4578 section 2.1."""
     if not isinstance(value, dict) or not value.keys() <= set(_KEYS):
         raise ValueError(_ADVICE)
@@ -46,7 +46,7 @@ def _server(value: dict[str, Any]) -> str:
     return server
 
 
-def _url(value: Any, key: str) -> str:  # noqa: ANN401  # JSON
+def _url(value: Any, key: str) -> str:
     url = _boot_text({key: value}, key)
     if url and not scheme(url):
         raise ValueError(f'{key}: write a URL with a host such as "tftp://[fd00::9]/x.efi"')

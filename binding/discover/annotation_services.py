@@ -29,14 +29,14 @@ _TZDB = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _DOHPATH = "dohpath: write a path with the variable dns such as /dns-query{?dns}"
 
 
-def time_servers(value: Any) -> tuple[Address | str, ...]:  # noqa: ANN401  # JSON
+def time_servers(value: Any) -> tuple[Address | str, ...]:
     """Allow addresses of servers and, for DHCPv6, names."""
     return list_of(
         value, 'write a list of addresses or names such as ["10.0.0.10", "ntp.example"]', _server
     )
 
 
-def time_zone(value: Any) -> TimeZone:  # noqa: ANN401  # JSON
+def time_zone(value: Any) -> TimeZone:
     """Allow a name of the TZ database, a POSIX TZ string, or both (RFC 4833)."""
     if not isinstance(value, dict) or not value or not value.keys() <= {"tzdb", "posix"}:
         raise ValueError(_ZONE)
@@ -46,7 +46,7 @@ def time_zone(value: Any) -> TimeZone:  # noqa: ANN401  # JSON
     return TimeZone(tzdb, posix)
 
 
-def encrypted_dns(value: Any) -> tuple[EncryptedDns, ...]:  # noqa: ANN401  # JSON
+def encrypted_dns(value: Any) -> tuple[EncryptedDns, ...]:
     """Allow resolvers by name, with addresses and what they speak, or by name alone."""
     if isinstance(value, list) and len(value) > _MOST_RESOLVERS:
         raise ValueError(f"{_RESOLVER}, of {_MOST_RESOLVERS} at most")
@@ -55,7 +55,7 @@ def encrypted_dns(value: Any) -> tuple[EncryptedDns, ...]:  # noqa: ANN401  # JS
     return tuple(map(_resolver, value))
 
 
-def _server(value: Any) -> Address | str:  # noqa: ANN401  # JSON
+def _server(value: Any) -> Address | str:
     text = text_of(value)
     try:
         ip_address(text)
@@ -72,7 +72,7 @@ def _name(text: str) -> str:
     return name
 
 
-def _resolver(value: Any) -> EncryptedDns:  # noqa: ANN401  # JSON
+def _resolver(value: Any) -> EncryptedDns:
     if not isinstance(value, dict) or not {"name"} <= value.keys() <= _KEYS:
         raise ValueError(_RESOLVER)
     try:

@@ -51,7 +51,7 @@ def short(value: object) -> str:
 def one_of(*allowed: str) -> Callable[[Any], str]:
     """Allow some words only."""
 
-    def build(value: Any) -> str:  # noqa: ANN401  # JSON
+    def build(value: Any) -> str:
         if isinstance(value, str) and value in allowed:
             return value
         raise ValueError(f"allowed: {', '.join(allowed)}")
@@ -62,7 +62,7 @@ def one_of(*allowed: str) -> Callable[[Any], str]:
 def integer(low: int, high: int) -> Callable[[Any], int]:
     """Allow the integers of a range."""
 
-    def build(value: Any) -> int:  # noqa: ANN401  # JSON
+    def build(value: Any) -> int:
         # bool is an int in Python, not in JSON.
         if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
@@ -71,14 +71,14 @@ def integer(low: int, high: int) -> Callable[[Any], int]:
     return build
 
 
-def boolean(value: Any) -> bool:  # noqa: ANN401  # JSON
+def boolean(value: Any) -> bool:
     """Allow true and false."""
     if isinstance(value, bool):
         return value
     raise ValueError("write true or false")
 
 
-def lease(value: Any) -> int | Literal["infinite"]:  # noqa: ANN401  # JSON
+def lease(value: Any) -> int | Literal["infinite"]:
     """Allow seconds or "infinite"; all ones are infinity on the wire (RFC 2131 section 3.3)."""
     if value == "infinite":
         return "infinite"
@@ -88,13 +88,13 @@ def lease(value: Any) -> int | Literal["infinite"]:  # noqa: ANN401  # JSON
         raise ValueError(_LEASE) from None
 
 
-def domains(value: Any) -> tuple[str, ...]:  # noqa: ANN401  # JSON
+def domains(value: Any) -> tuple[str, ...]:
     """Allow DNS names."""
     advice = 'write a list of DNS names such as ["ns.svc.cluster.local"]'
     return list_of(value, advice, dns_name.valid)
 
 
-def hostname(value: Any) -> str:  # noqa: ANN401  # JSON
+def hostname(value: Any) -> str:
     """Allow a host name, with domain or without."""
     try:
         return dns_name.valid(text_of(value))
@@ -102,7 +102,7 @@ def hostname(value: Any) -> str:  # noqa: ANN401  # JSON
         raise ValueError('write a host name such as "web-1"') from None
 
 
-def uri(value: Any) -> str:  # noqa: ANN401  # JSON
+def uri(value: Any) -> str:
     """Allow an http(s) URI that fits into one DHCPv4 option, and the URN of RFC 8910."""
     text = text_of(value)
     if text == _UNRESTRICTED:
@@ -124,7 +124,7 @@ def scheme(url: str) -> str:
     return found["scheme"].lower()
 
 
-def list_of(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]:  # noqa: ANN401  # JSON
+def list_of(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]:
     """Allow a list whose items `build` makes; `advice` is the error."""
     if not isinstance(value, list):
         raise ValueError(advice)  # noqa: TRY004  # one error for what is not allowed
@@ -138,7 +138,7 @@ def list_of(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]
         raise ValueError(advice) from None
 
 
-def text_of(value: Any) -> str:  # noqa: ANN401  # JSON
+def text_of(value: Any) -> str:
     """Allow strings."""
     # ip_address() takes an integer, which no user means.
     if not isinstance(value, str):
@@ -146,7 +146,7 @@ def text_of(value: Any) -> str:  # noqa: ANN401  # JSON
     return value
 
 
-def ascii_text(value: Any) -> str:  # noqa: ANN401  # JSON
+def ascii_text(value: Any) -> str:
     """Allow a string that is a file's name or a URI."""
     text = text_of(value)
     if len(text) > 255 or not (_printable(text) or not text):

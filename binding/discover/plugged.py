@@ -1,8 +1,8 @@
 """NICs that KubeVirt plugs into a running VM, or out of it, in the `takeover` shape. Pure.
 
-KubeVirt calls no hook then. What it has wired says which NICs there are; the VMI is that of the
-VM's start. The name of a network is in no link, only its hash: an annotation
-`dsbridge.io/<network>` of that hash tells it, else the pod link's name stands for it.
+KubeVirt calls no hook then. The links that it has wired say which NICs there are; the VMI is that
+of the VM's start. A link's name has only the hash of its network's name: an annotation
+`dsbridge.io/<network>` with that hash tells the name, else the link's name is taken for it.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from binding.hooks.http2 import INTERNAL, UNIMPLEMENTED, Connection, GrpcRequest
+from binding.hooks.refusal import Refusal
 from binding.process.loop import Loop
 
 _log = logging.getLogger(__name__)
@@ -27,14 +28,6 @@ _MOST_HELD = 16 * 2**20
 """Octets of the requests and answers of all connections; beyond, the one with most is closed."""
 _CHUNK = 16_384
 """Octets read of one connection before the next one has its turn."""
-
-
-class Refusal(Exception):  # noqa: N818  # named as design and log have it
-    """A call that ends with a status of gRPC other than OK."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class _Caller:
@@ -112,7 +105,7 @@ class GrpcServer:
         self._callers[caller] = None
         self._loop.watch(client, partial(self._readable, caller))
         self._send(caller)  # virt-launcher waits 2 s for our SETTINGS
-        self._readable(caller)  # else the next connection might find this one silent and close it
+        self._readable(caller)  # else accepting the next one might close it as silent
 
     def _readable(self, caller: _Caller) -> None:
         try:

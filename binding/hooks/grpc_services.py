@@ -9,13 +9,11 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from binding.hooks import protobuf
-from binding.hooks.grpc_server import Method, Refusal
-from binding.hooks.http2 import FAILED_PRECONDITION, INVALID_ARGUMENT
-from binding.hooks.refusal import FailedPrecondition, InvalidInput
+from binding.hooks.grpc_server import Method
+from binding.hooks.refusal import InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc.messages import Collected, Discover, Ended
 from binding.process import memory
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from binding.hooks.define_domain import DefineDomain
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 VERSIONS = ("v1alpha1", "v1alpha2", "v1alpha3")
 _LIBVIRT = "libvirt"
@@ -114,14 +110,13 @@ class Services:
     async def _on_define_domain(self, request: bytes) -> bytes:
         asked = _fields(request)
         domain, vmi = asked.get(1, b""), asked.get(2, b"")
-        return protobuf.encoded(1, await _or_status(self._define()(domain, vmi)))
+        return protobuf.encoded(1, await self._define()(domain, vmi))
 
     async def _pre_cloud_init_iso(self, request: bytes) -> bytes:
         asked, define = _fields(request), self._define()
         legacy, vmi, data = (asked.get(number, b"") for number in (1, 2, 3))
-        return protobuf.encoded(
-            1, await _or_status(define.cloud_init(legacy, vmi))
-        ) + protobuf.encoded(3, await _or_status(define.cloud_init(data, vmi)))
+        answered = protobuf.encoded(1, await define.cloud_init(legacy, vmi))
+        return answered + protobuf.encoded(3, await define.cloud_init(data, vmi))
 
     async def _shutdown(self, _: bytes) -> bytes:
         self._sidecar.say(Ended())
@@ -136,23 +131,12 @@ class Services:
         asked = _fields(request)
         kind, domain, vmi = (asked.get(number, b"") for number in (1, 2, 3))
         if (text := kind.decode(errors="replace")) != _LIBVIRT:
-            reason = f"domain_type {text[:60]!r} is unknown; send {_LIBVIRT}"
-            raise Refusal(INVALID_ARGUMENT, reason)
-        return protobuf.encoded(1, await _or_status(self._define()(domain, vmi)))
+            raise InvalidInput(f"domain_type {text[:60]!r} is unknown; send {_LIBVIRT}")
+        return protobuf.encoded(1, await self._define()(domain, vmi))
 
 
 def _fields(request: bytes) -> dict[int, bytes]:
     try:
         return protobuf.fields(request)
     except ValueError as error:
-        raise Refusal(INVALID_ARGUMENT, f"the request cannot be read: {error}") from error
-
-
-async def _or_status(work: Awaitable[T]) -> T:
-    """Await the work; raise Refusal with a status that names what is wrong."""
-    try:
-        return await work
-    except InvalidInput as error:
-        raise Refusal(INVALID_ARGUMENT, str(error)) from error
-    except FailedPrecondition as error:
-        raise Refusal(FAILED_PRECONDITION, str(error)) from error
+        raise InvalidInput(f"the request cannot be read: {error}") from error

@@ -1,6 +1,7 @@
 """cloud-init's network config with a NIC's addresses, for a guest without a DHCP client. Pure.
 
-What such a guest has is what stands here: it learns of no change, and hears no advertisement.
+Such a guest has what is written here and nothing else: it learns of no change, and takes no router
+advertisement.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 from guest.network import Address, GuestNetwork, IPInterface, Route
 
 _NO_GATEWAY = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # no address to bind to: on-link
-"""How a host route is written: cloud-init's renderers know no route without a gateway, and what
-they render for is served by this one as by none."""
+"""The gateway of an on-link host route: cloud-init's renderers write no route without a gateway,
+and the network services that they write for take this address for none."""
 
 
 def is_static(guest: GuestNetwork) -> bool:
@@ -57,7 +58,7 @@ def version1(guest: GuestNetwork) -> dict[str, Any]:
             families.add(address.version)
             subnet |= _of_family(guest, address.version)
         subnets.append(subnet)
-    # A resolver has one search list, and servers of a family that has no address are still its.
+    # The guest's resolver has one search list, and asks servers of either family.
     others = [str(one) for one in guest.dns if one.version not in families]
     if others:
         subnets[0].setdefault("dns_nameservers", []).extend(others)

@@ -33,7 +33,7 @@ def decode(kind: type[T], text: str | bytes) -> T:
     return build(kind, value)
 
 
-def build(kind: type[T], value: Any) -> T:  # noqa: ANN401  # JSON
+def build(kind: type[T], value: Any) -> T:
     """Rebuild the value of this type that `plain` was given. Raises ValueError for any other."""
     try:
         built: T = _build(kind, value)
@@ -42,7 +42,7 @@ def build(kind: type[T], value: Any) -> T:  # noqa: ANN401  # JSON
     return built
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401  # JSON
+def plain(value: Any) -> Any:
     """Return what json.dumps takes of a value that `build` can rebuild."""
     if (names := _names(value)) is not None:
         return {name: plain(getattr(value, name)) for name in names}
@@ -69,13 +69,13 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _build_tuple(kinds: tuple[Any, ...], values: Any) -> tuple[Any, ...]:  # noqa: ANN401  # JSON
+def _build_tuple(kinds: tuple[Any, ...], values: Any) -> tuple[Any, ...]:
     if kinds[-1] is Ellipsis:
         return tuple(_build(kinds[0], item) for item in values)
     return tuple(_build(one, item) for one, item in zip(kinds, values, strict=True))
 
 
-def _build(kind: Any, value: Any) -> Any:  # noqa: ANN401, PLR0911  # JSON; one return per sort of type
+def _build(kind: Any, value: Any) -> Any:  # noqa: PLR0911  # one return per sort of type
     """Rebuild a value of this type; what is of type Any stays plain."""
     origin = get_origin(kind)
     if kind is Any:

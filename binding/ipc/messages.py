@@ -155,11 +155,12 @@ class Pod(NamedTuple):
     settings: dict[str, str] = _NO_TEXTS
     """JSON of `dsbridge reload` by network, in place of the VMI's annotation."""
     links: tuple[str, ...] = ()
-    """Of the pod now, where KubeVirt plugs NICs in and out without a call: in takeover."""
+    """Names of the pod's links now; only in the shape `takeover`, in which KubeVirt plugs NICs in
+    and out without calling a hook."""
 
 
 class Define(NamedTuple):
-    """hooks: make this true, then answer `Defined`."""
+    """hooks: make this desired state true, then answer `Defined`."""
 
     number: int
     guests: tuple[GuestNetwork, ...]
@@ -182,15 +183,18 @@ class Refused(NamedTuple):
 
 
 class Defined(NamedTuple):
-    """The sidecar: it is true; or it cannot be, and what was before is so still."""
+    """The sidecar: the state of `Define` is true, or it was refused and the former state holds."""
 
     number: int
     refusal: str = ""
-    """Why it cannot be; empty means that it is."""
+    """Why the state cannot be made true; empty: it is true."""
 
 
 class Discover(NamedTuple):
-    """The sidecar: pod or settings changed; say `Define` for the last call's VMI and domain."""
+    """The sidecar: pod or settings have changed since the last call of KubeVirt's.
+
+    Discover the guests of that call's VMI and domain again; answer `Define` or `Undiscovered`.
+    """
 
     number: int
     vmi: str
@@ -199,7 +203,7 @@ class Discover(NamedTuple):
 
 
 class Undiscovered(NamedTuple):
-    """hooks: `Discover` was refused; the guests stay as they are."""
+    """hooks: the guests could not be discovered; those that are served stay as they are."""
 
     number: int
     reason: str
@@ -218,7 +222,7 @@ class Ended(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """hooks: a connection ended before any call of it could be served: Shutdown, maybe."""
+    """hooks: a connection ended before its first call was served; that may have been Shutdown."""
 
 
 # --- between the sidecar and `dsbridge reload`, by the control socket, one line of JSON each -----
@@ -230,11 +234,11 @@ class Reload(NamedTuple):
     network: str
     """Empty stands for the VM's only NIC."""
     settings: str | None
-    """The annotation's JSON; None: as the VMI has it, again."""
+    """JSON as in the annotation; None: the VMI's annotation holds again."""
 
 
 class Reloaded(NamedTuple):
-    """The sidecar: it is so; or it cannot be, and all is as before."""
+    """The sidecar: the settings are in force, or they were refused and the NIC is as before."""
 
     refusal: str = ""
     network: str = ""
@@ -242,7 +246,7 @@ class Reloaded(NamedTuple):
     """The NIC before and after; none where it was refused."""
     after: tuple[GuestNetwork, ...] = ()
     warnings: tuple[str, ...] = ()
-    """That the settings are the reason of."""
+    """Warnings that the settings cause."""
 
 
 # --- answers of plumb, one line of JSON each -------------------------------------------------

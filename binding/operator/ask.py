@@ -26,9 +26,9 @@ def text(directory: Path) -> str | None:
 
 
 def control(directory: Path, line: str, within: float) -> str | None:
-    """Return the control socket's answer to a line; None, with the reason on stderr, if nobody's.
+    """Return the control socket's answer to a line; None, with the reason on stderr, without one.
 
-    `within` are seconds.
+    The answer is waited for `within` seconds.
     """
     return _answer(directory, "control.sock", line, within)
 
@@ -39,7 +39,7 @@ def _answer(directory: Path, name: str, line: str, within: float) -> str | None:
     except OSError as error:
         why = _WHY.get(error.errno or 0, error.strerror or str(error))
         if isinstance(error, TimeoutError):
-            why = f"not within {_WITHIN:g} s: it is stopped, or the node is overloaded"
+            why = f"not within {within:g} s: it is stopped, or the node is overloaded"
         sys.stderr.write(f"no sidecar answers in {directory}: {why}\n")
         return None
 

@@ -52,7 +52,7 @@ _ROWS: tuple[_ROW, ...] = (
         (_LEASED4, _LEASED6),
     ),
     ("host name", lambda one: one.hostname or "none", (_LEASED4, _LEASED6)),
-    ("lease", lambda one: _seconds(one.lease), (_LEASED4, _LEASED6)),
+    ("lease", lambda one: one.lease_text, (_LEASED4, _LEASED6)),
     (
         "captive portal",
         lambda one: one.captive_portal or "none",
@@ -146,7 +146,3 @@ def _routes(guest: GuestNetwork, version: int) -> str:
         for one in guest.routes
         if one.destination.version == version
     )
-
-
-def _seconds(lease: int | None) -> str:
-    return "infinite" if lease is None else f"{lease} s"

@@ -1,17 +1,16 @@
 """What a DHCP client says of itself, for the line of its exchange in the log. Pure.
 
-Read by hand and leniently: the answer does not depend on it, and a hostile guest may say anything.
+Read leniently: the answer does not depend on it, and a hostile guest may say anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from dhcp.v4_request import COOKIE, HEADER
+from dhcp.v4_request import options_of
+from dhcp.v6_message import walk
 from guest.ethernet import ETH_IPV4, ETH_IPV6, UDP
 
 _LONGEST = 64
-_HOST_NAME, _VENDOR_CLASS, _END, _PAD = 12, 60, 255, 0
+_HOST_NAME, _VENDOR_CLASS = 12, 60
 _VENDOR_CLASS6, _FQDN6 = 16, 39
 
 
@@ -20,33 +19,16 @@ def read(frame: bytes) -> dict[str, str]:
     ethertype = int.from_bytes(frame[12:14], "big")
     if ethertype == ETH_IPV4 and frame[23:24] == bytes((UDP,)):
         payload = frame[14 + 4 * (frame[14] & 15) + 8 :]
-        said, transaction = dict(_options4(payload[HEADER + len(COOKIE) :])), payload[4:8]
+        said, transaction = options_of(payload), payload[4:8]
         name, vendor = said.get(_HOST_NAME, b""), said.get(_VENDOR_CLASS, b"")
     elif ethertype == ETH_IPV6 and frame[20:21] == bytes((UDP,)):
         payload = frame[62:]
-        said, transaction = dict(_options6(payload[4:])), payload[1:4]
+        said, transaction = {code: data or b"" for code, data in walk(payload[4:])}, payload[1:4]
         name, vendor = said.get(_FQDN6, b"")[2:], said.get(_VENDOR_CLASS6, b"")[6:]
     else:
         return {}
     words = {"client": _text(name), "vendor": _text(vendor), "transaction": transaction.hex()}
     return {key: word for key, word in words.items() if word}
-
-
-def _options4(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 1 < len(data) and data[at] != _END:
-        if data[at] == _PAD:
-            at += 1
-            continue
-        yield data[at], data[at + 2 : at + 2 + data[at + 1]]
-        at += 2 + data[at + 1]
-
-
-def _options6(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= 4:
-        length = int.from_bytes(data[2:4], "big")
-        yield int.from_bytes(data[:2], "big"), data[4 : 4 + length]
-        data = data[4 + length :]
 
 
 def _text(octets: bytes) -> str:

@@ -91,7 +91,7 @@ class GuestPorts:
             return  # from a machine behind the guest, which itself is not here yet
         self.quiet = False
         self.tap.restrict(bpf.program(bpf.guest_rules(guard.parties(self.responder.guest))))
-        self._put(self.responder.arrived(received.frame, now))
+        self._put(self.responder.present(now))
         # Frames queued behind this one passed the former filter, as whatever waited for `serve`.
         behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
         for each in chain((received,), behind):

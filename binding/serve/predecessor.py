@@ -21,7 +21,7 @@ class Predecessor:
     state: State | None
     repeats: tuple[Repeat, ...]
     former: GuestNetwork | None
-    """What the state is about, where the guest is to be told something else now."""
+    """The GuestNetwork that the state is of, where the guest has another one now."""
 
     @classmethod
     def of(cls, guest: GuestNetwork, command: Serve) -> Predecessor:
@@ -40,7 +40,7 @@ class Predecessor:
 
     @property
     def was_told_else(self) -> bool:
-        """Whether the guest was configured by another GuestNetwork, so that it must be told."""
+        """Whether the guest was configured by another GuestNetwork: it must be told of this one."""
         return self.former is not None and self.state is not None and self.state.active
 
     def responder(self, now: float) -> Responder:

@@ -1,7 +1,7 @@
 """One guest's responder: finds out who serves it, then passes frames to its Service.
 
 Holds state but does no I/O: frames in, frames out, `now` (monotonic seconds) from outside.
-serve.__main__ owns the clock, serve.guest_ports the sockets.
+serve.loop owns the clock, serve.guest_ports the sockets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from binding.serve.output import NOTHING, Output, earliest
 from binding.serve.service import Service
 from binding.serve.solicitations import GuestFrame
 from binding.serve.who_serves import Choice
-from guest.ethernet import ETH_ARP, mac_bytes
+from guest.ethernet import ETH_ARP
 from guest.frame import Packet, parse
 from guest.network import Address, Family, GuestNetwork
 from ra import guest_input
@@ -59,7 +59,7 @@ class Responder:
             self.here = resumed.active
 
     def follow(self, former: GuestNetwork, left: State) -> None:
-        """Take note that the guest was told else before, as `former`, and the session of then."""
+        """Go on from the RA state `left` of a guest that had the GuestNetwork `former`."""
         if self._service is None:
             self._former = former, left
         else:
@@ -140,10 +140,6 @@ class Responder:
         if told:
             self._choice.from_network(told)
         return self._begin_if_known(now)
-
-    def arrived(self, frame: bytes, now: float) -> Output:
-        """Take note that a migrated guest now runs here: any frame of its own tells."""
-        return self.present(now) if frame[6:12] == mac_bytes(self.guest.mac) else NOTHING
 
     def present(self, now: float) -> Output:
         """Take note that the guest is there, whatever it was told so far."""

@@ -124,18 +124,18 @@ class Service:
     ) -> Output:
         """Learn from a frame that came in on the pod NIC, and from what it tells the guest."""
         seen = self._see(self.others.from_network(told, now)) if told else NOTHING
-        return seen + self._went(network_input.from_network(self.ra_state, self.guest, frame, now))
+        return seen + self._take(network_input.from_network(self.ra_state, self.guest, frame, now))
 
     def appear(self, now: float) -> Output:
         """Take note that the guest is there."""
         if self.ra_state.active:
             return NOTHING
-        return self._went(guest_input.from_guest(self.ra_state, self.guest, None, now))
+        return self._take(guest_input.from_guest(self.ra_state, self.guest, None, now))
 
     def due(self, now: float) -> Output:
         """Do what the time asks for."""
         self.others.due(now)
-        return self._went(guest_input.due(self.ra_state, self.guest, now))
+        return self._take(guest_input.due(self.ra_state, self.guest, now))
 
     def planned(self, now: float) -> tuple[Planned, ...] | None:
         """Return the RAs that go out without any input; None as long as something is under way."""
@@ -179,8 +179,8 @@ class Service:
         self._counters[seen.counted] += 1
         return Output(exchanges=seen.exchanges)
 
-    def _went(self, step: Outcome) -> Output:
-        return self._counted(self._solicitations.went(step))
+    def _take(self, step: Outcome) -> Output:
+        return self._counted(self._solicitations.take(step))
 
     def _counted(self, output: Output) -> Output:
         for exchange in output.exchanges:

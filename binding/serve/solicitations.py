@@ -82,7 +82,7 @@ class Solicitations:
             self._answers.asked(known, frame, partial_checksum=partial)
             return known.output(b"")
         before = self.ra_state
-        output = self.went(guest_input.from_guest(before, self._guest, packet, now))
+        output = self.take(guest_input.from_guest(before, self._guest, packet, now))
         answer = self._lasting(output)
         states = before, self.ra_state
         if asked and answer and guest_input.repeatable(states, self._guest, packet, output.nic):
@@ -93,7 +93,7 @@ class Solicitations:
             self._read[frame, partial] = asked
         return output
 
-    def went(self, step: Outcome) -> Output:
+    def take(self, step: Outcome) -> Output:
         """Take the next state; return what is to be sent."""
         self.ra_state, actions = step
         return output_of(actions)

@@ -21,7 +21,7 @@ _EVERY = 0.5
 
 
 class Ending:
-    """`taps` are those of the guests that are served."""
+    """Stops the loop once the VM has ended. `taps` returns the taps of the guests served."""
 
     def __init__(self, loop: Loop, taps: Callable[[], tuple[str, ...]]) -> None:
         self._loop = loop

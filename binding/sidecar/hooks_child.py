@@ -77,7 +77,7 @@ class HooksChild:
     def discover(self, vmi: str, domain: str, settings: dict[str, str]) -> Future[str]:
         """Have `hooks` discover the guests again: pod or settings have changed.
 
-        The future has an empty text once it is so, else why it cannot be.
+        The future's result is empty once these guests are served, else why they cannot be.
         """
         self._number += 1
         self._discovered.set(SUPERSEDED)

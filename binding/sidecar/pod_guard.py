@@ -28,14 +28,14 @@ class PodGuard:
         self._loop = loop
         self._table = table
         self._on_change = on_change
-        self._set: _Set | None = None
+        self._in_force: _InForce | None = None
         self._changes: socket.socket | None = None
         self._budget = LogBudget(loop.now())
         self._others: set[str] = set()
         """Tables of other programs that have been named in the log."""
         self.state: Guard = "off"
         self.is_for_good = False
-        """Whether the guard is off for a reason that time does not mend."""
+        """Whether the guard is off for a reason that lasts as long as the pod."""
 
     async def wire(self, wirings: tuple[Wiring, ...], filters: tuple[Filter, ...]) -> str:
         """Wire the NICs, then make the filters the whole guard.
@@ -64,7 +64,7 @@ class PodGuard:
 
     async def enforce(self, filters: tuple[Filter, ...]) -> str:
         """Make these filters the whole guard; return why that cannot be, or an empty text."""
-        if _as_set(filters) == (self._set or ()):
+        if _with_links(filters) == (self._in_force or ()):
             self.state = "on" if _is_needed(filters) else "not needed"
             return ""
         if "NET_ADMIN" not in capabilities.permitted():
@@ -82,7 +82,7 @@ class PodGuard:
         return ""
 
     def _take(self, done: Done, filters: tuple[Filter, ...]) -> None:
-        self._set = _as_set(filters)
+        self._in_force = _with_links(filters)
         self.state = "on" if _is_needed(filters) else "not needed"
         own = decode(Guarded, done.lines[-1]).sender
         for descriptor in done.descriptors:
@@ -90,7 +90,7 @@ class PodGuard:
             self._loop.watch(changes, lambda: self._heard(own))
 
     def _off(self, error: PlumbError | OSError) -> str:
-        self._set, self.state = None, "off"
+        self._in_force, self.state = None, "off"
         self.is_for_good = isinstance(error, PlumbError) and bool(error.privilege)
         return str(error)
 
@@ -112,23 +112,23 @@ class PodGuard:
                 more = f" ({left_out} times more before)" if left_out else ""
                 text = "another program changed the guard's table %s%s"
                 _log.warning(text, self._table, more)
-            self._set = None
+            self._in_force = None
             self._forget()
             self._on_change()
 
     def _forget(self) -> None:
-        self._set = None
+        self._in_force = None
         if self._changes is not None:
             self._loop.unwatch(self._changes)
             self._changes.close()
             self._changes = None
 
 
-_Set = tuple[tuple[Filter, int | None, int | None], ...]
-"""Filters, the number of the link that each is at, and of the link that it hands frames to."""
+_InForce = tuple[tuple[Filter, int | None, int | None], ...]
+"""Filters, the index of the link that each is at, and of the link that it copies frames to."""
 
 
-def _as_set(filters: tuple[Filter, ...]) -> _Set:
+def _with_links(filters: tuple[Filter, ...]) -> _InForce:
     return tuple(
         (one, links.index(one.link), links.index(links.place(one.link))) for one in filters
     )

@@ -21,8 +21,8 @@ _SOON = 0.5
 """Seconds from the first news of a change to the next reading: addresses change in bursts."""
 _AT_ONCE = 0.1
 _AFTER_WIRING = 4.0
-_LONGEST_REST = 60.0
-"""Seconds between readings in a pod that changes all the time."""
+_LONGEST_BETWEEN = 60.0
+"""Seconds between two readings of a pod that changes all the time."""
 
 
 class PodReader:
@@ -41,8 +41,8 @@ class PodReader:
         self._timer: Timer | None = None
         self._lock = Lock()
         self._is_plugged = False
-        self._rest = _SOON
-        self._latest = -_LONGEST_REST
+        self._between = _SOON
+        self._latest = -_LONGEST_BETWEEN
         self.snapshot = ""
         """binding.ipc.snapshot.Snapshot as JSON; empty until the pod has been read."""
 
@@ -83,10 +83,10 @@ class PodReader:
         """
         if self._timer is not None or not self.snapshot:
             return
-        is_quiet = self._loop.now() > self._latest + _LONGEST_REST
-        self._rest = _SOON if is_quiet else min(2 * self._rest, _LONGEST_REST)
-        rest = max(self._rest, _AFTER_WIRING) if is_wiring else self._rest
-        self._timer = self._loop.after(rest, lambda: self._loop.spawn(self._again()))
+        is_quiet = self._loop.now() > self._latest + _LONGEST_BETWEEN
+        self._between = _SOON if is_quiet else min(2 * self._between, _LONGEST_BETWEEN)
+        seconds = max(self._between, _AFTER_WIRING) if is_wiring else self._between
+        self._timer = self._loop.after(seconds, lambda: self._loop.spawn(self._again()))
 
     def read_now(self) -> None:
         """Read the pod, and have the guests found anew: a NIC was plugged in or out."""

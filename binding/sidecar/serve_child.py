@@ -225,7 +225,7 @@ class ServeChild:
             memory.give_back()
             return
         pause = self._early_ends.pause(self.child.age)
-        if self._standby is not None and self._standby.has_called:  # a guest waits since
+        if self._standby is not None and self._standby.has_called:  # a guest has been waiting since
             pause = min(pause, _SOONEST_START)
         _log.error("serve ended (%s), the next one starts in %.1f s", how, pause)
         self._next_start = self._loop.after(pause, self._start)

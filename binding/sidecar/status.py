@@ -26,7 +26,7 @@ class StatusPages:
         """Called with all warnings that stand, whenever there may be others."""
         self._pages: dict[str, Page] = {}
         self.warnings: tuple[str, ...] = ()
-        """Of a VMI without a guest of ours, such as that there is none."""
+        """About a VMI of which no NIC is served, such as that none has the plugin's binding."""
         self.last_call: Said | None = None
         self.last_plumb_error: Said | None = None
 

@@ -43,7 +43,7 @@ class Reminder:
         for page in self._pages.opened():
             tap = table.get(page.guest.tap)
             if tap is None or not tap.up:
-                continue  # it has been told
+                continue  # the log has named the fault of the link
             if not tap.carrier:
                 text = f"no process reads {tap.name}: QEMU has not started, or its NIC is unplugged"
             elif page.guest.migration_target:

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
-from binding.hooks.grpc_server import GrpcServer, Refusal
-from binding.hooks.http2 import INVALID_ARGUMENT
+from binding.hooks.grpc_server import GrpcServer
+from binding.hooks.refusal import InvalidInput
 from binding.process.loop import Loop
 from tests.bed.raw_http2 import connected
 
@@ -27,7 +27,7 @@ def server(tmp_path):
         return message
 
     async def refused(message):
-        raise Refusal(INVALID_ARGUMENT, message.decode())
+        raise InvalidInput(message.decode())
 
     async def broken(_):
         raise KeyError("a bug")
