@@ -107,6 +107,17 @@ def test_each_file_that_a_map_names_is_there(page, folders):
     assert {one for one in named if not any((ROOT / at / one).exists() for at in folders)} == set()
 
 
+def test_each_module_that_the_map_of_rooms_names_is_in_its_room():
+    rows = re.findall(
+        r"^\| (`[^|]+/`) \| (.*) \|$", (ROOT / "docs/concepts.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 10
+    for rooms, words in rows:
+        folders = [ROOT / room for room in re.findall(r"`([\w/]+/)`", rooms)]
+        for module in re.findall(r"`([a-z_0-9*]+)`", words):
+            assert any(list(at.glob(f"{module}.py")) for at in folders), f"{module} in {rooms}"
+
+
 def test_each_test_that_its_map_names_is_there():
     named = set(re.findall(r"`(test_\w+\*?)`", (ROOT / "tests/README.md").read_text()))
     assert named
