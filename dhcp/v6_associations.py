@@ -95,7 +95,6 @@ class IaAnswer:
         return _HEADERS[self.ia.code] + _SIZES[self.ia.code] * leases + words
 
     def built(self) -> bytes:
-        """Return the option."""
         inside = [_lease(one, self.lifetime) for one in self.given]
         inside += [_lease(one, 0) for one in self.gone]
         inside = inside or [status(self.status)]
@@ -130,7 +129,6 @@ def answers(message: Message, guest: GuestNetwork) -> list[IaAnswer]:
 
 
 def status(code: int) -> DHCP6OptStatusCode:
-    """Return a Status Code option."""
     return DHCP6OptStatusCode(statuscode=code, statusmsg=_WORDS.get(code, b""))
 
 

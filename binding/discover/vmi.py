@@ -73,7 +73,6 @@ class Vmi:
     """uid of QEMU, thus owner of the tap."""
 
     def network(self, name: str) -> VmiNetwork | None:
-        """Return the network of that name."""
         return next((n for n in self.networks if n.name == name), None)
 
     def status(self, name: str) -> InterfaceStatus:

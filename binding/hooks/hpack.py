@@ -45,7 +45,7 @@ _CODE_LENGTHS = bytes.fromhex(
 
 
 class HpackError(ValueError):
-    """No header block of this connection."""
+    """The octets are no header block of this connection."""
 
 
 class Decoder:

@@ -126,7 +126,6 @@ class Connection:
         return requests
 
     def respond(self, request: GrpcRequest, message: bytes) -> None:
-        """Answer a request."""
         if self._is_wanted(request.stream):
             self._said.fields(request.stream, _HEAD)
             body = b"\0" + number(len(message)) + message

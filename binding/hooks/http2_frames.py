@@ -26,7 +26,7 @@ class Kind:
 
 
 class Frame(NamedTuple):
-    """Stream 0 is the connection."""
+    """One frame; stream 0 is the connection itself."""
 
     kind: int
     flags: int
@@ -43,7 +43,6 @@ class Http2Error(Exception):
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    """Return the octets of a frame."""
     length = len(payload)
     return _HEAD.pack(length >> 16, length & 0xFFFF, kind, flags, stream) + payload
 

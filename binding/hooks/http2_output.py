@@ -26,7 +26,7 @@ _WINDOW = 65_535
 
 @dataclass(slots=True)
 class _Stream:
-    """What the client takes of one, and what waits for that."""
+    """The window of one stream, and the octets that wait for it."""
 
     window: int
     body: bytearray = field(default_factory=bytearray)
@@ -54,7 +54,7 @@ class Http2Output:
 
     @property
     def streams(self) -> set[int]:
-        """Return those that are open."""
+        """The numbers of the open streams."""
         return set(self._streams)
 
     def say(self, kind: int, flags: int, stream: int, payload: bytes = b"") -> None:
@@ -62,7 +62,6 @@ class Http2Output:
         self.octets += frame(kind, flags, stream, payload)
 
     def fields(self, stream: int, fields: Iterable[hpack.Field], *, is_last: bool = False) -> None:
-        """Send header fields."""
         self._block(stream, hpack.encode(fields), END_STREAM if is_last else 0)
 
     def table_size(self) -> None:

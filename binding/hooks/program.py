@@ -27,7 +27,7 @@ _GRACE = 2.0
 
 
 class Program:
-    """One per process."""
+    """The program `hooks`, one in its process."""
 
     def __init__(
         self, control: socket.socket, listener: socket.socket, *, structured: bool

@@ -137,7 +137,7 @@ class GuestReport(NamedTuple):
 
 
 class Report(NamedTuple):
-    """serve: what is new."""
+    """serve: what has happened since its last report."""
 
     guests: tuple[GuestReport, ...]
 

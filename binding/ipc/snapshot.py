@@ -43,7 +43,6 @@ class Snapshot:
     search: tuple[str, ...] = ()
 
     def link(self, name: str) -> Link | None:
-        """Return the link of that name."""
         return next((link for link in self.links if link.name == name), None)
 
 

@@ -139,7 +139,7 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One sidecar."""
+    """What one sidecar tells of itself and of its guests."""
 
     version: str
     plugin: str

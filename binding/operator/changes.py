@@ -67,7 +67,7 @@ _ROWS: tuple[_ROW, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Of one NIC; each text names what is new and what was before."""
+    """What changes for one NIC; each text names what is new and what was before."""
 
     now: tuple[str, ...]
     """In force at once: the guest need not be told, or a router advertisement has told it."""

@@ -24,7 +24,7 @@ _FORWARDING = 3
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """Of one link."""
+    """What is known of one link."""
 
     kind: str = ""
     owner: int | None = None

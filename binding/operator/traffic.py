@@ -26,7 +26,7 @@ _DNS = b"\x00\x35"
 
 @dataclass(slots=True)
 class Traffic:
-    """Of one guest."""
+    """What the frames of one guest have shown."""
 
     macs: Counter[str] = field(default_factory=Counter)
     """Frames by the MAC that they came from at the tap."""

@@ -145,7 +145,6 @@ class Loop:
         return timer
 
     def after(self, seconds: float, call: Callable[[], object]) -> Timer:
-        """Call this in so many seconds."""
         return self.at(self.now() + seconds, call)
 
     async def sleep(self, seconds: float) -> None:

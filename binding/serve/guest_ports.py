@@ -103,7 +103,7 @@ class GuestPorts:
         self._put(self.responder.present(now))
 
     def due(self, now: float) -> bool:
-        """Do what the time asks for; say whether it was anything."""
+        """Do what is due by now; say whether anything was."""
         at = self.responder.wake_at
         if at is None or at > now:
             return False

@@ -26,7 +26,7 @@ _QUIET = 8.0
 
 
 class ServeLoop:
-    """One per process."""
+    """The program `serve`, one in its process."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control

@@ -23,7 +23,7 @@ class PortError(Exception):
 
 
 class OpenPorts:
-    """One for each link."""
+    """The packet sockets of this process, one for each link."""
 
     def __init__(self) -> None:
         self._ports: dict[str, Port] = {}

@@ -68,7 +68,7 @@ class _Wait:
 
 
 class OvnWatch:
-    """Of one guest. `by_ovn` are the families that OVN serves; we serve the others."""
+    """Watches the servers of one guest. OVN serves the families `by_ovn`, dsbridge the others."""
 
     def __init__(self, guest: GuestNetwork, by_ovn: frozenset[Family]) -> None:
         self._guest = guest
@@ -85,7 +85,7 @@ class OvnWatch:
 
     @property
     def wake_at(self) -> float | None:
-        """When `due` wants to be called."""
+        """When `due` must be called (monotonic seconds)."""
         if not self._waits:  # mostly, and the loop of `serve` asks twice for each frame
             return None
         return min(wait.since for wait in self._waits.values()) + PATIENCE

@@ -103,7 +103,7 @@ class Responder:
 
     @property
     def wake_at(self) -> float | None:
-        """When `due` wants to be called."""
+        """When `due` must be called (monotonic seconds)."""
         return earliest(self._choice.wake_at, self._service.wake_at if self._service else None)
 
     def from_guest(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
@@ -149,7 +149,7 @@ class Responder:
         return begun + self._service.appear(now) if self._service else begun
 
     def due(self, now: float) -> Output:
-        """Do what the time asks for."""
+        """Do what is due by now."""
         output = Output(nic=self._choice.due(now)) + self._begin_if_known(now)
         return output + self._service.due(now) if self._service else output
 

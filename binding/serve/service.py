@@ -31,7 +31,7 @@ _QUIET = 1.0
 
 
 class Service:
-    """Of one guest. `ours` are the families that we serve, the counters are its responder's."""
+    """Serves one guest in the families `ours`; the counters are its responder's."""
 
     def __init__(
         self, guest: GuestNetwork, ours: frozenset[Family], counters: Counter[str], now: float
@@ -64,7 +64,7 @@ class Service:
 
     @property
     def wake_at(self) -> float | None:
-        """When `due` wants to be called."""
+        """When `due` must be called (monotonic seconds)."""
         return earliest(self._solicitations.wake_at, self.others.wake_at)
 
     @property
@@ -133,7 +133,7 @@ class Service:
         return self._take(guest_input.from_guest(self.ra_state, self.guest, None, now))
 
     def due(self, now: float) -> Output:
-        """Do what the time asks for."""
+        """Do what is due by now."""
         self.others.due(now)
         return self._take(guest_input.due(self.ra_state, self.guest, now))
 

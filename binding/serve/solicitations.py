@@ -39,7 +39,7 @@ class Solicited(NamedTuple):
 
 
 class Solicitations:
-    """Of one guest."""
+    """The solicitations of one guest, and the state that they are answered from."""
 
     wake_at: float | None
     """When ra.guest_input.due must be called. Reckoned anew with each state, not at each look:

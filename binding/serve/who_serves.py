@@ -24,7 +24,7 @@ BOTH: frozenset[Family] = frozenset(FAMILIES)
 
 
 class Choice:
-    """Of one guest. `decided` is what a former process had found out for it."""
+    """Finds out who serves one guest. `decided` is what a former process had found out for it."""
 
     def __init__(
         self, guest: GuestNetwork, now: float, decided: frozenset[Family] | None = None
@@ -41,7 +41,7 @@ class Choice:
 
     @property
     def wake_at(self) -> float | None:
-        """When `due` wants to be called."""
+        """When `due` must be called (monotonic seconds)."""
         return self._search.at if self._search and self.ours is None else None
 
     def begin(self, now: float) -> None:

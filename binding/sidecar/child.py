@@ -29,7 +29,7 @@ _LEAVES_WITHIN = 3.0
 
 
 class Phase(Enum):
-    """Of a child."""
+    """What a child is doing."""
 
     ABSENT = "absent"
     STARTING = "starting"
@@ -169,7 +169,6 @@ class Child:
             await within(self._loop, seconds, alive)
 
     def kill(self) -> None:
-        """Kill the process."""
         if self._process is not None:
             self.change(Change.SILENT)
             self._process.kill()

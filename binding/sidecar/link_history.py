@@ -34,7 +34,7 @@ class _Plugged:
 
 
 class LinkHistory:
-    """Of the links of secondary networks that came after the sidecar."""
+    """What is known of the links of secondary networks that came after the sidecar."""
 
     def __init__(self) -> None:
         self._plugged: dict[int, _Plugged] = {}

@@ -31,7 +31,6 @@ class PacketSockets:
         self.ports = {link: Port(link, socket.socket(fileno=fd)) for link, fd in sockets.items()}
 
     def of(self, links: Collection[str]) -> dict[str, Port]:
-        """Return the sockets of these links."""
         return {link: port for link, port in self.ports.items() if link in links}
 
     @property

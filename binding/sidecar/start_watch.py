@@ -8,7 +8,7 @@ _SLOWEST = 8.0
 
 
 class StartWatch:
-    """Of the starts of one child, one after the other."""
+    """Watches the starts of one child, one after the other."""
 
     def __init__(self, ready_within: float) -> None:
         self._ready_within = ready_within

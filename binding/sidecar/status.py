@@ -108,7 +108,6 @@ class StatusPages:
             _log.info("still missing: %s", text, extra=_about(page.guest))
 
     def guests(self) -> Iterable[GuestStatus]:
-        """Yield the status of each guest."""
         return (page.status() for page in self._pages.values())
 
     def families_served(self, guests: Collection[GuestNetwork]) -> dict[str, frozenset[Family]]:

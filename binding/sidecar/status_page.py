@@ -77,7 +77,6 @@ class Page:
             self.last_heard = max(self.last_heard, event.at)
 
     def status(self) -> GuestStatus:
-        """Return this guest's part of the status object."""
         guest = self.guest
         warned = (
             *self.faults.values(),
