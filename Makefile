@@ -35,7 +35,7 @@ lint: setup  ## style, types, layers
 	$(RUN) lint-imports
 
 unit: setup  ## the tests that need no root and no namespaces; under a minute, ARGS="-k WORD"
-	$(RUN) pytest -n auto -m "not netns and not vm and not image" $(ARGS)
+	$(RUN) pytest -n auto -m "not netns and not vm and not image and not go" $(ARGS)
 
 test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test

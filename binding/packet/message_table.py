@@ -33,30 +33,13 @@ from guest.ethernet import (
 from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address
 
 Kind = Literal[
-    "dhcp4-to-server",
-    "dhcp4-of-others",
-    "dhcp4-to-other-servers",
-    "dhcp4-to-client",
-    "dhcp4-to-other-clients",
-    "dhcp4-from-server",
-    "dhcp6-to-server",
-    "dhcp6-relayed",
-    "dhcp6-to-other-servers",
-    "dhcp6-to-client",
-    "dhcp6-to-other-clients",
-    "dhcp6-from-server",
-    "rs",
-    "ra",
-    "ns",
-    "ns-for-us",
-    "ns-of-arrived",
-    "na",
-    "na-for-us",
-    "redirect",
-    "arp",
-    "arp-announcement",
-    "arp-for-us",
-]
+    "dhcp4-to-server", "dhcp4-of-others", "dhcp4-to-other-servers",
+    "dhcp4-to-client", "dhcp4-to-other-clients", "dhcp4-from-server",
+    "dhcp6-to-server", "dhcp6-relayed", "dhcp6-to-other-servers",
+    "dhcp6-to-client", "dhcp6-to-other-clients", "dhcp6-from-server",
+    "rs", "ra", "ns", "ns-for-us", "ns-of-arrived", "na", "na-for-us", "redirect",
+    "arp", "arp-announcement", "arp-for-us",
+]  # fmt: skip
 
 
 class Header(Enum):

@@ -14,10 +14,13 @@ import pytest
 SOURCE = Path(__file__).parent / "go"
 GOPATH = Path("/usr/share/gocode")
 SCENARIOS = re.findall(r'\n\t"(\w+)": func\(\)', (SOURCE / "main.go").read_text())
-pytestmark = pytest.mark.skipif(
-    shutil.which("go") is None or not (GOPATH / "src/google.golang.org/grpc").is_dir(),
-    reason="no Go, or no grpc-go: make test-grpc-go",
-)
+pytestmark = [
+    pytest.mark.go,
+    pytest.mark.skipif(
+        shutil.which("go") is None or not (GOPATH / "src/google.golang.org/grpc").is_dir(),
+        reason="no Go, or no grpc-go: make test-grpc-go",
+    ),
+]
 
 
 @pytest.fixture(scope="session")
