@@ -19,7 +19,7 @@ from tests.bed.clients import client
 from tests.bed.guests import Started, started
 from tests.bed.processes import family, memory
 
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(0)]
+pytestmark = pytest.mark.timeout(0)
 SECONDS = float(os.environ.get("SOAK_SECONDS", "1800"))
 SHORT = {"dsbridge.io/default": {"lease": 60}}
 MIB = 2**20

@@ -15,7 +15,7 @@ from tests.bed.kernel_guest import addressed
 from tests.bed.pod import REMOTE4, REMOTE6
 
 SECONDS = int(os.environ.get("SECONDS_OF_SOAK", "600"))
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(SECONDS + 120)]
+pytestmark = pytest.mark.timeout(SECONDS + 120)
 
 
 def test_ten_minutes_of_verifying_the_virtual_router_lose_nothing(tmp_path: Path) -> None:

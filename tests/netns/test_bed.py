@@ -10,8 +10,6 @@ from tests.bed.layouts import LAYOUTS
 from tests.bed.pod import BLUE, REMOTE4, REMOTE6, pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
-
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_pod_reaches_the_host_beyond_its_gateway_in_both_families(layout: str) -> None:

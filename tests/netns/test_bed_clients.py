@@ -13,7 +13,6 @@ from tests.bed.clients import CLIENTS, client
 from tests.bed.netns import Netns, end, netns
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 V4 = (IPv4Interface("10.77.0.42/24"),)
 V6 = (IPv6Interface("fd77::42/128"),)
 DNS = (ip_address("10.77.0.53"), ip_address("fd77::a:53"))

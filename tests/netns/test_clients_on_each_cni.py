@@ -17,7 +17,6 @@ from tests.bed.pod import NAMESERVERS, REMOTE4, REMOTE6, SEARCH
 from tests.bed.wait import until
 from tests.conftest import CLIENT_ON_CNI
 
-pytestmark = pytest.mark.netns
 CLIENTS = ("networkd", "dhclient", "dhcpcd", "networkmanager", "udhcpc")
 DNS = {
     "dhclient": (),  # Debian's script keeps the servers of the family that bound last: either

@@ -20,7 +20,6 @@ from tests.bed.netns import Netns, netns
 from tests.bed.pod import pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 FLAT = LAYOUTS["flat"]
 # What makes each renderer's file hold for the NIC, in lower case: its name or its MAC.
 HOLDS = {

@@ -13,8 +13,6 @@ from tests.bed.guests import started
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
-
 
 @contextmanager
 def running(shape):

@@ -13,7 +13,6 @@ from tests.bed.diagnosis import (
 from tests.bed.guest_frames import address4, dhcp4, dhcp6, gateway4, send
 from tests.dhcp import v4_wire, v6_wire
 
-pytestmark = pytest.mark.netns
 OTHER = "02:00:00:00:00:99"
 
 

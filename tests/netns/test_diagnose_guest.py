@@ -7,8 +7,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.bed.clients import client
 from tests.bed.diagnosis import (
     WARNING,
@@ -25,8 +23,6 @@ from tests.bed.pod import pod
 from tests.bed.processes import family
 from tests.bed.wait import until
 from tests.dhcp import v4_wire, v6_wire
-
-pytestmark = pytest.mark.netns
 
 
 def test_a_nic_that_is_down_in_the_guest():

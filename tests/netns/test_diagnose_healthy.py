@@ -9,7 +9,6 @@ from tests.bed.diagnosis import diagnose, until_well
 from tests.bed.guests import started
 from tests.bed.repeated import again_and_again
 
-pytestmark = pytest.mark.netns
 OK = 0
 HEALTHY = {
     "flat": ("flat", "managed", "networkd", (4, 6), {}),

@@ -28,7 +28,6 @@ from tests.bed.pod import pod
 from tests.bed.wait import until
 from tests.dhcp import v4_wire, v6_wire
 
-pytestmark = pytest.mark.netns
 OTHER = "02:00:00:00:00:99"
 
 

@@ -20,7 +20,6 @@ from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 WARNING, HARM, NO_SIDECAR = 1, 2, 3
 DROP_IN_BRIDGE = """
 table bridge strangers {

@@ -24,7 +24,6 @@ from tests.bed.wait import until
 from tests.dhcp import v4_wire
 from tests.dhcp.v4_wire import ones_complement
 
-pytestmark = pytest.mark.netns
 OK, WARNING, HARM, NO_SIDECAR = 0, 1, 2, 3
 OTHER = "02:00:00:00:00:99"
 

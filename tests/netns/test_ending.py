@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from binding.process.loop import Loop
 from binding.sidecar.ending import Ending
 from tests.bed.netns import netns
-
-pytestmark = pytest.mark.netns
 
 
 def goes_on(say):

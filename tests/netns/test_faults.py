@@ -16,7 +16,6 @@ from tests.bed.pod_state import state
 from tests.bed.sidecar import Sidecar, sidecar
 from tests.samples import OWN_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 TRIES = 6
 """virt-handler calls again and again."""
 

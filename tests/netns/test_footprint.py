@@ -19,7 +19,6 @@ from tests.bed.processes import cpu_seconds, family, memory, running, threads, w
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import crowd, until
 
-pytestmark = pytest.mark.netns
 MIB = 2**20
 SERVING, WITH_HOOKS = 34 * MIB, 40 * MIB
 AT_REST = 9 * MIB

@@ -14,7 +14,6 @@ from tests.bed.guests import started_in
 from tests.bed.pod import REMOTE6, pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 FORMER, FORMER_MAC = "fe80::aa:1ff:fe00:9", "02:aa:01:00:00:09"
 
 

@@ -28,8 +28,6 @@ from tests.bed.honest import (
 from tests.bed.packet_sockets import carried
 from tests.bed.plumb import NET_ADMIN_ONLY, UNPRIVILEGED
 
-pytestmark = pytest.mark.netns
-
 
 @pytest.fixture(scope="module", params=[1450, JUMBO], ids=["usual MTU", "jumbo MTU"])
 def pod(request: pytest.FixtureRequest) -> Iterator[Bed]:

@@ -21,7 +21,6 @@ from tests.bed.packet_sockets import packet_socket
 from tests.bed.plumb import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 TABLE = GuardTable("dsbridge", guard.filters((GUEST,)))
 LINKS = ("eth0-nic", "tap0")
 

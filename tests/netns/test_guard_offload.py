@@ -39,7 +39,6 @@ from tests.bed.ipv6_chains import (
 from tests.bed.offload import ECN, TCPV4, TCPV6, UFO, USO, Written, carried, tap, virtio
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 AT_UDP, AT_TCP, AT_ICMPV6 = 6, 16, 2
 """Where the checksum is behind the transport header."""
 LONG = 30_000

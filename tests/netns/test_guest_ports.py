@@ -15,8 +15,6 @@ from tests.bed.netns import netns
 from tests.bed.packet_sockets import packet_socket
 from tests.samples import GUEST
 
-pytestmark = pytest.mark.netns
-
 ARRIVING = replace(GUEST, provider="in-pod", migration_target=True, gateway_lladdrs=())
 REST = bytes.fromhex("0806") + bytes(46)
 

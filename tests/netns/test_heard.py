@@ -24,7 +24,6 @@ from tests.bed.honest import (
 )
 from tests.bed.packet_sockets import listening_bridge, number_of, packet_socket
 
-pytestmark = pytest.mark.netns
 FRAMES = (
     *(REQUESTS | ANSWERS | TO_A_RELAY | INNOCENT).items(),
     *(FROM_OTHER_CLIENTS | FROM_SERVERS_AND_RELAYS | TO_OTHERS).items(),

@@ -16,7 +16,6 @@ from tests.bed.processes import memory
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import crowd, until
 
-pytestmark = pytest.mark.netns
 MIB = 2**20
 
 

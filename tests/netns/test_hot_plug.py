@@ -9,8 +9,6 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
-import pytest
-
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.dnsmasq import dnsmasq
@@ -22,7 +20,6 @@ from tests.bed.udhcpc import asked_once, leased
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 VMI = "17-hooksidecar-annotation-core-bridge"
 BUILT_IN = "169.254.75.11"
 MAC = "0a:58:0a:64:00:05"

@@ -18,7 +18,6 @@ from tests.bed.guests import started
 from tests.bed.sidecar import PROGRAM, ROOT
 from tests.bed.wait import crowd, until
 
-pytestmark = pytest.mark.netns
 SCRIPT = ROOT / "deploy/kubectl-dsbridge"
 # get pods: prints what the template would; exec: runs the command in the bed that is the pod.
 KUBECTL = f"""#!{sys.executable}

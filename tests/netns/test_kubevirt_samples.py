@@ -13,8 +13,6 @@ from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
 
-pytestmark = pytest.mark.netns
-
 _PHASE1 = ".tap.prephase2"
 MANAGED = [name.removesuffix(_PHASE1) for name in samples.DOMAINS if name.endswith(_PHASE1)]
 

@@ -24,8 +24,6 @@ from tests.bed.honest import INNOCENT, OTHER_NETWORKS
 from tests.bed.packet_sockets import listening_bridge, number_of, packet_socket
 from tests.bed.plumb import ROOT
 
-pytestmark = pytest.mark.netns
-
 
 @pytest.fixture(scope="module")
 def pod() -> Iterator[Bed]:

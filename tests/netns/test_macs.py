@@ -6,15 +6,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.bed.clients import client
 from tests.bed.guests import Started, started, started_in
 from tests.bed.pod import REMOTE4, pod
 from tests.bed.sidecar import PROGRAM, ROOT
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 OTHER = "02:42:ac:00:00:07"
 
 

@@ -12,8 +12,6 @@ from tests.bed.capture import capture
 from tests.bed.guests import started
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
-
 SOON = 10
 """Seconds; 2 on a quiet machine."""
 COOKIE = b"\x63\x82\x53\x63"

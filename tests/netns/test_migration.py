@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
-
 from tests.bed.clients.lease import kernel
 from tests.bed.echo import echoes
 from tests.bed.handler import managed_tap
@@ -20,8 +18,6 @@ from tests.bed.pod import REMOTE4, REMOTE6, Pod
 from tests.bed.stream import stream
 from tests.bed.wait import crowd, until
 from tests.conftest import MIGRATION
-
-pytestmark = pytest.mark.netns
 
 SOURCE = LAYOUTS["flat"]
 MAC = SOURCE.mac

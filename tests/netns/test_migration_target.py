@@ -5,16 +5,12 @@ import signal
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 
-import pytest
-
 from tests.bed.capture import ARP, capture, kind
 from tests.bed.guests import started_in
 from tests.bed.packet_sockets import listening, listening_bridge
 from tests.bed.pod import pod
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
-
-pytestmark = pytest.mark.netns
 
 
 @contextmanager

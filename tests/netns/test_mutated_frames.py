@@ -25,7 +25,7 @@ from tests.fuzz import requests
 from tests.fuzz.guests import MAC
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = [pytest.mark.netns, pytest.mark.timeout(7200)]
+pytestmark = pytest.mark.timeout(7200)
 FRAMES = int(os.environ.get("FRAMES", "40000"))
 BATCH = 24
 GROWTH = 3 << 20

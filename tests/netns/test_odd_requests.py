@@ -12,7 +12,6 @@ from tests.bed.guests import started
 from tests.bed.in_parallel import in_parallel
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 OURS, OURS6 = "10.244.1.5", "fd00:10:244:1::5"
 # Client: what its user adds, so that an option comes twice or with a length of its own.
 TWICE = {

@@ -17,8 +17,6 @@ from tests.bed.guests import started
 from tests.bed.sidecar import PROGRAM, ROOT
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
-
 
 @contextmanager
 def leased():

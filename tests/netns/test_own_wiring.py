@@ -21,7 +21,6 @@ from tests.bed.pod import BARE, BLUE, pod
 from tests.bed.pod_state import link, links
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 FLAT = LAYOUTS["flat"]
 
 

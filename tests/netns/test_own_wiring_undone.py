@@ -32,7 +32,6 @@ from tests.bed.plumb import (
 from tests.bed.pod import BLUE, pod
 from tests.bed.pod_state import as_before, indexes, link, links, state
 
-pytestmark = pytest.mark.netns
 FLAT = LAYOUTS["flat"]
 
 

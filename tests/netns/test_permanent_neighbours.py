@@ -16,7 +16,6 @@ from tests.bed.kernel_guest import addressed, default_routers, hurry, lladdrs
 from tests.bed.pod import REMOTE4, REMOTE6
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 LAYOUTS = ("aws-vpc-cni", "azure")
 
 

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
-import pytest
-
 from tests.bed.clients import Client, client
 from tests.bed.clients.userland import SETTLED, Userland, userland
 from tests.bed.guests import Started, started
@@ -17,7 +15,6 @@ from tests.bed.netns import end
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"
 PREFIX, SECOND = IPv6Network("fd00:64:7::/56"), IPv6Network("fd00:64:8::/60")
 OURS = IPv6Interface("fd00:10:244:1::5/128")

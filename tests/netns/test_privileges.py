@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc
-import pytest
 
 from tests.bed.cable import cable
 from tests.bed.clients import client
@@ -17,7 +16,6 @@ from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import OWN_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 AS_A_RUNTIME = (
     *("setpriv", "--bounding-set=-all,+net_admin,+net_raw", "--inh-caps=-all"),
     "--no-new-privs",

@@ -18,7 +18,6 @@ from tests.bed.ovn import COMPLETE, LAYOUT, ROUTER4, ROUTER6, ovn
 from tests.bed.pod import NAMESERVERS, pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 AUTO = {"dsbridge.io/default": {"provider": "auto", "lease": 7200}}
 OVNS, OURS = 3600, 7200
 """Seconds of a lease, which tell whose it is."""

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from ipaddress import IPv6Interface
 
-import pytest
-
 from tests.bed.capture import capture
 from tests.bed.clients import client
 from tests.bed.guests import started_in
@@ -19,7 +17,6 @@ from tests.bed.pod import NAMESERVERS
 from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 KUBE_OVN = {"dsbridge.io/default": {"provider": "kube-ovn"}}
 
 

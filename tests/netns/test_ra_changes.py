@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address
 
-import pytest
-
 from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import RA, capture, kind
 from tests.bed.guests import started
@@ -13,7 +11,6 @@ from tests.bed.kernel_guest import addressed
 from tests.bed.wait import until
 from tests.samples import vmi_json
 
-pytestmark = pytest.mark.netns
 FIRST, SECOND = IPv6Address("fd00:10:96::53"), IPv6Address("fd00:10:96::54")
 NOBODY = "fd00:10:244:1::99"
 

@@ -15,7 +15,6 @@ from tests.bed.netns import Netns
 from tests.bed.pod import NAMESERVERS, REMOTE6, SEARCH
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"
 SLAAC, BOTH = {NETWORK: {"ipv6": "slaac"}}, {NETWORK: {"ipv6": "both"}}
 NO_DHCP6 = {"networkd": "[IPv6AcceptRA]\nDHCPv6Client=no", "dhcpcd": "nodhcp6"}

@@ -15,7 +15,6 @@ from tests.bed.kernel_guest import addressed, default_routers, hurry, lladdrs
 from tests.bed.pod import REMOTE4, REMOTE6, Pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 AFTER = "0a:58:00:00:fa:11"
 
 

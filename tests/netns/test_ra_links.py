@@ -22,7 +22,6 @@ from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import TWO_NICS, TWO_NICS_DOMAIN
 
-pytestmark = pytest.mark.netns
 BLUE_MAC = "0a:58:0a:64:00:05"
 BEYOND_BLUE, HOST_BEYOND_BLUE = "fd00:10:101::/64", "fd00:10:101::1"
 NETWORKD_TOO = "[Match]\nName=eth1\n[Network]\nDHCP=ipv6\nIPv6AcceptRA=yes\n"

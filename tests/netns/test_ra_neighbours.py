@@ -9,8 +9,6 @@ from tests.bed.kernel_guest import addressed, lladdrs
 from tests.bed.neighbour import neighbour
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
-
 
 @pytest.mark.parametrize("layout", ["calico", "cilium"])
 def test_a_guest_reaches_another_pod_of_its_node_through_the_gateway(layout: str) -> None:

@@ -11,7 +11,6 @@ from tests.bed.guests import started
 from tests.bed.pod import REMOTE6
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"
 LOW = {"preference": "low", "routes": [{"to": "fd00:20::/48", "via": "fd00:10:244:1::1"}]}
 

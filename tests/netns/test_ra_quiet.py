@@ -23,7 +23,6 @@ from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
 from tests.samples import OWN_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 ARRIVING = vmi_json(name="13-migration-target")
 ARRIVING_MAC = "02:0a:0b:0c:0d:0e"
 MOST_TRIES = 3  # of RFC 4861 section 10, where nobody answers

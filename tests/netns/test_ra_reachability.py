@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import NA, NS, capture, kind
 from tests.bed.echo import echoes
@@ -13,8 +11,6 @@ from tests.bed.guests import started
 from tests.bed.kernel_guest import addressed, default_routers, hurry
 from tests.bed.pod import REMOTE6
 from tests.bed.wait import until
-
-pytestmark = pytest.mark.netns
 
 
 def test_twenty_verifications_of_the_virtual_router_lose_nothing(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import struct
 import time
 from ipaddress import IPv6Address
 
-import pytest
-
 from guest.ethernet import checksum, mac_bytes
 from tests.bed.capture import ARP, NA, capture, kind
 from tests.bed.guests import started_in
@@ -18,7 +16,6 @@ from tests.bed.packet_sockets import packet_socket
 from tests.bed.pod import REMOTE6, pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 GATEWAY6 = IPv6Address("fd00:10:244:1::1")
 ALL_NODES = IPv6Address("ff02::1")
 

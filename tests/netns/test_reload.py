@@ -21,8 +21,6 @@ from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 from tests.samples import TWO_NICS, TWO_NICS_DOMAIN
 
-pytestmark = pytest.mark.netns
-
 
 def guest(side):
     return side.status()["guests"][0]

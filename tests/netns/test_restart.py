@@ -27,7 +27,6 @@ from tests.bed.sidecar import sidecar
 from tests.bed.wait import crowd, until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 OFFER = bytes((53, 1, 2))
 
 

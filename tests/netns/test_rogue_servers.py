@@ -15,7 +15,6 @@ from tests.bed.lan import machine
 from tests.bed.pod import NAMESERVERS, pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 ROGUE = 66
 RANGES = (
     "--dhcp-range=10.244.1.100,10.244.1.200,1h",

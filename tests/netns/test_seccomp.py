@@ -19,7 +19,6 @@ from tests.bed.sidecar import PROGRAM, ROOT, sidecar
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 PROFILE = ROOT / "deploy/seccomp/dsbridge.json"
 UNDER = (sys.executable, "-I", "-S", str(ROOT / "tests/bed/under_seccomp.py"), str(PROFILE), "kill")
 COMMANDS = (("status",), ("status", "-o", "prometheus"), ("diagnose",), ("gather",))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.bed.clients import client
 from tests.bed.guests import started
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 SETTINGS = {
     "dsbridge.io/default": {
         "encryptedDns": [

@@ -25,8 +25,6 @@ from tests.samples import MANAGED_DOMAIN as MANAGED
 from tests.samples import OWN_DOMAIN as NO_NIC
 from tests.samples import vmi_json
 
-pytestmark = pytest.mark.netns
-
 VMI = vmi_json()
 
 

@@ -27,8 +27,6 @@ from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, OWN_DOMAIN, TWO_NICS, TWO_NICS_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
-
 OFF = {"dsbridge.io/default": {"provider": "off"}}
 
 

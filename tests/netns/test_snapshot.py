@@ -15,8 +15,6 @@ from tests.bed.pod import BARE, pod
 from tests.bed.pod_state import link
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
-
 
 def read(space: Netns, resolv: str = "/nonexistent", prefix: tuple[str, ...] = ()) -> Snapshot:
     done = plumb(space, "snapshot", resolv, prefix=prefix)

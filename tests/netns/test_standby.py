@@ -6,7 +6,6 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
@@ -16,8 +15,6 @@ from tests.bed.clients import client
 from tests.bed.guests import started
 from tests.bed.processes import family, threads, wakeups
 from tests.bed.wait import until
-
-pytestmark = pytest.mark.netns
 
 MIB = 1024
 OFFER = bytes((53, 1, 2))

@@ -12,8 +12,6 @@ from binding.sidecar.standby import Standby
 from tests.bed.netns import netns
 from tests.bed.packet_sockets import packet_socket
 
-pytestmark = pytest.mark.netns
-
 HEADER = bytes.fromhex("020000000001 020000000002 88b5")
 
 

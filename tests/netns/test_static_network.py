@@ -20,7 +20,6 @@ from tests.bed.pod import REMOTE4, REMOTE6
 from tests.bed.wait import until
 from tests.netns.test_cloud_init import plug
 
-pytestmark = pytest.mark.netns
 NIC = "enp1s0"
 # cloud-init 22.4 makes ::/64 of the version 2's ::/0, except for netplan.
 READ_BY = {"static": ("netplan",), "static-v1": ("networkd", "network-manager")}

@@ -21,8 +21,6 @@ from tests.bed.udhcpc import leased
 from tests.bed.wait import crowd, until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
-
 VMI, MANAGED = vmi_json().encode(), MANAGED_DOMAIN.encode()
 
 

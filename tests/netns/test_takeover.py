@@ -20,7 +20,6 @@ from tests.bed.udhcpc import asked_once
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 VMI = "17-hooksidecar-annotation-core-bridge"
 BUILT_IN = "169.254.75.10"
 

@@ -18,7 +18,6 @@ from tests.bed.udhcpc import leased
 from tests.bed.wait import until
 from tests.samples import MANAGED_DOMAIN, OWN_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 VMI = vmi_json()
 
 

@@ -17,7 +17,6 @@ from tests.bed.pod import REMOTE4, Pod
 from tests.bed.wait import until
 from tests.samples import vmi_json
 
-pytestmark = pytest.mark.netns
 V4_ONLY = {"dsbridge.io/default": {"ipv6": "off"}}
 MOVED = IPv4Interface("10.244.1.9/24")
 NOW_ELSEWHERE = {

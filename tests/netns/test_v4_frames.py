@@ -22,7 +22,6 @@ from tests.bed.wait import Limit, until
 from tests.dhcp.v4_wire import ADDRESS, MAC, SERVER, VECTORS, Seen, ones_complement, routes, vector
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
-pytestmark = pytest.mark.netns
 SOL_PACKET, PACKET_AUXDATA, CHECKSUM_NOT_READY = 263, 8, 1 << 3
 V4_ONLY = {"dsbridge.io/default": {"ipv6": "off"}}
 # The client of the report has ended. Its script notes a lease in /tmp/leased.4.

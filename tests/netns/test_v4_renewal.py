@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import pytest
-
 from tests.bed.clients import Client, client
 from tests.bed.guests import Started, started
 from tests.bed.in_parallel import in_parallel
@@ -14,7 +12,6 @@ from tests.bed.netns import Netns
 from tests.bed.pod import REMOTE4
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 LEASE = 20
 SHORT = {"dsbridge.io/default": {"lease": LEASE, "ipv6": "off"}}
 CLIENTS = ("dhclient", "dhcpcd", "networkd", "networkmanager", "udhcpc")

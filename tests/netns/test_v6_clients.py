@@ -22,7 +22,6 @@ from tests.bed.sidecar import Sidecar, sidecar
 from tests.bed.wait import until
 from tests.samples import vmi_json
 
-pytestmark = pytest.mark.netns
 NETWORK = "dsbridge.io/default"
 OURS, NEW = IPv6Interface("fd00:10:244:1::5/128"), IPv6Interface("fd00:10:244:1::77/128")
 DNS = NAMESERVERS[1:]

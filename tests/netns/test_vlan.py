@@ -19,7 +19,6 @@ from tests.bed.packet_sockets import packet_socket
 from tests.bed.pod import pod
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 WITHOUT_NET_ADMIN = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 SERVERS, ROUTERS = "ff02::1:2", "ff02::2"
 PLACES = {"with the guard": (), "without NET_ADMIN": WITHOUT_NET_ADMIN}

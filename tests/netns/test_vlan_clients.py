@@ -19,7 +19,6 @@ from tests.bed.pod import Pod
 from tests.bed.vlan_device import vlan
 from tests.bed.wait import until
 
-pytestmark = pytest.mark.netns
 THEIRS4, THEIRS6 = "192.168.5.50/24", "fd05::50/128"
 ASKS = {"dhcpcd": "noarp"}  # 5 s less
 
