@@ -20,7 +20,8 @@ from types import MappingProxyType
 from typing import Any
 
 from binding.discover.annotation import parse_defaults
-from binding.discover.guests import Attachment, Discovery, guests
+from binding.discover.guests import Discovery, guests
+from binding.discover.nic import Attachment
 from binding.discover.vmi import Vmi, decode
 from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import link_names

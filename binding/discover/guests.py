@@ -10,7 +10,7 @@ from types import MappingProxyType
 from binding.discover import addressing, annotation, dns_name, impossible, network_status, resolver
 from binding.discover.annotation import Override
 from binding.discover.network_status import NetworkDns
-from binding.discover.nic import Attachment, MissingLink, Nic, nic_of
+from binding.discover.nic import Attachment, Nic, nic_of
 from binding.discover.plugged import as_plugged
 from binding.discover.remarks import remarks
 from binding.discover.vmi import Vmi, VmiError
@@ -18,8 +18,6 @@ from binding.discover.vmi_interface import VmiInterface
 from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
 from guest.network import Boot, GuestNetwork, TimeZone
-
-__all__ = ["Attachment", "Discovery", "MissingLink", "guests"]
 
 DEFAULT_PLUGIN = "dsbridge"
 HOOK_SIDECARS = "hooks.kubevirt.io/hookSidecars"

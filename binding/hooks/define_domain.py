@@ -17,6 +17,7 @@ from binding.discover import (
     pod_annotations,
     vmi,
 )
+from binding.discover.nic import Attachment, MissingLink
 from binding.hooks import cloud_init, domain_xml
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
@@ -79,7 +80,7 @@ class DefineDomain:
             except _INVALID as error:
                 self._refused(asked, error)
                 raise InvalidInput(str(error)) from error
-            except guests.MissingLink as error:
+            except MissingLink as error:
                 self._refused(asked, error)
                 raise FailedPrecondition(str(error)) from error
             named = Instance(instance.namespace, instance.name, instance.uid)
@@ -120,7 +121,7 @@ class DefineDomain:
             found = self._discover(snapshot, pod, instance, {})
             completed = cloud_init.complete(data, found.guests, instance)
             warned = tuple(cloud_init.warnings(data, found.guests, instance))
-        except (*_INVALID, cloud_init.CloudInitError, guests.MissingLink) as error:
+        except (*_INVALID, cloud_init.CloudInitError, MissingLink) as error:
             raise InvalidInput(str(error)) from error
         if warned or completed != data:
             self._warnings = warned
@@ -131,7 +132,7 @@ class DefineDomain:
         snapshot: Snapshot,
         pod: messages.Pod,
         instance: vmi.Vmi,
-        attached: Mapping[str, domain_xml.Attachment],
+        attached: Mapping[str, Attachment],
     ) -> guests.Discovery:
         reloaded = {annotation.PREFIX + name: text for name, text in pod.settings.items()}
         instance = replace(instance, annotations={**instance.annotations, **reloaded})

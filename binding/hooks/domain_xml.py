@@ -18,8 +18,6 @@ from binding.discover.vmi_interface import VmiInterface
 from binding.packet.link_names import ALIAS
 from guest.network import GuestNetwork
 
-__all__ = ["Attachment", "DomainError", "attachments", "edit"]
-
 # The order in which KubeVirt writes the children of <interface>.
 _ORDER = (
     "address", "source", "target", "model", "mac", "mtu", "bandwidth", "boot", "link",

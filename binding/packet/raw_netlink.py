@@ -33,7 +33,7 @@ _TIMEOUT = 5.0
 _ATTEMPTS = 5
 
 
-class NetlinkMessage(NamedTuple):
+class KernelMessage(NamedTuple):
     """One message of the kernel."""
 
     kind: int
@@ -56,14 +56,14 @@ def opened(protocol: int) -> socket.socket:
     return netlink
 
 
-def messages(data: bytes) -> Iterator[NetlinkMessage]:
+def messages(data: bytes) -> Iterator[KernelMessage]:
     """Yield the messages in what a socket has received; one that was cut ends them."""
     at = 0
     while at + _MESSAGE.size <= len(data):
         length, kind, flags, number, _ = _MESSAGE.unpack_from(data, at)
         if not _MESSAGE.size <= length <= len(data) - at:
             return
-        yield NetlinkMessage(kind, flags, number, data[at + _MESSAGE.size : at + length])
+        yield KernelMessage(kind, flags, number, data[at + _MESSAGE.size : at + length])
         at += (length + 3) & ~3
 
 

@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 from errno import EEXIST
-from typing import Literal
 
 from binding.packet import links
 from binding.packet.link_table import IFF_UP
@@ -72,15 +71,6 @@ def remove(bridges: Iterable[str]) -> None:
     """Remove bridges; no packet socket may listen at them. Raises OSError."""
     for bridge in bridges:
         _request(RTM_DELLINK, 0, _link(0) + text(_IFLA_IFNAME, bridge))
-
-
-def observed(at: Iterable[str]) -> dict[str, Literal["up", "down", "absent"]]:
-    """Return the state of the listening bridge of each link, by the name of the link.
-
-    Where the kernel's nf_tables cannot copy, no link has one.
-    """
-    up = {link: links.is_up(links.listening_bridge(link)) for link in at}
-    return {link: "absent" if one is None else "up" if one else "down" for link, one in up.items()}
 
 
 def _stale() -> list[str]:

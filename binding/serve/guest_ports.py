@@ -15,7 +15,8 @@ from binding.packet import address_owner, bpf, guard
 from binding.packet.address_owner import AddressOwner
 from binding.packet.port import Port, Received
 from binding.serve import client_words
-from binding.serve.responder import Output, Responder
+from binding.serve.output import Output
+from binding.serve.responder import Responder
 from guest.ethernet import DHCP4_SERVER, DHCP6_SERVER, mac_bytes
 from guest.exchange import Exchange
 from guest.frame import parse

@@ -22,8 +22,6 @@ from ra import guest_input
 from ra.gateway import Router
 from ra.state import State
 
-__all__ = ["Output", "Responder"]
-
 _ARP = ETH_ARP.to_bytes(2, "big")
 _MOST_HELD = 8
 """Requests kept until it is known who serves the guest; clients repeat the others."""

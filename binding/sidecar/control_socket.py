@@ -5,15 +5,12 @@ Only who can write into the hooks directory can connect, and so could call the h
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from binding.process.loop import Loop
 from binding.sidecar.accepting import accept
-
-_log = logging.getLogger(__name__)
 
 _LONGEST = 1 << 16
 _MOST = 4

@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from binding.discover.guests import Attachment, MissingLink
+from binding.discover.nic import Attachment, MissingLink
 from binding.discover.vmi import VmiError, decode
 from binding.packet import link_names
 from tests import samples

@@ -8,8 +8,7 @@ from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from binding.discover.guests import MissingLink
-from binding.discover.nic import Attachment
+from binding.discover.nic import Attachment, MissingLink
 from tests import samples
 from tests.samples import (
     CALICO,

@@ -13,7 +13,8 @@ from binding.ipc.handover import Handover
 from binding.operator import capture, traffic
 from binding.packet import address_owner
 from binding.serve import client_words
-from binding.serve.responder import Output, Responder
+from binding.serve.output import Output
+from binding.serve.responder import Responder
 from guest.ethernet import mac_bytes, mac_text
 from guest.frame import parse
 from guest.network import GuestNetwork

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from binding.discover import annotation, contradiction, guests, vmi
+from binding.discover import annotation, contradiction, guests, nic, vmi
 from binding.ipc.codec import decode, encode
 from binding.ipc.messages import Define
 from tests.fuzz.mutations import json_text as mutate
@@ -16,7 +16,7 @@ REFUSED = (
     vmi.VmiError,
     annotation.OverrideError,
     contradiction.Contradiction,
-    guests.MissingLink,
+    nic.MissingLink,
 )
 SEEDS = [json.dumps(vmi_object(name)).encode() for name in VMIS]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from binding.discover.guests import Attachment
+from binding.discover.nic import Attachment
 from binding.discover.vmi import Vmi
 from binding.hooks.domain_xml import attachments, edit
 from guest.network import GuestNetwork

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from binding.ipc import codec
-from binding.packet import guard, table_changes
+from binding.packet import guard, links, table_changes
 from binding.packet.guard import GuardTable, Observed
-from binding.plumb import guard_table, listening_bridge, nfnetlink
+from binding.plumb import guard_table, nfnetlink
 from tests.bed.evasions import PLAIN_ANSWERS, REQUESTS
 from tests.bed.guarded import GUEST, KUBE_OVN
 from tests.bed.netns import Netns, netns
@@ -51,8 +51,9 @@ def observed(space: Netns, table: GuardTable = TABLE) -> Observed:
     return space.call(lambda: guard_table.observed(table))
 
 
-def bridges(space: Netns) -> dict[str, str]:
-    return space.call(lambda: listening_bridge.observed(LINKS))
+def bridges(space: Netns) -> dict[str, bool | None]:
+    """Return whether the listening bridge of each link is up, None where the link has none."""
+    return space.call(lambda: {one: links.is_up(links.listening_bridge(one)) for one in LINKS})
 
 
 def send(space: Netns, link: str, *frames: bytes) -> None:
@@ -72,7 +73,7 @@ def dropped(space: Netns, table: GuardTable = TABLE) -> dict[tuple[str, str], in
 def test_a_guard_as_it_was_set_is_in_force(pod):
     install(pod)
     assert observed(pod).wrong == ()
-    assert bridges(pod) == dict.fromkeys(LINKS, "up")
+    assert bridges(pod) == dict.fromkeys(LINKS, True)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +148,10 @@ def test_a_listening_bridge_that_was_deleted_is_made_again(pod):
     install(pod)
     number = pod.query("link", "show", "dev", "tap0")[0]["ifindex"]
     pod.ip(f"link del dsb-listen{number}")
-    assert bridges(pod) == {"eth0-nic": "up", "tap0": "absent"}
+    assert bridges(pod) == {"eth0-nic": True, "tap0": None}
     assert observed(pod).wrong != ()
     install(pod)
-    assert bridges(pod) == dict.fromkeys(LINKS, "up")
+    assert bridges(pod) == dict.fromkeys(LINKS, True)
     assert observed(pod).wrong == ()
 
 
@@ -158,21 +159,21 @@ def test_a_listening_bridge_that_is_down_is_brought_up(pod):
     install(pod)
     number = pod.query("link", "show", "dev", "eth0-nic")[0]["ifindex"]
     pod.ip(f"link set dsb-listen{number} down")
-    assert bridges(pod) == {"eth0-nic": "down", "tap0": "up"}
+    assert bridges(pod) == {"eth0-nic": False, "tap0": True}
     install(pod)
-    assert bridges(pod) == dict.fromkeys(LINKS, "up")
+    assert bridges(pod) == dict.fromkeys(LINKS, True)
 
 
 def test_a_tap_that_was_made_anew_is_guarded_again_and_leaves_no_bridge_behind(pod):
     install(pod)
     former = pod.query("link", "show", "dev", "tap0")[0]["ifindex"]
     pod.ip("link del tap0")
-    assert bridges(pod)["tap0"] == "absent"
+    assert bridges(pod)["tap0"] is None
     plug(pod, "tap0")
     assert observed(pod).wrong != ()
     install(pod)
     assert observed(pod).wrong == ()
-    assert bridges(pod) == dict.fromkeys(LINKS, "up")
+    assert bridges(pod) == dict.fromkeys(LINKS, True)
     assert not pod.has(f"dsb-listen{former}")
     send(pod, "tap0", REQUESTS["RS"])
     until(lambda: dropped(pod).get(("tap0", "rs")) == 1, "the new tap is guarded")
