@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
-from binding.process import lean, logs  # noqa: F401  # lean before what imports dataclasses
+from binding.process import lean  # noqa: F401  # before what imports dataclasses
 
-_HOOKS_DIR = "/var/run/kubevirt-hooks"
+# isort: split
+from binding.process import hooks_directory, logs
+
 _WITH_VALUE = ("--hooks-dir", "--plugin-dir", "--log-level")
 
 
@@ -23,11 +25,10 @@ def main() -> int:
     logs.to_stderr()
     from binding.sidecar import start  # noqa: PLC0415  # the commands do without
 
-    plugin_dir = given.get("--plugin-dir")
-    if not plugin_dir and "--hooks-dir" not in given:
-        plugin_dir = os.environ.get("DSBRIDGE_PLUGIN_DIR")
-    directory = plugin_dir or given.get("--hooks-dir") or _HOOKS_DIR
-    return start.run(directory, structured=bool(plugin_dir))
+    directory, structured = hooks_directory.chosen(
+        given.get("--hooks-dir"), given.get("--plugin-dir")
+    )
+    return start.run(directory, structured=structured)
 
 
 def _for_sidecar(words: list[str]) -> dict[str, str] | None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from binding.process import logs
+from binding.process import hooks_directory, logs
 from binding.version import VERSION
 
 _FORMS = ("text", "wide", "json", "prometheus", "rows", "warnings")
 PROTOCOLS = ("dhcp4", "dhcp6", "nd", "arp")
-_HOOKS_DIR = Path("/var/run/kubevirt-hooks")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -20,14 +18,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--hooks-dir",
-        type=Path,
         default=argparse.SUPPRESS,
         metavar="DIR",
-        help=f"where virt-launcher looks for hook sockets (default: {_HOOKS_DIR})",
+        help=f"where virt-launcher looks for hook sockets (default: {hooks_directory.DEFAULT})",
     )
     shared.add_argument(
         "--plugin-dir",
-        type=Path,
         default=argparse.SUPPRESS,
         metavar="DIR",
         help="be KubeVirt's structured plugin there instead (default: $DSBRIDGE_PLUGIN_DIR)",
@@ -61,11 +57,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         )
     )
     arguments = parser.parse_args(words)
-    hooks_dir = getattr(arguments, "hooks_dir", None)
-    plugin_dir = getattr(arguments, "plugin_dir", None)
-    if not hooks_dir and not plugin_dir and (given := os.environ.get("DSBRIDGE_PLUGIN_DIR")):
-        plugin_dir = Path(given)
-    arguments.directory = plugin_dir or hooks_dir or _HOOKS_DIR
+    given = getattr(arguments, "hooks_dir", None), getattr(arguments, "plugin_dir", None)
+    arguments.directory = Path(hooks_directory.chosen(*given)[0])
     return arguments
 
 
