@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# Debian packages that a task needs beyond Python: tests/packages.sh test|demo|PACKAGE...
+# Debian packages that a task needs beyond Python: tests/packages.sh test|test-vm|demo|PACKAGE...
 set -euo pipefail
 common=(iproute2 iputils-ping busybox-static isc-dhcp-client cpio qemu-system-x86 zstd)
 # Of a user's namespaces: user 107 of QEMU has to be mapped there, too.
 [ "$(id -u)" = 0 ] || common+=(uidmap)
+libvirt=(libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients libxml2-utils genisoimage mmdebstrap
+  e2fsprogs kmod)
 case ${1:-} in
-  demo) set -- "${common[@]}" $([ "${GUEST:-vm}" = vm ] || echo systemd dbus) ;;
+  demo)
+    case ${GUEST:-vm} in
+      vm) set -- "${common[@]}" ;;
+      debian) set -- "${common[@]}" "${libvirt[@]}" ;;
+      *) set -- "${common[@]}" systemd dbus ;;
+    esac ;;
+  test-vm) set -- "${common[@]}" "${libvirt[@]}" ipxe dnsmasq-base ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \
     klibc-utils dnsmasq-base ndisc6 radvd ipxe u-boot-qemu tcpdump nftables ovn-central \
     ovn-host openvswitch-switch ethtool strace netplan.io python3-configobj python3-requests \
-    python3-yaml prometheus tshark zsh ;;
+    python3-yaml prometheus tshark zsh libvirt-clients libxml2-utils ;;
 esac
 missing=()
 for package in "$@"; do

@@ -7,9 +7,12 @@ from tests.bed.netns import Netns
 QEMU_USER = 107
 
 
-def managed_tap(pod: Netns, link: str = "eth0", *, queues: int = 1) -> None:
-    """Wire a NIC for `domainAttachmentType: managedTap`; two queues or more make it multiqueue."""
-    _wire(pod, link, queues, bridge_address="")
+def managed_tap(pod: Netns, link: str = "eth0", *, queues: int = 1, tap: str = "") -> None:
+    """Wire a NIC for `domainAttachmentType: managedTap`; two queues or more make it multiqueue.
+
+    `tap` is the tap's name where the pod's own link is not called eth0.
+    """
+    _wire(pod, link, queues, bridge_address="", tap=tap)
 
 
 def core_bridge(pod: Netns, link: str = "eth0", *, queues: int = 1, index: int = 0) -> None:
@@ -24,11 +27,11 @@ def unplug(pod: Netns, link: str) -> None:
         pod.ip(f"link del {name}")
 
 
-def _wire(pod: Netns, link: str, queues: int, bridge_address: str) -> None:
+def _wire(pod: Netns, link: str, queues: int, bridge_address: str, tap: str = "") -> None:
     """Replace the link by bridge, NIC, tap and placeholder; no route survives it."""
     short = link.removeprefix("pod")
     bridge, nic = f"k6t-{short}", f"{short}-nic"
-    tap = "tap0" if link == "eth0" else f"tap{short}"
+    tap = tap or ("tap0" if link == "eth0" else f"tap{link[3:]}")
     found = pod.query("addr", "show", "dev", link)[0]
     mac, mtu = found["address"], found["mtu"]
     addresses = [

@@ -9,6 +9,7 @@ from lxml import etree
 from binding.packet import link_names
 from tests import samples
 from tests.bed import handler
+from tests.bed.domain_schema import complaints
 from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.sidecar import sidecar
@@ -94,6 +95,7 @@ def test_own_shape_gives_every_nic_of_ours_its_tap_in_the_vmis_order(name):
         assert [network for network in nics(after) if network in served] == served
         assert [guest["network"] for guest in side.status()["guests"]] == served
         assert all(made.netns.has(nics(after)[network]) for network in served)
+        assert complaints(after, made.workdir) == ""
 
 
 @pytest.mark.parametrize("name", MANAGED)
