@@ -10,13 +10,14 @@ from types import MappingProxyType
 from binding.discover import addressing, annotation, dns_name, impossible, network_status, resolver
 from binding.discover.annotation import Override
 from binding.discover.network_status import NetworkDns
-from binding.discover.nic import Attachment, Nic, nic_of
+from binding.discover.nic import Attachment, Nic, nic_of, pod_link
 from binding.discover.plugged import as_plugged
 from binding.discover.remarks import remarks
 from binding.discover.vmi import Vmi, VmiError
 from binding.discover.vmi_interface import VmiInterface
 from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
+from binding.packet import link_names
 from guest.network import Boot, GuestNetwork, TimeZone
 
 DEFAULT_PLUGIN = "dsbridge"
@@ -32,6 +33,9 @@ class Discovery:
     wirings: tuple[Wiring, ...] = ()
     """One for every guest of shape `own`, in the same order."""
     warnings: tuple[str, ...] = ()
+    spared: tuple[str, ...] | None = None
+    """In the shape takeover, where KubeVirt's DHCP server is muted: bridges of NICs that are not
+    `bridge: {}`, where it is not. None in other shapes."""
 
 
 def guests(  # noqa: PLR0913  # all that a NIC depends on
@@ -73,7 +77,18 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
     _check_taps(found)
     if not ours:
         warnings.append(f"no interface of VMI {vmi.name} has binding {plugin or DEFAULT_PLUGIN}")
-    return Discovery(tuple(found), tuple(wirings), tuple(warnings))
+    spared = _bridges_of_others(snapshot, vmi) if takeover else None
+    return Discovery(tuple(found), tuple(wirings), tuple(warnings), spared)
+
+
+def _bridges_of_others(snapshot: Snapshot, vmi: Vmi) -> tuple[str, ...]:
+    others = {one.name for one in vmi.interfaces if not one.core_bridge}
+    networks = (one for one in vmi.networks if one.name in others)
+    names = (
+        link_names.names_of(pod_link(snapshot, vmi, one), primary=not one.secondary)
+        for one in networks
+    )
+    return tuple(one.bridge for one in names)
 
 
 def _check_taps(guests: Iterable[GuestNetwork]) -> None:

@@ -95,6 +95,7 @@ class DefineDomain:
                     instance=named,
                     settings=pod.settings,
                     discovery=asked.number if asked else 0,
+                    spared=found.spared,
                 )
             )
             return edited

@@ -174,6 +174,8 @@ class Define(NamedTuple):
     """Of the `Pod` or `Discover` that the guests were found by."""
     discovery: int = 0
     """Number of the `Discover` that this is the answer to; 0 for a call of KubeVirt's."""
+    spared: tuple[str, ...] | None = None
+    """In the shape takeover: bridges at which KubeVirt's DHCP server is not muted."""
 
 
 class Refused(NamedTuple):

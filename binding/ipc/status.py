@@ -162,3 +162,5 @@ class Status:
     """Taps that dsbridge made."""
     reloaded: dict[str, str] = field(default_factory=dict)
     """Settings of `dsbridge reload`, JSON by network, in place of the VMI's annotation."""
+    spared: tuple[str, ...] | None = None
+    """In the shape takeover: bridges at which KubeVirt's DHCP server is not muted."""

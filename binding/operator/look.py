@@ -122,7 +122,7 @@ def packet_filters(status: Status) -> tuple[Observed | None, str]:
             families[one.network] = frozenset(by_us)  # type: ignore[arg-type]  # 4 and 6
     table = link_table.read()
     there = tuple(guest for guest in guests if guest.tap in table)
-    wanted = GuardTable(status.table, guard.filters(there, families))
+    wanted = GuardTable(status.table, guard.filters(there, families, status.spared))
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(_PLUMB_WITHIN)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from binding.packet.link_names import KUBEVIRT_BRIDGE
 from binding.packet.message_table import Kind, Parties
 from guest.network import FAMILIES, Family, GuestNetwork
 
@@ -52,12 +53,21 @@ class Filter:
     """What happens to messages where they come in from this link; any other frame passes."""
 
     link: str
+    """With a `*` behind it: all links whose names begin so, those to come included. What is
+    dropped is then what sockets of the pod itself would get; what is forwarded passes."""
     drop: tuple[Kind, ...] = ()
     hear: tuple[Kind, ...] = ()
     """Copied to the listening bridge of the link, whether dropped or not."""
     passes: tuple[Kind, ...] = ()
     """Exceptions from `drop`."""
     who: Parties = field(default_factory=Parties)
+    spares: tuple[str, ...] = ()
+    """Links that a `*` does not mean."""
+
+    @property
+    def is_of_pod(self) -> bool:
+        """Whether it is at the pod's own input, and not at a link."""
+        return self.link.endswith("*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +123,14 @@ def our_families(guest: GuestNetwork) -> frozenset[Family]:
 def filters(
     guests: Collection[GuestNetwork],
     ours: Mapping[str, frozenset[Family]] | None = None,
+    spared: Collection[str] | None = None,
 ) -> tuple[Filter, ...]:
     """Return the whole guard of a pod, the same for the same guests.
 
     `ours` are the families that we serve by network, where `auto` has decided. What is
     heard of a guest never changes while the guest is there: packet sockets rely on that.
+    `spared` is None but in the shape takeover: there KubeVirt's own DHCP server is muted at all
+    its bridges, those of NICs that it plugs in later included, but for the bridges in `spared`.
     """
     dropped: dict[str, set[Kind]] = {}
     passed: dict[str, set[Kind]] = {}
@@ -135,10 +148,8 @@ def filters(
             passed.setdefault(guest.nic, set()).update(_ANSWERS_TO_OTHERS[family])
         if guest.shield and guest.is_served:
             at_tap.update(_SHIELDED)
-        if guest.shape == "takeover":
-            # KubeVirt's own server listens on the bridge and must stay mute in any mode.
-            dropped.setdefault(guest.bridge, set()).add("dhcp4-to-server")
-    return tuple(
+    mute = Filter(f"{KUBEVIRT_BRIDGE}*", ("dhcp4-to-server",), spares=tuple(spared or ()))
+    at_links = (
         Filter(
             link,
             tuple(sorted(dropped.get(link, ()))),
@@ -149,6 +160,7 @@ def filters(
         for link in sorted(dropped.keys() | heard.keys())
         if link and (dropped.get(link) or heard.get(link))
     )
+    return (*at_links, *(() if spared is None else (mute,)))
 
 
 def heard_at_tap(who: Parties) -> tuple[Kind, ...]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 PRIMARY = "eth0"
 ALIAS = "ua-"
+KUBEVIRT_BRIDGE = "k6t-"
+"""The names of all bridges that KubeVirt makes begin so."""
 _DIGITS = 11
 
 
@@ -24,7 +26,7 @@ class LinkNames:
 
 def is_of_wiring(name: str) -> bool:
     """Say whether a link has a name that wiring and guard give to what they make."""
-    return name.startswith(("k6t-", "tap", "dsb-listen")) or name.endswith("-nic")
+    return name.startswith((KUBEVIRT_BRIDGE, "tap", "dsb-listen")) or name.endswith("-nic")
 
 
 def is_secondary(name: str) -> bool:
@@ -52,4 +54,4 @@ def names_of(pod_link: str, *, primary: bool) -> LinkNames:
     """Return the names that belong to a pod link such as eth0 or pod16477688c0e."""
     short = pod_link.removeprefix("pod")
     tap = "tap0" if primary else f"tap{pod_link[3:]}"
-    return LinkNames(pod_link, tap, f"k6t-{short}", f"{short}-nic")
+    return LinkNames(pod_link, tap, f"{KUBEVIRT_BRIDGE}{short}", f"{short}-nic")

@@ -12,7 +12,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-NFPROTO_NETDEV, NFPROTO_BRIDGE = 5, 7
+NFPROTO_IPV4, NFPROTO_NETDEV, NFPROTO_BRIDGE = 2, 5, 7
+_OURS = (NFPROTO_IPV4, NFPROTO_NETDEV)
+"""Families of which the guard has a table."""
 _FAMILIES = {NFPROTO_NETDEV: "netdev", NFPROTO_BRIDGE: "bridge"}
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE, _NFT_MSG_NEWGEN = 3, 6, 15
@@ -57,7 +59,7 @@ def concerns(datagram: bytes, table: str, own: int | None = None) -> bool:
     """
     try:
         return any(
-            sender != own and family == NFPROTO_NETDEV and name == table
+            sender != own and family in _OURS and name == table
             for sender, family, name, _ in _changes(datagram)
         )
     except (struct.error, UnicodeDecodeError, ValueError):

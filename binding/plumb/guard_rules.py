@@ -1,4 +1,6 @@
-"""The guard's rules for one link, as nf_tables expressions for a netdev ingress chain. Pure.
+"""The guard's rules for one filter, as nf_tables expressions. Pure.
+
+Those of a link are for a netdev ingress chain, the others for a chain at IPv4's input hook.
 
 What a message looks like is said in `binding.packet.message_table`. An nf_tables match on the
 protocol finds it behind all IPv6 extension headers, as one on a fixed offset does not.
@@ -81,6 +83,14 @@ def rules(
             yield kind, [*matches, *_DROP]
     if one.drop:
         yield from _strict()
+
+
+def rules_of_pod(one: Filter) -> Iterator[tuple[str, list[Expression]]]:
+    """Yield the rules of what the pod's own sockets do not get, likewise."""
+    for link in one.spares:
+        yield f"another's bridge {link}", [*nft.arrived_by(link), _ACCEPT]
+    for kind, matches in _of(one.drop, one):
+        yield kind, [*nft.arrived_by(one.link), *matches, *_DROP]
 
 
 def _long_frames(dropped6: Iterable[Form]) -> Iterator[tuple[str, list[Expression]]]:

@@ -1,4 +1,7 @@
-"""The guard in the kernel: one table, replaced as a whole or not at all, and looked at.
+"""The guard in the kernel, replaced as a whole or not at all, and looked at.
+
+One table of nf_tables hooks into links (netdev); in the shape takeover another of the same name
+hooks into what the pod itself gets by IPv4.
 
 nf_tables is spoken directly, in one transaction: cls_bpf cannot follow IPv6 extension
 headers, and the nft program would have to be in the image and be given capabilities. Why
@@ -27,8 +30,10 @@ from binding.packet.raw_netlink import (
     u32,
 )
 from binding.plumb import nft_expressions as nft
-from binding.plumb.guard_rules import rules
+from binding.plumb.guard_rules import rules, rules_of_pod
 from binding.plumb.nfnetlink import (
+    NFPROTO_IPV4,
+    NFPROTO_NETDEV,
     NFT_MSG_DELTABLE,
     NFT_MSG_GETCHAIN,
     NFT_MSG_GETRULE,
@@ -49,7 +54,9 @@ _NFTA_HOOK_HOOKNUM, _NFTA_HOOK_PRIORITY, _NFTA_HOOK_DEV = 1, 2, 3
 _NFTA_RULE_TABLE, _NFTA_RULE_CHAIN, _NFTA_RULE_EXPRESSIONS, _NFTA_RULE_USERDATA = 1, 2, 4, 7
 _NFTA_LIST_ELEM = 1
 _NFTNL_UDATA_RULE_COMMENT = 0
-_NF_NETDEV_INGRESS = 0
+_NF_NETDEV_INGRESS, _NF_INET_LOCAL_IN = 0, 1
+_FAMILIES = {NFPROTO_NETDEV: "netdev", NFPROTO_IPV4: "ip"}
+"""With their names in nft(8)."""
 _FIRST = -500
 """Priority of the hook: before the hooks of other programs."""
 
@@ -79,89 +86,119 @@ def replace(table: GuardTable) -> int:
     """
     for one in table.filters:
         # Kernels from 6.16 on take a chain for a link that is not there, older ones do not.
-        if one.drop and links.index(one.link) is None:
+        if one.drop and not _is_in_force(one):
             raise TransactionError(f"filter at link {one.link}", ENODEV)
-    filters = _in_force(table)
-    counted = _counted(table.name)
+    return commit([each for family in _FAMILIES for each in _replaced(family, table)])
+
+
+def _replaced(family: int, table: GuardTable) -> Iterator[NftChange]:
+    filters = _in_force(family, table)
+    # A kernel may be without the family that hooks into IPv4: where it is not needed, it is
+    # left alone.
+    if not filters and family == NFPROTO_IPV4 and not _found(family, table.name):
+        return
+    counted = _counted(family, table.name)
     # Adding the table first makes its deletion succeed, whether it was there or not.
-    messages = [_table(NFT_MSG_NEWTABLE, table.name), _table(NFT_MSG_DELTABLE, table.name)]
+    yield _table(NFT_MSG_NEWTABLE, table.name, family)
+    yield _table(NFT_MSG_DELTABLE, table.name, family)
     if filters:
-        messages.append(_table(NFT_MSG_NEWTABLE, table.name))
+        yield _table(NFT_MSG_NEWTABLE, table.name, family)
     for one in filters:
         about = f"filter at link {one.link}"
         chain = _chain(table.name, one)
-        messages.append(NftChange(NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain, about))
+        yield NftChange(NFT_MSG_NEWCHAIN, NLM_F_CREATE, chain, about, family)
         for rule in _rules(table.name, one, counted):
             what = f"{about}: {rule.comment}"
             flags = NLM_F_CREATE | NLM_F_APPEND
-            messages.append(NftChange(NFT_MSG_NEWRULE, flags, rule.attributes, what))
-    return commit(messages)
+            yield NftChange(NFT_MSG_NEWRULE, flags, rule.attributes, what, family)
 
 
 def observed(table: GuardTable) -> Observed:
     """Compare what the kernel holds with what `replace` would set now. Raises OSError."""
-    filters = _in_force(table)
+    parts = [_observed(family, table) for family in _FAMILIES]
+    wrong = (each for one in parts for each in one.wrong)
+    return Observed(tuple(wrong), tuple(each for one in parts for each in one.dropped))
+
+
+def _observed(family: int, table: GuardTable) -> Observed:
+    filters = _in_force(family, table)
     wrong: list[str] = []
-    found = [of for of in dump(NFT_MSG_GETTABLE) if _name(of, _NFTA_TABLE_NAME) == table.name]
+    found, named = _found(family, table.name), f"{_FAMILIES[family]} {table.name}"
     if not found:
-        return Observed((f"there is no table {table.name}",) if filters else ())
+        return Observed((f"there is no table {named}",) if filters else ())
     if not _holds(u32(_NFTA_TABLE_FLAGS, 0), found[0]):
-        wrong.append(f"table {table.name} is dormant")
+        wrong.append(f"table {named} is dormant")
     chains = {
         _name(of, _NFTA_CHAIN_NAME): of
-        for of in dump(NFT_MSG_GETCHAIN)
+        for of in dump(NFT_MSG_GETCHAIN, family=family)
         if _name(of, _NFTA_CHAIN_TABLE) == table.name
     }
     rules_of: dict[str, list[bytes]] = {name: [] for name in chains}
-    for of in dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table.name)):
+    for of in dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table.name), family):
         rules_of.setdefault(_name(of, _NFTA_RULE_CHAIN), []).append(of)
     for one in filters:
-        if not _holds(_chain(table.name, one), chains.get(one.link, b"")):
+        if not _holds(_chain(table.name, one), chains.get(_chain_name(one), b"")):
             wrong.append(f"the chain for link {one.link} is gone or another one")
             continue
         wanted = list(_rules(table.name, one))
-        for rule, there in zip_longest(wanted, rules_of[one.link]):
+        for rule, there in zip_longest(wanted, rules_of[_chain_name(one)]):
             if rule is None or there is None or not _is_rule(rule.attributes, there):
                 what = "a rule too many" if rule is None else f"not the rule for {rule.comment}"
                 wrong.append(f"link {one.link} has {what}")
                 break
     # Kernels from 6.16 on keep the chain of a link that is gone.
-    strangers = chains.keys() - {one.link for one in table.filters}
+    strangers = chains.keys() - {_chain_name(one) for one in table.filters}
     wrong += [f"the chain {name} is not ours" for name in sorted(strangers)]
     counted = (each for of in rules_of.values() for rule in of for each in _counts(rule))
     dropped = (Dropped(each.link, each.comment, each.packets) for each in counted)
     return Observed(tuple(wrong), tuple(dropped))
 
 
-def _in_force(table: GuardTable) -> list[Filter]:
-    return [one for one in table.filters if links.index(one.link) is not None]
+def _in_force(family: int, table: GuardTable) -> list[Filter]:
+    is_of_pod = family == NFPROTO_IPV4
+    return [one for one in table.filters if one.is_of_pod == is_of_pod and _is_in_force(one)]
 
 
-def _table(kind: int, table: str) -> NftChange:
+def _is_in_force(one: Filter) -> bool:
+    return one.is_of_pod or links.index(one.link) is not None
+
+
+def _found(family: int, table: str) -> list[bytes]:
+    tables = dump(NFT_MSG_GETTABLE, family=family)
+    return [of for of in tables if _name(of, _NFTA_TABLE_NAME) == table]
+
+
+def _chain_name(one: Filter) -> str:
+    return one.link.removesuffix("*")  # which nft(8) takes in no name
+
+
+def _table(kind: int, table: str, family: int) -> NftChange:
     delete = kind == NFT_MSG_DELTABLE
-    about = f"{'remove' if delete else 'create'} table {table}"
-    return NftChange(kind, 0 if delete else NLM_F_CREATE, text(_NFTA_TABLE_NAME, table), about)
+    about = f"{'remove' if delete else 'create'} table {_FAMILIES[family]} {table}"
+    body = text(_NFTA_TABLE_NAME, table)
+    return NftChange(kind, 0 if delete else NLM_F_CREATE, body, about, family)
 
 
 def _chain(table: str, one: Filter) -> bytes:
+    number = _NF_INET_LOCAL_IN if one.is_of_pod else _NF_NETDEV_INGRESS
     hook = (
-        u32(_NFTA_HOOK_HOOKNUM, _NF_NETDEV_INGRESS)
+        u32(_NFTA_HOOK_HOOKNUM, number)
         + attribute(_NFTA_HOOK_PRIORITY, struct.pack("!i", _FIRST))
-        + text(_NFTA_HOOK_DEV, one.link)
+        + (b"" if one.is_of_pod else text(_NFTA_HOOK_DEV, one.link))
     )
     return (
         text(_NFTA_CHAIN_TABLE, table)
-        + text(_NFTA_CHAIN_NAME, one.link)
+        + text(_NFTA_CHAIN_NAME, _chain_name(one))
         + nest(_NFTA_CHAIN_HOOK, hook)
         + u32(_NFTA_CHAIN_POLICY, nft.NF_ACCEPT)
         + text(_NFTA_CHAIN_TYPE, "filter")
     )
 
 
-def _counted(table: str) -> dict[tuple[str, str], nft.Expression]:
+def _counted(family: int, table: str) -> dict[tuple[str, str], nft.Expression]:
     """Return a counter for each link and comment, which goes on where those of a table stopped."""
     try:
-        there = dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table))
+        there = dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table), family)
     except OSError:
         return {}  # no such table, or the transaction will tell what is wrong
     sums: dict[tuple[str, str], tuple[int, int]] = {}
@@ -175,9 +212,10 @@ def _rules(
     table: str, one: Filter, counted: dict[tuple[str, str], nft.Expression] | None = None
 ) -> Iterator[_Rule]:
     bridge, mtu = links.index(links.listening_bridge(one.link)), links.mtu(one.link)
-    for comment, expressions in rules(one, bridge, mtu or 0):
+    made = rules_of_pod(one) if one.is_of_pod else rules(one, bridge, mtu or 0)
+    for comment, expressions in made:
         # Of several rules with one comment the first goes on with the sum of their counters.
-        goes_on = (counted or {}).pop((one.link, comment), nft.counter())
+        goes_on = (counted or {}).pop((_chain_name(one), comment), nft.counter())
         continued = (goes_on if each == nft.counter() else each for each in expressions)
         elements = b"".join(nest(_NFTA_LIST_ELEM, each) for each in continued)
         # nft(8) shows the comment: type, length, text.
@@ -186,7 +224,7 @@ def _rules(
         yield _Rule(
             comment,
             text(_NFTA_RULE_TABLE, table)
-            + text(_NFTA_RULE_CHAIN, one.link)
+            + text(_NFTA_RULE_CHAIN, _chain_name(one))
             + nest(_NFTA_RULE_EXPRESSIONS, elements)
             + attribute(_NFTA_RULE_USERDATA, userdata),
         )

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from binding.packet import raw_netlink
 from binding.packet.raw_netlink import CHUNK, NETLINK_NETFILTER, NLM_F_ACK, packed
 
-NFPROTO_NETDEV = 5
-"""The family of tables that hook into links."""
+NFPROTO_IPV4, NFPROTO_NETDEV = 2, 5
+"""The families of tables that hook into what the pod does with IPv4, and into links."""
 _NFNL_SUBSYS_NFTABLES, _NFNLGRP_NFTABLES = 10, 7
 _NFNL_MSG_BATCH_BEGIN, _NFNL_MSG_BATCH_END = 0x10, 0x11
 (
@@ -39,6 +39,7 @@ class NftChange:
     body: bytes
     about: str
     """The change in words, for the error text."""
+    family: int = NFPROTO_NETDEV
 
 
 class TransactionError(Exception):
@@ -60,7 +61,7 @@ def commit(changes: Sequence[NftChange]) -> int:
     for number, change in enumerate(changes, 1):
         # Errors always come back, and before the one acknowledgement that is asked for.
         flags = change.flags | (NLM_F_ACK if number == last else 0)
-        batch.append(packed(number, change.kind, flags, _nfgenmsg(NFPROTO_NETDEV) + change.body))
+        batch.append(packed(number, change.kind, flags, _nfgenmsg(change.family) + change.body))
     batch.append(packed(last + 1, _NFNL_MSG_BATCH_END, 0, _BATCH))
     with raw_netlink.opened(NETLINK_NETFILTER) as netlink:
         netlink.send(b"".join(batch))

@@ -25,7 +25,8 @@ _NFTA_BITWISE_MASK, _NFTA_BITWISE_XOR = 4, 5
 _NFTA_EXTHDR_DREG, _NFTA_EXTHDR_TYPE, _NFTA_EXTHDR_OFFSET, _NFTA_EXTHDR_LEN = 1, 2, 3, 4
 _NFTA_DUP_SREG_DEV = 2
 _NFT_REG_VERDICT, _NFT_REG_1 = 0, 1
-_NFT_META_LEN, _NFT_META_PROTOCOL, _NFT_META_L4PROTO = 0, 1, 16
+_NFT_META_LEN, _NFT_META_PROTOCOL, _NFT_META_IIFNAME, _NFT_META_L4PROTO = 0, 1, 6, 16
+_IFNAMSIZ = 16
 NFT_PAYLOAD_LL_HEADER, NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER = 0, 1, 2
 NFT_CMP_EQ, NFT_CMP_NEQ, NFT_CMP_LT, NFT_CMP_LTE, NFT_CMP_GT, NFT_CMP_GTE = range(6)
 NF_DROP, NF_ACCEPT = 0, 1
@@ -78,6 +79,14 @@ def protocol(number: int) -> Matches:
 def ethertype(number: int) -> Matches:
     """Match what follows a first tag: the kernel has taken that out of the frame."""
     return [_meta(_NFT_META_PROTOCOL), compare(struct.pack("!H", number))]
+
+
+def arrived_by(link: str) -> Matches:
+    """Match the link by which a packet came, or all whose names begin so: `k6t-*`."""
+    name = link.encode()
+    is_prefix = name.endswith(b"*")
+    value = name[:-1] if is_prefix else name.ljust(_IFNAMSIZ, b"\0")
+    return [_meta(_NFT_META_IIFNAME), compare(value)]
 
 
 def length() -> Expression:

@@ -24,6 +24,13 @@ class Desired:
     instance: Instance = field(default_factory=Instance)
     settings: dict[str, str] = field(default_factory=dict)
     """JSON of `dsbridge reload` by network."""
+    spared: tuple[str, ...] | None = None
+    """In the shape takeover: bridges at which KubeVirt's DHCP server is not muted."""
+
+    @property
+    def is_takeover(self) -> bool:
+        """Whether the NICs are KubeVirt's own, which it plugs in and out of the running VM."""
+        return self.spared is not None
 
 
 @dataclass(frozen=True, slots=True)

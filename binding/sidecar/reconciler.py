@@ -47,9 +47,9 @@ _LONGEST_PAUSE = 5.0
 class Reconciler:
     """Keeps the desired state of one pod true."""
 
-    def __init__(self, loop: Loop, table: str, state: str, *, is_named: bool) -> None:
+    def __init__(self, loop: Loop, table: str, state: str) -> None:
         self._loop = loop
-        self.plugs = Plugs(is_named=is_named)
+        self.plugs = Plugs()
         self._file = f"{state}/desired.json"
         self._lock = Lock()
         self._look_at: Timer | None = None
@@ -170,7 +170,7 @@ class Reconciler:
             self.pages.fault(guest.network, wrong)
         self._reminder.look(table)
         there = tuple(guest for guest in self.desired.guests if guest.tap in table)
-        unguarded = await self.guard.enforce(self._filters(there))
+        unguarded = await self.guard.enforce(self._filters(there, self.desired.spared))
         self._warn(unguarded)
         await self.serve.serve(tuple(one for one in self.served if one in there))
         return (not unguarded or self.guard.is_for_good) and not self._others
@@ -189,7 +189,7 @@ class Reconciler:
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
         wanted = replace(wanted, wirings=self._ours(wanted.wirings))
-        filters = self._filters(wanted.guests)
+        filters = self._filters(wanted.guests, wanted.spared)
         table = link_table.read()
         # A wired pod whose CNI changed addresses or MTU is mended, not wired anew under the guest.
         is_wired = _links(wanted) == _links(self.desired) and all(
@@ -213,12 +213,13 @@ class Reconciler:
         self._nics = {name: table[name].index for name in names if name in table}
         return unguarded
 
-    def _filters(self, guests: tuple[GuestNetwork, ...]) -> tuple[guard.Filter, ...]:
+    def _filters(
+        self, guests: tuple[GuestNetwork, ...], spared: tuple[str, ...] | None
+    ) -> tuple[guard.Filter, ...]:
         """Return the guard; nothing can be filtered at a link that is gone."""
         ours = tuple(one for one in guests if one.tap not in self._others)
-        every = guard.filters(ours, self.pages.families_served(ours))
-        mute = self.plugs.mute(self.desired, guests, links.names())
-        return tuple(one for one in (*every, *mute) if links.index(one.link) is not None)
+        every = guard.filters(ours, self.pages.families_served(ours), spared)
+        return tuple(one for one in every if one.is_of_pod or links.index(one.link) is not None)
 
     def _warn(self, unguarded: str) -> None:
         guests = self.desired.guests
@@ -247,6 +248,7 @@ def _wanted(request: Define) -> Desired:
         warnings=request.warnings,
         instance=request.instance,
         settings=request.settings,
+        spared=request.spared,
     )
 
 

@@ -90,12 +90,7 @@ class _Sidecar:
         self._started = now()
         self._loop = Loop()
         self._links: frozenset[tuple[str, int, int]] = frozenset()
-        self._reconciler = Reconciler(
-            self._loop,
-            guard.table_name(self._plugin),
-            state,
-            is_named=self._plugin is not None,
-        )
+        self._reconciler = Reconciler(self._loop, guard.table_name(self._plugin), state)
         self._pod = PodReader(self._loop, f"{state}/snapshot.json", self._pod_changed)
         self._ending = Ending(self._loop, self._taps)
         self._hooks = HooksChild(
@@ -226,6 +221,7 @@ class _Sidecar:
             last_plumb_error=pages.last_plumb_error,
             wired=reconciler.wired,
             reloaded=reconciler.desired.settings,
+            spared=reconciler.desired.spared,
         )
 
 

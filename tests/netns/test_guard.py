@@ -175,10 +175,15 @@ def built_in_server_hears(bed: Bed) -> bool:
 def test_takeover_mutes_the_built_in_server_in_every_mode(bed, provider):
     bed.pod.ip("addr replace 169.254.75.10/32 dev k6t-eth0")
     assert built_in_server_hears(bed)
-    bed.guard(replace(GUEST, shape="takeover", provider=provider))
+    guest = replace(GUEST, shape="takeover", provider=provider)
+    bed.install(guard.filters((guest,), spared=("k6t-other", "k6t-eth")))
     assert not built_in_server_hears(bed)
     if provider != "in-pod":
         assert bed.out(PLAIN_REQUESTS) == {*PLAIN_REQUESTS}
+        bed.install(guard.filters((guest,), spared=("k6t-eth0",)))
+        assert built_in_server_hears(bed)
+    bed.install(())
+    assert bed.rules() == ""
 
 
 def test_the_same_guard_again_changes_nothing_and_there_is_one_table(bed):

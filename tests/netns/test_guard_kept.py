@@ -21,7 +21,7 @@ from tests.bed.packet_sockets import packet_socket
 from tests.bed.plumb import NET_ADMIN_ONLY, ROOT, UNPRIVILEGED, plumb
 from tests.bed.wait import until
 
-TABLE = GuardTable("dsbridge", guard.filters((GUEST,)))
+TABLE = GuardTable("dsbridge", guard.filters((GUEST,), spared=()))
 LINKS = ("eth0-nic", "tap0")
 
 
@@ -79,8 +79,13 @@ def test_a_guard_as_it_was_set_is_in_force(pod):
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ("flush ruleset", "there is no table dsbridge"),
-        ("delete table netdev dsbridge", "there is no table dsbridge"),
+        ("flush ruleset", "there is no table netdev dsbridge"),
+        ("flush ruleset", "there is no table ip dsbridge"),
+        ("delete table netdev dsbridge", "there is no table netdev dsbridge"),
+        ("delete table ip dsbridge", "there is no table ip dsbridge"),
+        ("flush table ip dsbridge", "link k6t-* has not the rule for dhcp4-to-server"),
+        ("add chain ip dsbridge more", "chain more is not ours"),
+        ("add table ip dsbridge { flags dormant; }", "table ip dsbridge is dormant"),
         ("flush table netdev dsbridge", "not the rule for TCP"),
         ("flush chain netdev dsbridge tap0", "link tap0 has not the rule for TCP"),
         (
@@ -90,7 +95,7 @@ def test_a_guard_as_it_was_set_is_in_force(pod):
         ("insert rule netdev dsbridge tap0 accept", "link tap0 has not the rule for TCP"),
         ("add rule netdev dsbridge eth0-nic accept", "link eth0-nic has a rule too many"),
         ("add chain netdev dsbridge more", "chain more is not ours"),
-        ("add table netdev dsbridge { flags dormant; }", "table dsbridge is dormant"),
+        ("add table netdev dsbridge { flags dormant; }", "table netdev dsbridge is dormant"),
     ],
 )  # fmt: skip
 def test_each_change_of_our_table_is_seen_and_setting_it_again_mends_it(pod, change, word):

@@ -6,11 +6,16 @@ bridge, tap and placeholder, its own DHCP server starts at the bridge, QEMU open
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import signal
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
 from tests.bed.cable import cable
 from tests.bed.clients import client
+from tests.bed.diagnosis import run
 from tests.bed.dnsmasq import dnsmasq
 from tests.bed.handler import core_bridge, unplug
 from tests.bed.launcher import collect, phase2
@@ -18,7 +23,7 @@ from tests.bed.pod import BLUE, plug_blue, pod
 from tests.bed.sidecar import explained, sidecar
 from tests.bed.udhcpc import asked_once, leased
 from tests.bed.wait import until
-from tests.samples import MANAGED_DOMAIN, vmi_json
+from tests.samples import MANAGED_DOMAIN, vmi_json, vmi_object
 
 VMI = "17-hooksidecar-annotation-core-bridge"
 BUILT_IN = "169.254.75.11"
@@ -47,23 +52,38 @@ def running(annotations=None, **environ):
 
 @contextmanager
 def plugged(made, tmp_path):
-    """Plug `blue` in, as CNI, KubeVirt and QEMU do."""
-    plug_blue(made)
-    core_bridge(made.netns, BLUE, index=1)
-    with (
-        dnsmasq(
-            *(made.netns, BRIDGE, tmp_path / "built-in"),
-            f"--shared-network={BRIDGE},10.100.0.5",
-            "--dhcp-range=10.100.0.5,10.100.0.5,255.255.255.0,infinite",
-            f"--dhcp-host={MAC},10.100.0.5",
-        ) as built_in,
-        cable(made.netns, TAP, mac=MAC) as guest,
-    ):
-        yield built_in, guest
+    """Plug `blue` in, as CNI, KubeVirt and QEMU do; its server waits for the bridge."""
+    with dnsmasq(
+        *(made.netns, BRIDGE, tmp_path / "built-in"),
+        f"--shared-network={BUILT_IN},10.100.0.5",
+        "--dhcp-range=10.100.0.5,10.100.0.5,255.255.255.0,infinite",
+        f"--dhcp-host={MAC},10.100.0.5",
+    ) as built_in:
+        plug_blue(made)
+        core_bridge(made.netns, BLUE, index=1)
+        with cable(made.netns, TAP, mac=MAC) as guest:
+            yield built_in, guest
+
+
+@contextmanager
+def stopped(side):
+    """Have the sidecar see nothing for a while, as on a node that is busy."""
+    (pid,) = [one["pid"] for one in side.status()["processes"] if one["name"] == "sidecar"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def is_filtered(made):
-    return BRIDGE in made.netns.run("nft", "list", "ruleset")
+    return f"chain {TAP} " in made.netns.run("nft", "list", "ruleset")
+
+
+def is_mute(made):
+    """Return how many requests were kept from KubeVirt's servers; None: they are not mute."""
+    found = re.search(r'"k6t-\*" .*packets (\d+) ', made.netns.run("nft", "list", "ruleset"))
+    return found and int(found[1])
 
 
 def networks(side):
@@ -90,15 +110,56 @@ def test_a_nic_that_is_plugged_in_gets_what_its_cni_gave_it_in_both_families(tmp
 
 
 def test_kubevirts_server_is_mute_before_the_new_nic_is_found(tmp_path):
+    with running() as (made, side, _), stopped(side), plugged(made, tmp_path) as (built_in, guest):
+        guest.ip("link set eth0 up")
+        assert not is_filtered(made)
+        assert is_mute(made) == 0
+        until(lambda: not leased(guest, tries=1) and is_mute(made), "requests at the bridge")
+        assert f"DHCPDISCOVER({BRIDGE})" not in built_in.log
+        made.netns.run("nft", "delete table ip dsbridge")
+        until(lambda: BUILT_IN in asked_once(guest, tries=1), "a lease of KubeVirt's server")
+
+
+def test_a_guest_that_asks_from_the_first_moment_is_answered_by_the_sidecar_alone(tmp_path):
     with running() as (made, side, _), plugged(made, tmp_path) as (built_in, guest):
         guest.ip("link set eth0 up")
-        until(lambda: is_filtered(made), "a filter at its bridge")
-        before = built_in.log.count(f"DHCPDISCOVER({BRIDGE})")
-        asked_once(guest, tries=2)
-        until(lambda: "10.100.0.5" in asked_once(guest, tries=2), "the sidecar's lease")
-        assert built_in.log.count(f"DHCPDISCOVER({BRIDGE})") == before
-        assert "obtained" in asked_once(guest)
+        until(lambda: leased(guest, tries=1), "a lease")
+        assert f"DHCPDISCOVER({BRIDGE})" not in built_in.log
         assert networks(side)[BLUE]["counters"]["ACK"] > 0
+        made.netns.run("nft", "delete table ip dsbridge")
+        until(lambda: is_mute(made) is not None, "the sidecar mutes KubeVirt's server again")
+        assert "another program changed the guard's table" in side.log
+        assert "the guard is on" in run(made.netns, side.hooks_dir, "diagnose").stdout
+
+
+def test_kubevirts_server_for_a_nic_of_another_binding_is_not_muted(tmp_path):
+    vmi = vmi_object(VMI)
+    vmi["spec"]["networks"].append({"name": "blue", "multus": {"networkName": "blue"}})
+    first = vmi["spec"]["domain"]["devices"]["interfaces"][0]
+    vmi["spec"]["domain"]["devices"]["interfaces"] = [
+        {"name": first["name"], "masquerade": {}},
+        {"name": "blue", "bridge": {}},
+    ]
+    with ExitStack() as stack:
+        made = stack.enter_context(pod("flat", blue=True))
+        side = stack.enter_context(sidecar(made, NETWORK_BINDING_PLUGIN_NAME=""))
+        hook = stack.enter_context(collect(side.hooks_dir))
+        core_bridge(made.netns)
+        core_bridge(made.netns, BLUE, index=1)
+        domain = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
+        hook.define(domain, json.dumps(vmi))
+        assert [*networks(side)] == ["blue"]
+        own = made.layout.ipv4[0]
+        masquerade = dnsmasq(
+            *(made.netns, "k6t-eth0", tmp_path / "masquerade"),
+            f"--shared-network=k6t-eth0,{own.ip}",
+            f"--dhcp-range={own.ip},{own.ip},{own.netmask},infinite",
+        )
+        stack.enter_context(masquerade)
+        guest = stack.enter_context(cable(made.netns, mac=made.layout.mac, mtu=made.layout.mtu))
+        guest.ip("link set eth0 up")
+        until(lambda: leased(guest, tries=1), "a lease of KubeVirt's server")
+        assert is_mute(made) == 0
 
 
 def test_its_settings_are_those_of_the_defaults_and_of_an_annotation_that_waits_for_it(tmp_path):

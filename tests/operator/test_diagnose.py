@@ -127,7 +127,11 @@ def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():
 @pytest.mark.parametrize(
     ("look", "status", "anchor"),
     [
-        ({"guard": Observed(wrong=("there is no table dsbridge",))}, WARNING, "guard-changed"),
+        (
+            {"guard": Observed(wrong=("there is no table ip dsbridge",))},
+            WARNING,
+            "guard-changed",
+        ),
         (
             {"guard": Observed(foreign=("table bridge x, chain y: 1",))},
             WARNING,

@@ -66,9 +66,10 @@ def test_nothing_is_filtered_where_nobody_of_ours_serves():
     assert dropped(off, replace(GUEST, ipv4=(), ipv6=())) == {}
 
 
-def test_takeover_mutes_the_bridge_even_when_off():
+def test_takeover_mutes_kubevirts_bridges_also_of_a_guest_that_is_off_or_not_there_yet():
     off = replace(GUEST, provider="off", shape="takeover")
-    assert dropped(off) == {"k6t-eth0": {"dhcp4-to-server"}}
+    assert dropped(off, spared=()) == dropped(spared=()) == {"k6t-*": {"dhcp4-to-server"}}
+    assert [one.spares for one in filters((), spared=("k6t-eth0",))] == [("k6t-eth0",)]
 
 
 def test_a_guest_without_a_nic_of_its_own_is_guarded_at_the_tap():
