@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv6Interface
 from pathlib import Path
 
 import pytest
 
+from tests.bed.firmware import booted
 from tests.bed.launcher import collect
 from tests.bed.layouts import LAYOUTS
-from tests.bed.netns import end
 from tests.bed.pod import Pod, pod
 from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
@@ -36,35 +33,22 @@ echo @end
 """
 
 
-@contextmanager
-def booted(made: Pod) -> Iterator[Path]:
-    """Boot SCRIPT on the pod's tap and yield the file that is its console."""
-    script, console = made.workdir / "script.ipxe", made.workdir / "console"
+def machine(made: Pod) -> tuple[str, ...]:
+    """Return what boots SCRIPT; without a graphics card SeaBIOS prints on the serial line."""
+    script = made.workdir / "script.ipxe"
     script.write_text(SCRIPT)
-    # Without a graphics card SeaBIOS shows on the serial line what iPXE prints.
-    machine = "-accel tcg -machine pc,graphics=off -m 128 -nodefaults -no-user-config"
-    tap = "tap,id=n0,ifname=tap0,script=no,downscript=no,vhost=off"
-    with console.open("wb") as out:
-        process = made.netns.popen(
-            "qemu-system-x86_64", *machine.split(), "-display", "none", "-serial", "stdio",
-            "-kernel", str(KERNEL), "-initrd", str(script), "-netdev", tap,
-            "-device", f"virtio-net-pci,netdev=n0,mac={made.layout.mac},romfile=",
-            stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    try:
-        yield console
-    finally:
-        end(process)
+    started = "-kernel", str(KERNEL), "-initrd", str(script)
+    return "-machine", "pc,graphics=off", "-m", "128", *started
 
 
 def test_ipxe_is_configured_by_both_families_and_told_what_to_boot() -> None:
     with pod("flat") as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
         hook.define(OWN_DOMAIN, vmi_json(BOOT))
-        with booted(made) as console:
-            until(lambda: b"@end\r" in console.read_bytes(), "the end of the script", 60)
+        with booted(made, *machine(made)) as console:
+            until(lambda: "@end\n" in console.text, "the end of the script", 60)
             told = dict(
                 line[1:].split(" ", 1)
-                for line in console.read_text(errors="replace").splitlines()
+                for line in console.text.splitlines()
                 if line.startswith(("@ip", "@url"))
             )
     assert told["ipv4"] == "10.244.1.5 255.255.255.0 10.244.1.1 10.96.0.10 menu.ipxe"
@@ -79,6 +63,6 @@ def test_ipxe_which_takes_one_address_takes_the_pods_first() -> None:
     several = replace(flat, ipv6=(*flat.ipv6, IPv6Interface("fd00:10:244:1::2/64")))
     with pod(several) as made, sidecar(made) as running, collect(running.hooks_dir) as hook:
         hook.define(OWN_DOMAIN, vmi_json())
-        with booted(made) as console:
-            until(lambda: b"@end" in console.read_bytes(), "iPXE's last words", 120)
-        assert f"@ipv6 {flat.ipv6[0].ip} " in console.read_text(errors="replace")
+        with booted(made, *machine(made)) as console:
+            until(lambda: "@end" in console.text, "iPXE's last words", 120)
+        assert f"@ipv6 {flat.ipv6[0].ip} " in console.text
