@@ -16,7 +16,7 @@ from ipaddress import (
 from typing import Any
 
 from binding.discover.annotation_values import UnusableError, list_of, text_of
-from binding.discover.reserved import OURS, is_unusable, leads_nowhere
+from binding.discover.reserved import is_unusable, leads_nowhere
 from guest.network import PREF64_LENGTHS, Address, Route
 
 _MOST_PREFIXES = 16  # as many IA_PDs as fit beside all other options into the least MTU of IPv6
@@ -40,8 +40,6 @@ def gateways(value: Any) -> tuple[Address, ...]:
     built = list_of(value, advice, _address)
     if len({one.version for one in built}) < len(built):
         raise ValueError(advice)
-    for one in built:
-        _not_ours(one)
     return built
 
 
@@ -60,14 +58,7 @@ def routes(value: Any) -> tuple[Route, ...]:
             raise ValueError(f"no route leads to {one.destination}; {advice}")
         if destinations.count(str(one.destination)) > 1:
             raise ValueError(f"{one.destination} is given twice; {advice}")
-        if one.gateway is not None:
-            _not_ours(one.gateway)
     return built
-
-
-def _not_ours(gateway: Address) -> None:
-    if gateway in OURS:
-        raise ValueError(f"{gateway} is dsbridge's own, at the guest's tap; write the router's")
 
 
 def pref64(value: Any) -> IPv6Network:
@@ -97,7 +88,8 @@ def prefixes(value: Any) -> tuple[IPv6Network, ...]:
 
 def _prefix(value: Any) -> IPv6Network:
     network = IPv6Network(_slash(value))
-    if network.prefixlen in (0, 128) or leads_nowhere(network):
+    is_usable = 0 < network.prefixlen < 128 and int(network.network_address)
+    if not is_usable or leads_nowhere(network):
         raise UnusableError(f"no network can have {network}")
     return network
 
@@ -107,7 +99,7 @@ def _is_host(one: IPv4Interface | IPv6Interface) -> bool:
     if isinstance(one, IPv6Interface) and one.is_link_local:
         return False  # the guest makes its link-local address itself
     network = one.network
-    if network.prefixlen == 0 or one.ip in OURS:
+    if network.prefixlen == 0:
         return False
     edges = [network.network_address]
     if isinstance(one, IPv4Interface):

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from ipaddress import IPv6Address
+from ipaddress import ip_address
 from typing import Any, Literal, TypeVar
 
 from binding.discover import dns_name
 from binding.discover.json_node import scalar
+from binding.discover.reserved import is_unusable
 
 T = TypeVar("T")
 
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:[^/?#@]*@)?"
-    r"(?:\[(?P<six>[0-9a-f:.]+)\]|[^/?#@:\[\]]+)(?::(?P<port>[0-9]{0,5}))?(?:[/?#]|$)",
+    r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<host>[^/?#@:\[\]]+))(?::(?P<port>[0-9]{0,5}))?(?:[/?#]|$)",
     re.IGNORECASE,
 )
 _MOST = 256  # entries of a list; no message to a guest has room for more
@@ -118,10 +119,10 @@ def scheme(url: str) -> str:
     if found is None or int(found["port"] or 0) > 65535:
         return ""
     try:
-        IPv6Address(found["six"] or "::")
-    except ValueError:
-        return ""
-    return found["scheme"].lower()
+        address = ip_address(found["six"] or found["host"])
+    except ValueError:  # a name
+        return "" if found["six"] else found["scheme"].lower()
+    return "" if is_unusable(address) else found["scheme"].lower()
 
 
 def list_of(value: Any, advice: str, build: Callable[[Any], T]) -> tuple[T, ...]:

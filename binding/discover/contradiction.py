@@ -8,8 +8,8 @@ from binding.ipc.snapshot import Snapshot
 from guest.ethernet import mac_bytes
 from guest.network import OUR_MAC, GuestNetwork
 
-_SMALLEST_MTU = 68
-"""Bytes (RFC 791)."""
+_SMALLEST_MTU, _SMALLEST_MTU_IPV6 = 68, 1280
+"""Bytes (RFC 791, RFC 8200 section 5): with less a guest's kernel turns the family off."""
 
 
 class Contradiction(Exception):  # noqa: N818  # named for what it is
@@ -42,5 +42,10 @@ def _faults(guest: GuestNetwork, snapshot: Snapshot) -> Iterator[str]:
         yield f"{guest.mac} is no MAC of one host; set macAddress to a unicast one"
     if guest.mac == OUR_MAC:
         yield f"{guest.mac} is the MAC of dsbridge's own answers; set another macAddress"
-    if guest.mtu < _SMALLEST_MTU:
-        yield f"MTU {guest.mtu} is below {_SMALLEST_MTU}; set the MTU of the pod's link"
+    for gateway, lladdr in (*guest.gateway_lladdrs, *guest.permanent_neighbors):
+        if guest.mac == lladdr:
+            yield f"{guest.mac} is the MAC of the gateway {gateway}; set another macAddress"
+    least = _SMALLEST_MTU_IPV6 if guest.is_served and guest.gets_ipv6 else _SMALLEST_MTU
+    if guest.mtu < least:
+        advice = ', or write "ipv6": "off" for it' if least == _SMALLEST_MTU_IPV6 else ""
+        yield f"MTU {guest.mtu} is below {least}; raise the MTU of the pod's link{advice}"

@@ -22,6 +22,11 @@ def check(
     for key, gateway in given:
         if reason := _no_gateway(gateway, own):
             raise _error(network, key, f"{gateway} is {reason}; give the router's address")
+    servers = [("dns", server) for server in change.dns or ()]
+    servers += [("ntp", server) for server in change.ntp or () if not isinstance(server, str)]
+    for key, server in servers:
+        if reason := _edge(server, own):
+            raise _error(network, key, f"{server} is {reason}; give the server's address")
     _check_routes(network, change, own)
     if change.addresses is not None:
         gateways = {route.gateway for route in routes}
@@ -88,15 +93,19 @@ def _no_destination(route: Route, own: Iterable[IPInterface]) -> str:
 
 
 def _no_gateway(gateway: Address, own: Iterable[IPInterface]) -> str:
-    for address in own:
-        if gateway == address.ip:
-            return "the guest's own address"
-        network = address.network
-        if not isinstance(gateway, IPv4Address) or gateway not in network:
+    if any(gateway == address.ip for address in own):
+        return "the guest's own address"
+    return _edge(gateway, own)
+
+
+def _edge(host: Address, own: Iterable[IPInterface]) -> str:
+    """Say which address of the guest's own subnets, that no host has, this is."""
+    for network in (address.network for address in own):
+        if not isinstance(host, IPv4Address) or host not in network or network.prefixlen >= 31:
             continue
-        if network.prefixlen < 31 and gateway == network.network_address:
+        if host == network.network_address:
             return f"the address of the subnet {network} itself"
-        if network.prefixlen < 31 and gateway == network.broadcast_address:
+        if host == network.broadcast_address:
             return f"the broadcast address of {network}"
     return ""
 

@@ -15,6 +15,13 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
     """Yield the warnings about one guest, each with its remedy."""
     if not guest.is_served:
         return
+    # In the shape `own` wiring refuses it.
+    if guest.nic and guest.shape != "own" and nic.link.kind in ("macvlan", "ipvlan"):
+        yield (
+            f"the pod's link {nic.link.name} is a {nic.link.kind} link, which delivers no frame to "
+            "another MAC than its own: behind a bridge the guest gets leases and reaches nothing; "
+            "have the network attached by a veth, bridge or macvtap plugin"
+        )
     if not nic.rewired and guest.mac != nic.link.mac.lower():
         yield from _other_mac(guest, nic)
     if change.dns is None and not guest.dns:

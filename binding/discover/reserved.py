@@ -6,8 +6,7 @@ from ipaddress import IPv4Address, IPv6Network, ip_network
 
 from guest.network import OUR_IPV4, OUR_LINK_LOCAL, Address, IPNetwork
 
-OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
-"""Addresses that dsbridge answers for at the tap: no gateway or server can have them."""
+_OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
 _NOWHERE: tuple[IPNetwork, ...] = tuple(
     ip_network(text)
     for text in (
@@ -21,8 +20,11 @@ _NO_HOSTS = tuple(IPv6Network(text) for text in ("::/96", "100::/64", "fe80::/12
 
 
 def is_unusable(address: Address) -> bool:
-    """Say whether no host can have an address: group, loopback, mapped, 0/8, 240/4, with a zone."""
-    if address.is_multicast or address.is_unspecified or address.is_loopback:
+    """Say whether no host of a network can have an address.
+
+    It is a group's, loopback, mapped, of 0/8 or 240/4, with a zone, or dsbridge's own at the tap.
+    """
+    if address in _OURS or address.is_multicast or address.is_unspecified or address.is_loopback:
         return True
     if isinstance(address, IPv4Address):
         return address.is_reserved or address.packed[0] == 0

@@ -31,7 +31,7 @@ _REQUESTS: dict[Family, tuple[Kind, ...]] = {
 }
 _ANSWERS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-client",),
-    6: ("dhcp6-to-client", "ra", "na-for-us"),
+    6: ("dhcp6-to-client", "ra", "na-for-us", "nd-by-us"),
 }
 # Exceptions from those: messages of clients behind the guest, and to servers elsewhere.
 _REQUESTS_OF_OTHERS: dict[Family, tuple[Kind, ...]] = {

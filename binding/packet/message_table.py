@@ -37,7 +37,7 @@ Kind = Literal[
     "dhcp4-to-client", "dhcp4-to-other-clients", "dhcp4-from-server",
     "dhcp6-to-server", "dhcp6-relayed", "dhcp6-to-other-servers",
     "dhcp6-to-client", "dhcp6-to-other-clients", "dhcp6-from-server",
-    "rs", "ra", "ns", "ns-for-us", "ns-of-arrived", "na", "na-for-us", "redirect",
+    "rs", "ra", "ns", "ns-for-us", "ns-of-arrived", "na", "na-for-us", "nd-by-us", "redirect",
     "arp", "arp-announcement", "arp-for-us",
 ]  # fmt: skip
 
@@ -117,6 +117,7 @@ class Parties:
 FRAME_DESTINATION, FRAME_SOURCE = Field(Header.LINK, 0, 6), Field(Header.LINK, 6, 6)
 IPV4_FRAGMENT = Field(Header.NETWORK, 6, 2)
 IPV4_DESTINATION, IPV6_DESTINATION = Field(Header.NETWORK, 16, 4), Field(Header.NETWORK, 24, 16)
+_IPV6_SOURCE = Field(Header.NETWORK, 8, 16)
 IPV6_LENGTH = Field(Header.NETWORK, 4, 2)
 ARP_OPERATION = Field(Header.NETWORK, 6, 2)
 ARP_SENDER_MAC, ARP_SENDER = Field(Header.NETWORK, 8, 6), Field(Header.NETWORK, 14, 4)
@@ -143,9 +144,10 @@ def _port(ethertype: int, field: Field, port: int, *more: Match) -> Form:
     return Form(ethertype, UDP, (Match(field, port.to_bytes(2, "big")), *more))
 
 
-def _icmpv6(kind: int, target: Address | None = None) -> Form:
+def _icmpv6(kind: int, target: Address | None = None, source: Address | None = None) -> Form:
     about = () if target is None else (Match(ND_TARGET, target.packed),)
-    return Form(ETH_IPV6, ICMPV6, (Match(ICMPV6_TYPE, bytes((kind,))), *about))
+    by = () if source is None else (Match(_IPV6_SOURCE, source.packed),)
+    return Form(ETH_IPV6, ICMPV6, (Match(ICMPV6_TYPE, bytes((kind,))), *about, *by))
 
 
 def _arp(*matches: Match, heard_if: tuple[Match | SameAs, ...] = ()) -> Form:
@@ -175,6 +177,10 @@ def _of_each_guest() -> dict[Kind, tuple[Form, ...]]:
         "ns": (_icmpv6(NEIGHBOR_SOLICITATION),),
         "na": (_icmpv6(NEIGHBOR_ADVERTISEMENT),),
         "na-for-us": (_icmpv6(NEIGHBOR_ADVERTISEMENT, OUR_LINK_LOCAL),),
+        # A solicitation teaches the guest its sender's MAC, a redirect another way.
+        "nd-by-us": tuple(
+            _icmpv6(kind, source=OUR_LINK_LOCAL) for kind in (NEIGHBOR_SOLICITATION, REDIRECT)
+        ),
         "redirect": (_icmpv6(REDIRECT),),
         "arp": (_arp(),),
         "arp-announcement": (

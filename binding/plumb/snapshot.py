@@ -19,7 +19,8 @@ from guest.network import Address, IPInterface, Route
 
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
-_PERMANENT_NEIGHBOR = 0x80
+_PERMANENT_NEIGHBOR = 0x80 | 0x40  # PERMANENT, and NOARP: as lasting, and as little asked for
+_GROUP_BIT = 0x01  # of a MAC's first octet
 _RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | _PERMANENT_NEIGHBOR  # REACHABLE, STALE, DELAY, PROBE
 
 
@@ -113,5 +114,8 @@ def _neighbors(
     neighbors: Iterable[NeighborEntry], index: int, states: int
 ) -> tuple[tuple[Address, str], ...]:
     return tuple(
-        (one.address, one.mac) for one in neighbors if one.link == index and one.state & states
+        (one.address, one.mac)
+        for one in neighbors
+        # The kernel makes NOARP entries for groups and broadcast.
+        if one.link == index and one.state & states and not int(one.mac[:2], 16) & _GROUP_BIT
     )

@@ -116,13 +116,32 @@ def test_a_portal_without_a_host_is_refused(uri):
         {"urlByArch": {"7": "tftp:///x.efi"}},
         *(
             {"server": server}
-            for server in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1")
+            for server in ("0.0.0.0", "255.255.255.255", "224.0.0.1", "127.0.0.1", "192.0.0.8")
         ),
     ],
 )
 def test_a_boot_server_that_nobody_reaches_is_refused(boot):
     with pytest.raises(OverrideError, match=r"boot: .*(url|urlByArch|server): "):
         overridden(FLAT, boot=boot)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "255.255.255.255", "127.0.0.1", "224.0.0.1", "192.0.0.8", "[ff02::1]", "[::]"],
+)
+def test_a_url_to_an_address_that_no_host_has_is_refused(host):
+    with pytest.raises(OverrideError, match=r"captivePortal: "):
+        overridden(FLAT, captivePortal=f"https://{host}/")
+    for boot in ({"url": f"http://{host}/x.efi"}, {"urlByArch": {"7": f"tftp://{host}/x.efi"}}):
+        with pytest.raises(OverrideError, match=r"boot: .*(url|urlByArch): "):
+            overridden(FLAT, boot=boot)
+
+
+@pytest.mark.parametrize("key", ["dns", "ntp"])
+@pytest.mark.parametrize("server", ["192.0.0.8", "fe80::d5b:1d9e", "10.244.1.255", "10.244.1.0"])
+def test_a_server_that_is_dsbridges_own_or_no_host_of_the_subnet_is_refused(key, server):
+    with pytest.raises(OverrideError, match=rf"{key}: .*{server}"):
+        overridden(FLAT, **{key: [server]})
 
 
 @pytest.mark.parametrize("pref64", ["fe80::/64", "ff00::/32", "::/96", "::ffff:0:0/96"])
@@ -153,6 +172,7 @@ def test_what_networks_do_use_is_taken():
         routes=[{"to": "169.254.169.254/32"}, {"to": "10.0.0.0/8", "via": "169.254.1.1"}],
         captivePortal="https://[2001:db8::1]:8443/x",
         boot={"url": "tftp://[fd00::9]/x.efi", "server": "boot.example"},
+        dns=["10.244.1.1", "10.244.2.255", "fe80::53"],
     )
     assert route("0.0.0.0/0", "10.244.1.4") in guest.routes
     assert route("10.0.0.0/8", "169.254.1.1") in guest.routes
@@ -167,11 +187,12 @@ def test_what_networks_do_use_is_taken():
         ({"ipv6": "off"}, "the guest has no IPv6 on this network"),
         ({"addresses": ["10.244.1.9/24"]}, "give an address in addresses"),
         ({"delegate": ["fd00:10:244:1:8000::/80"]}, "overlaps the guest's own network"),
+        ({"delegate": ["::/56"]}, "no network can have ::/56"),
         ({"delegate": ["fd00:10:244::/48"]}, "overlaps the guest's own network fd00:10:244:1::/64"),
     ],
 )
 def test_a_prefix_that_nobody_can_delegate_or_route_is_refused(change, why):
-    with pytest.raises(OverrideError, match=r"dsbridge.io/default.*delegate: ") as caught:
+    with pytest.raises(OverrideError, match=r"dsbridge.io/default.*delegate") as caught:
         overridden(FLAT, **{"delegate": ["fd00:64:7::/56"]} | change)
     assert why in str(caught.value)
 

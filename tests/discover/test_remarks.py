@@ -95,6 +95,14 @@ def test_a_link_of_layer_3_is_refused_for_what_it_is(kind, mac, remedy, attached
         discovered(vmi, pod, attached)
 
 
+@pytest.mark.parametrize("kind", ["macvlan", "ipvlan"])
+def test_a_link_that_delivers_to_its_own_mac_alone_is_named_where_kubevirt_bridges_it(kind):
+    pod = samples.snapshot(replace(FLAT_LINK, kind=kind))
+    (warning,) = discovered(ONE, pod, MANAGED).warnings
+    assert f"eth0 is a {kind} link" in warning
+    assert discovered(ONE, pod).warnings == ()  # wiring refuses it
+
+
 def test_a_tap_that_the_cni_made_needs_no_bridge_so_no_mac_of_the_pods_link():
     link = replace(FLAT_LINK, kind="netkit", mac="00:00:00:00:00:00")
     pod = samples.snapshot(link, samples.pod_link("tapcni", (), (), index=5))

@@ -6,13 +6,23 @@ import struct
 import time
 from ipaddress import IPv6Address
 
+from scapy.layers.inet6 import (
+    ICMPv6ND_NS,
+    ICMPv6ND_Redirect,
+    ICMPv6NDOptDstLLAddr,
+    ICMPv6NDOptSrcLLAddr,
+    IPv6,
+)
+from scapy.layers.l2 import Ether
+
 from guest.ethernet import checksum, mac_bytes
+from guest.network import OUR_LINK_LOCAL
 from tests.bed.capture import ARP, NA, capture, kind
-from tests.bed.guests import started_in
+from tests.bed.guests import started, started_in
 from tests.bed.kernel_guest import addressed, default_routers, lladdrs
 from tests.bed.lan import machine
 from tests.bed.netns import Netns
-from tests.bed.packet_sockets import packet_socket
+from tests.bed.packet_sockets import carried, packet_socket
 from tests.bed.pod import REMOTE6, pod
 from tests.bed.wait import until
 
@@ -76,3 +86,26 @@ def test_a_forged_na_takes_no_guest_its_router_and_is_named() -> None:
             ),
             f"a warning that names the forger, not only {shown['warnings']}",
         )
+
+
+def test_nobody_on_the_network_speaks_for_the_virtual_router() -> None:
+    """A solicitation's source is learned with its MAC, as is the better way of a redirect."""
+    with started("cilium", "managed") as vm:
+        guest, made, router = addressed(vm), vm.pod, str(OUR_LINK_LOCAL)
+        until(lambda: guest.reaches(REMOTE6), "IPv6 before")
+        own, forger = str(made.layout.ipv6[0].ip), "02:00:00:00:66:66"
+        head = Ether(dst=made.layout.mac) / IPv6(src=router, dst=own, hlim=255)
+        forged = {
+            "NS": head / ICMPv6ND_NS(tgt=own) / ICMPv6NDOptSrcLLAddr(lladdr=forger),
+            "redirect": head
+            / ICMPv6ND_Redirect(tgt="fe80::66", dst=str(REMOTE6))
+            / ICMPv6NDOptDstLLAddr(lladdr=forger),
+        }
+        with (
+            packet_socket(made.gateway, "pod0") as wire,
+            packet_socket(guest, "eth0") as inside,
+        ):
+            frames = {name: bytes(frame) for name, frame in forged.items()}
+            assert carried(wire, inside, frames) == set()
+        assert lladdrs(guest)[router] == made.layout.gateway_mac
+        assert guest.reaches(REMOTE6)

@@ -183,9 +183,13 @@ def test_only_resolved_neighbours_count():
         assert set(eth0(inside).neighbors) == {
             (ip_address("10.0.0.1"), "02:00:00:00:00:01"),
             (ip_address("10.0.0.2"), "02:00:00:00:00:02"),
+            (ip_address("10.0.0.3"), "02:00:00:00:00:03"),
             (ip_address("fd00::1"), "02:00:00:00:00:01"),
         }
-        assert eth0(inside).permanent == ((ip_address("10.0.0.1"), "02:00:00:00:00:01"),)
+        assert set(eth0(inside).permanent) == {
+            (ip_address("10.0.0.1"), "02:00:00:00:00:01"),
+            (ip_address("10.0.0.3"), "02:00:00:00:00:03"),
+        }
 
 
 def test_ports_name_their_bridge_and_a_link_that_is_down_is_so():

@@ -14,7 +14,7 @@ GUEST = GuestNetwork(
 )  # fmt: skip
 SHIELD = {"dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra"}
 REQUESTS = {"dhcp4-to-server", "arp-for-us", "dhcp6-to-server", "rs", "ns-for-us"}
-ANSWERS = {"dhcp4-to-client", "dhcp6-to-client", "ra", "na-for-us"}
+ANSWERS = {"dhcp4-to-client", "dhcp6-to-client", "ra", "na-for-us", "nd-by-us"}
 
 
 def dropped(*guests: GuestNetwork, **options) -> dict[str, set[str]]:
@@ -57,7 +57,7 @@ def test_auto_is_transparent_until_it_has_decided():
     assert dropped(auto) == {"tap0": SHIELD}
     assert dropped(auto, ours={"default": frozenset({6})}) == {
         "tap0": SHIELD | {"dhcp6-to-server", "rs", "ns-for-us"},
-        "eth0-nic": {"dhcp6-to-client", "ra", "na-for-us"},
+        "eth0-nic": {"dhcp6-to-client", "ra", "na-for-us", "nd-by-us"},
     }
 
 
