@@ -76,7 +76,10 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
         warnings += [f"network {interface.name}: {note}" for note in warned]
     _check_taps(found)
     if not ours:
-        warnings.append(f"no interface of VMI {vmi.name} has binding {plugin or DEFAULT_PLUGIN}")
+        lacking = f"has binding {plugin or DEFAULT_PLUGIN}"
+        if takeover:
+            lacking = "is `bridge: {}`; one that KubeVirt plugs in will be served"
+        warnings.append(f"no interface of VMI {vmi.name} {lacking}")
     spared = _bridges_of_others(snapshot, vmi) if takeover else None
     return Discovery(tuple(found), tuple(wirings), tuple(warnings), spared)
 

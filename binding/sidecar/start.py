@@ -147,7 +147,8 @@ class _Sidecar:
         """Have hooks discover the guests again, with the pod as it is now."""
         self._hooks.pod_read(snapshot)
         desired = self._reconciler.desired
-        if desired.guests and (call := self._reconciler.last_call()):
+        is_ours = desired.guests or desired.is_takeover  # where a first NIC may be plugged in
+        if is_ours and (call := self._reconciler.last_call()):
             _log.info("the pod's addresses, routes or MTU have changed; finding the guests anew")
             found = self._hooks.discover(*call, desired.settings)
             found.when_done(lambda: self._found(found.result()))

@@ -132,22 +132,45 @@ def test_a_guest_that_asks_from_the_first_moment_is_answered_by_the_sidecar_alon
         assert "the guard is on" in run(made.netns, side.hooks_dir, "diagnose").stdout
 
 
-def test_kubevirts_server_for_a_nic_of_another_binding_is_not_muted(tmp_path):
+@contextmanager
+def masqueraded(*, blue=False):
+    """Start a VM whose NIC on the pod's network is `masquerade: {}`; it may have `blue`, too."""
     vmi = vmi_object(VMI)
-    vmi["spec"]["networks"].append({"name": "blue", "multus": {"networkName": "blue"}})
-    first = vmi["spec"]["domain"]["devices"]["interfaces"][0]
-    vmi["spec"]["domain"]["devices"]["interfaces"] = [
-        {"name": first["name"], "masquerade": {}},
-        {"name": "blue", "bridge": {}},
-    ]
-    with ExitStack() as stack:
-        made = stack.enter_context(pod("flat", blue=True))
-        side = stack.enter_context(sidecar(made, NETWORK_BINDING_PLUGIN_NAME=""))
-        hook = stack.enter_context(collect(side.hooks_dir))
+    (first,) = vmi["spec"]["domain"]["devices"]["interfaces"]
+    first |= {"masquerade": first.pop("bridge")}
+    if blue:
+        vmi["spec"]["networks"].append({"name": "blue", "multus": {"networkName": "blue"}})
+        interfaces = vmi["spec"]["domain"]["devices"]["interfaces"]
+        interfaces.append({"name": "blue", "bridge": {}})
+    with (
+        pod("flat", blue=blue) as made,
+        sidecar(made, NETWORK_BINDING_PLUGIN_NAME="") as side,
+        collect(side.hooks_dir) as hook,
+    ):
         core_bridge(made.netns)
-        core_bridge(made.netns, BLUE, index=1)
+        if blue:
+            core_bridge(made.netns, BLUE, index=1)
         domain = phase2(MANAGED_DOMAIN, mac=made.layout.mac, mtu=made.layout.mtu)
         hook.define(domain, json.dumps(vmi))
+        with explained(side):
+            yield made, side
+
+
+def test_a_vm_without_any_nic_of_ours_gets_one_and_another_after_that_is_gone(tmp_path):
+    with masqueraded() as (made, side):
+        assert networks(side) == {}
+        for _ in range(2):
+            with plugged(made, tmp_path) as (_, guest):
+                until(lambda: BLUE in networks(side), "the sidecar serves it")
+                guest.ip("link set eth0 up")
+                until(lambda guest=guest: leased(guest, tries=1), "a lease")
+            unplug(made.netns, BLUE)
+            made.netns.ip("link del 16477688c0e-nic")
+            until(lambda: networks(side) == {}, "the sidecar serves nobody")
+
+
+def test_kubevirts_server_for_a_nic_of_another_binding_is_not_muted(tmp_path):
+    with masqueraded(blue=True) as (made, side), ExitStack() as stack:
         assert [*networks(side)] == ["blue"]
         own = made.layout.ipv4[0]
         masquerade = dnsmasq(
