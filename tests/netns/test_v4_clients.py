@@ -63,11 +63,12 @@ def test_a_reboot_confirms_the_address_of_this_pod_and_corrects_that_of_another(
         running(name, vm, tmp_path) as guest,
     ):
         guest.lease(20)
+        asked = page(vm)["counters"]["DISCOVER"]
         reboot(guest, name)
         text = "ACK to REQUEST: 10.244.1.5, INIT-REBOOT"
         until(lambda: text in vm.sidecar.log, text)
         assert guest.lease(12).ipv4 == vm.pod.layout.ipv4
-        assert page(vm)["counters"]["DISCOVER"] == 1
+        assert page(vm)["counters"]["DISCOVER"] == asked
 
         vm.hook.on_define_domain(vm.domain, vmi_json(NOW_ELSEWHERE))
         reboot(guest, name)
@@ -75,7 +76,7 @@ def test_a_reboot_confirms_the_address_of_this_pod_and_corrects_that_of_another(
         assert str(lease.default4) == "10.244.1.1"
         text = "NAK to REQUEST: 10.244.1.5, INIT-REBOOT"
         until(lambda: text in vm.sidecar.log, text)
-        assert page(vm)["counters"]["NAK"] == 1
+        assert page(vm)["counters"]["NAK"] >= 1
         until(lambda: vm.guest.reaches(REMOTE4), "a host beyond the gateway")
 
 
@@ -93,7 +94,7 @@ def test_a_guest_with_a_static_address_is_informed(tmp_path: Path) -> None:
         until(lambda: "INFORM" in page(vm)["last"], "the report")
         shown = page(vm)
         assert shown["last"]["INFORM"]["reply"] == "ACK"
-        assert shown["counters"]["ACK"] == shown["counters"]["INFORM"] == 1
+        assert shown["counters"]["ACK"] == shown["counters"]["INFORM"] >= 1
         assert "DISCOVER" not in shown["counters"]
 
 
