@@ -126,10 +126,6 @@ def printed(code):
             {"grpc", "google", "lxml", "pyroute2", "asyncio"},
         ),
         (
-            "binding.plumb.__main__, binding.plumb.snapshot",
-            {"grpc", "scapy", "lxml", "argparse", "pyroute2", "asyncio", "pathlib"},
-        ),
-        (
             "binding.plumb.__main__, binding.plumb.actions",
             {"grpc", "scapy", "lxml", "argparse", "pyroute2", "asyncio"},
         ),

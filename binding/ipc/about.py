@@ -1,12 +1,14 @@
-"""What messages and the status object both say; the commands need not import every message."""
+"""What messages and the status object both say; the commands need not import every message.
+
+Named tuples, as in binding.ipc.messages.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class RouterStatus:
+class RouterStatus(NamedTuple):
     """The IPv6 default router that the guest is told."""
 
     address: str
@@ -16,8 +18,7 @@ class RouterStatus:
     """`pod`, `eui64` or `virtual`: how the address was found (ra.gateway)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """The VMI that virt-launcher runs."""
 
     namespace: str = ""

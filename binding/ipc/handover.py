@@ -1,13 +1,14 @@
-"""What `serve` leaves behind of a guest: for the sidecar's stand-in, and for the next `serve`."""
+"""What `serve` leaves behind of a guest: for the sidecar's stand-in, and for the next `serve`.
+
+Named tuples, as in binding.ipc.messages.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """A request of the guest, and what is answered to the very same frame again."""
 
     request: bytes
@@ -24,8 +25,7 @@ class Repeat:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """Frames to send at a time, and the guest's state in `ra/` after that."""
 
     at: float
@@ -36,8 +36,7 @@ class Planned:
     """ra.state.State as codec.plain gives it; only `serve` builds a State of it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(NamedTuple):
     """What is known of one guest, and the frames that it would be sent unasked."""
 
     network: str
@@ -51,4 +50,4 @@ class Handover:
         """Return the handover as it stands once the frames planned until now are sent."""
         sent = [one for one in self.planned if one.at <= now]
         left = tuple(one for one in self.planned if one.at > now)
-        return replace(self, ra_state=sent[-1].ra_state if sent else self.ra_state, planned=left)
+        return self._replace(ra_state=sent[-1].ra_state if sent else self.ra_state, planned=left)

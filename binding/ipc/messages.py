@@ -1,17 +1,18 @@
 """Every message between the sidecar and its programs, as one frozen value each.
 
 binding.ipc.channel carries them; descriptors go beside the message that names them. Named tuples:
-as dataclasses they cost each program 25 ms at its start, 0.1 s at 200m CPU.
+as dataclasses they cost each program 25 ms at its start, 0.1 s at 200m CPU. GuestNetwork and Wiring
+are named by their modules, so that `hooks` can have these executed at their first use.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from binding.ipc import wiring
 from binding.ipc.about import Instance, RouterStatus
 from binding.ipc.handover import Handover, Repeat
-from binding.ipc.wiring import Wiring
-from guest.network import GuestNetwork
+from guest import network
 
 # Messages are read only, and so are these.
 _NO_TEXTS: dict[str, str] = {}
@@ -50,11 +51,11 @@ class Serve(NamedTuple):
 
     number: int
     """Serial number of this `Serve`; the answer repeats it."""
-    guests: tuple[GuestNetwork, ...]
+    guests: tuple[network.GuestNetwork, ...]
     decided: dict[str, tuple[int, ...]]
     """Families that we serve, by network, where `auto` has found that out before."""
     handovers: tuple[Handover, ...]
-    former: tuple[GuestNetwork, ...]
+    former: tuple[network.GuestNetwork, ...]
     """The GuestNetwork that a handover was made for, of each network where `guests` has another:
     the guest has been told the former, and must be told what of it no longer holds.
     """
@@ -68,7 +69,7 @@ class Open(NamedTuple):
 
     number: int
     """Of the `Serve` that follows once the program is ready."""
-    guests: tuple[GuestNetwork, ...]
+    guests: tuple[network.GuestNetwork, ...]
 
 
 class Opened(NamedTuple):
@@ -163,8 +164,8 @@ class Define(NamedTuple):
     """hooks: make this desired state true, then answer `Defined`."""
 
     number: int
-    guests: tuple[GuestNetwork, ...]
-    wirings: tuple[Wiring, ...]
+    guests: tuple[network.GuestNetwork, ...]
+    wirings: tuple[wiring.Wiring, ...]
     warnings: tuple[str, ...]
     vmi: str
     domain: str
@@ -244,9 +245,9 @@ class Reloaded(NamedTuple):
 
     refusal: str = ""
     network: str = ""
-    before: tuple[GuestNetwork, ...] = ()
+    before: tuple[network.GuestNetwork, ...] = ()
     """The NIC before and after; none where it was refused."""
-    after: tuple[GuestNetwork, ...] = ()
+    after: tuple[network.GuestNetwork, ...] = ()
     warnings: tuple[str, ...] = ()
     """Warnings that the settings cause."""
 

@@ -1,12 +1,13 @@
 """The status object: what the sidecar tells an operator, and `status`, `diagnose` and metrics read.
 
-docs/reference.md documents every field. Times are ISO 8601, UTC, with microseconds.
+docs/reference.md documents every field. Times are ISO 8601, UTC, with microseconds. Where a value
+has few fields it is a named tuple, as in binding.ipc.messages.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from binding.ipc.about import Instance, RouterStatus
 from guest.network import GuestNetwork
@@ -32,16 +33,14 @@ class Finding:
     """Empty for what concerns the whole pod."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """A text, and since when it holds or when it was said."""
 
     text: str
     time: str
 
 
-@dataclass(frozen=True, slots=True)
-class Warned:
+class Warned(NamedTuple):
     """A warning that stands."""
 
     kind: str
@@ -51,8 +50,7 @@ class Warned:
     time: str
 
 
-@dataclass(frozen=True, slots=True)
-class LastExchange:
+class LastExchange(NamedTuple):
     """The latest request of a kind."""
 
     reply: str
@@ -73,8 +71,7 @@ class Asked:
     """The latest that was not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Modes:
+class Modes(NamedTuple):
     """How the guest is given addresses of each family."""
 
     ipv4: str
@@ -120,8 +117,7 @@ class GuestStatus:
     """All that this guest may be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStatus:
+class ProcessStatus(NamedTuple):
     """One of our programs."""
 
     name: str

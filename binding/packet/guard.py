@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from binding.packet.link_names import KUBEVIRT_BRIDGE
 from binding.packet.message_table import Kind, Parties
@@ -70,16 +71,14 @@ class Filter:
         return self.link.endswith("*")
 
 
-@dataclass(frozen=True, slots=True)
-class GuardTable:
+class GuardTable(NamedTuple):
     """The whole guard of one sidecar; a pod may have several, one for each registration."""
 
     name: str
     filters: tuple[Filter, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(NamedTuple):
     """Packets that one rule has dropped since the table was set."""
 
     link: str

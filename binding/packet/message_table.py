@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from guest.ethernet import (
     DHCP4_CLIENT,
@@ -50,8 +50,7 @@ class Header(Enum):
     TRANSPORT = "UDP or ICMPv6, behind IPv4 options and IPv6 extension headers"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """Octets of a frame."""
 
     header: Header
@@ -67,8 +66,7 @@ class Is(Enum):
     BELOW = "<"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What a field must be; `mask` first clears the bits that do not count."""
 
     field: Field
@@ -77,16 +75,14 @@ class Match:
     mask: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SameAs:
+class SameAs(NamedTuple):
     """Two fields of four octets must be equal, which nf_tables cannot compare."""
 
     field: Field
     other: Field
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """One form of a message: every match must hold."""
 
     ethertype: int

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.messages import QueuedFrame, Report, Serve
 from guest.network import GuestNetwork
@@ -33,7 +31,7 @@ class Known:
         names = {guest.network for guest in guests}
         self.decided = {name: ours for name, ours in self.decided.items() if name in same}
         self.handovers = {
-            name: one if name in same else replace(one, planned=(), repeats=())
+            name: one if name in same else one._replace(planned=(), repeats=())
             for name, one in self.handovers.items()
             if name in names
         }
@@ -83,7 +81,7 @@ class Known:
             number=number,
             guests=guests,
             decided=self.decided,
-            handovers=tuple(replace(one, planned=()) for one in handovers),
+            handovers=tuple(one._replace(planned=()) for one in handovers),
             former=former,
             queued=queued,
             sockets=sockets,

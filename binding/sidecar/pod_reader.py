@@ -1,21 +1,18 @@
-"""Reads the pod by `plumb`: before there is a hook socket, and whenever the CNI changes it."""
+"""Reads the pod before there is a hook socket, and whenever the CNI changes it."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
-from binding.ipc.codec import encode
+from binding.ipc.codec import decode, encode
+from binding.ipc.snapshot import Snapshot, merged, with_plugged
 from binding.process.loop import Lock, Loop, Timer
-from binding.sidecar import state_file
+from binding.sidecar import pod_snapshot, state_file
 from binding.sidecar.link_history import LinkHistory
-from binding.sidecar.plumb_child import PlumbError, plumb
 
 _log = logging.getLogger(__name__)
 
-_FIRST_TRY = 15.0
-"""Seconds for the first reading of the pod; each further try has twice as many."""
-_LONGEST_TRY = 120.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _SOON = 0.5
 """Seconds from the first news of a change to the next reading: addresses change in bursts."""
@@ -51,30 +48,33 @@ class PodReader:
 
         What a former sidecar of this pod has saved fills in what has been rewired since.
         """
-        seconds, pause = _FIRST_TRY, _FIRST_PAUSE
+        pause = _FIRST_PAUSE
         while True:
             plugged = self.history.wired()
-            saved = (state_file.load(self._path) or b"").decode(errors="replace").replace("\n", " ")
             try:
-                done = await plumb(
-                    self._loop,
-                    {"snapshot": f"{saved}\n{encode(plugged)}"},
-                    "/etc/resolv.conf",
-                    "-",
-                    within_seconds=seconds,
-                )
-                snapshot = done.lines[-1].decode()
-            except (PlumbError, OSError, LookupError) as error:
+                taken = pod_snapshot.take()
+            except OSError as error:
                 _log.warning("cannot read the pod's links, retrying in %.1f s: %s", pause, error)
                 await self._loop.sleep(pause)
-                seconds, pause = min(2 * seconds, _LONGEST_TRY), min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
+            snapshot = encode(merged(taken, with_plugged(self._saved(), plugged)))
             if snapshot != self.snapshot:
                 state_file.save(self._path, snapshot)
             self.snapshot = snapshot
             self.history.forget(plugged)
             if not self.history.wired():  # else its links were half the CNI's when it was read
                 return snapshot
+
+    def _saved(self) -> Snapshot | None:
+        data = state_file.load(self._path)
+        if not data:
+            return None
+        try:
+            return decode(Snapshot, data)
+        except ValueError as error:
+            state_file.unusable(self._path, str(error)[:200])
+            return None
 
     def read_soon(self, *, is_wiring: bool) -> None:
         """Read the pod again: a link, an address or a route has changed.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from binding.discover import resolv_conf
 from binding.discover.dns_name import valid_names
 from binding.ipc.codec import decode, encode
 from binding.ipc.snapshot import Snapshot
-from binding.plumb import resolv_conf
 from dhcp.v4_option_codec import domain_names
 from tests.fuzz import mutations
 from tests.samples import FLAT

@@ -25,7 +25,7 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 PROGRAMS = (
     *("binding.__main__", "binding.sidecar.start", "binding.hooks.__main__"),
     *("binding.operator.commands", "binding.operator.capture"),
-    *("binding.plumb.snapshot", "binding.plumb.wire", "binding.serve.__main__"),
+    *("binding.plumb.wire", "binding.serve.__main__"),
 )
 KEPT_OUT = {"ssl"}
 IN_APP = "import sys, os; os.chdir('/app'); sys.path[0] = '/app'\n"

@@ -1,7 +1,9 @@
-"""What plumb reads of a pod before KubeVirt changes it."""
+"""What the sidecar reads of a pod before KubeVirt changes it."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
@@ -10,16 +12,27 @@ from binding.ipc import codec
 from binding.ipc.snapshot import Link, Snapshot
 from guest.network import Route
 from tests.bed.netns import Netns, netns
-from tests.bed.plumb import UNPRIVILEGED, plumb
+from tests.bed.plumb import ROOT, UNPRIVILEGED
 from tests.bed.pod import BARE, pod
 from tests.bed.pod_state import link
 from tests.bed.wait import until
 
+READ = """
+import sys
+from binding.ipc import codec
+from binding.sidecar import pod_snapshot
+print(codec.encode(pod_snapshot.take(sys.argv[1])))
+"""
+
 
 def read(space: Netns, resolv: str = "/nonexistent", prefix: tuple[str, ...] = ()) -> Snapshot:
-    done = plumb(space, "snapshot", resolv, prefix=prefix)
-    assert done.returncode == 0, done.stderr
-    return codec.decode(Snapshot, done.stdout)
+    printed = subprocess.run(
+        space.command(*prefix, sys.executable, "-c", READ, resolv),
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    return codec.decode(Snapshot, printed)
 
 
 def route(destination: str, gateway: str | None = None) -> Route:

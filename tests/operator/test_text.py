@@ -27,13 +27,13 @@ def test_text_fits_80_columns_and_wide_is_not_folded():
 
 
 def test_text_tells_times_with_zone_and_age():
-    asked = {"DISCOVER": replace(GUEST.asked["REQUEST"].answer, time="2026-11-27T00:58:30.0")}
+    asked = {"DISCOVER": GUEST.asked["REQUEST"].answer._replace(time="2026-11-27T00:58:30.0")}
     told = text.text(replace(STATUS, guests=(replace(GUEST, last=asked),)))
     assert "2026-11-27 00:58:30 UTC, 1 min 30 s ago" in told
 
 
 def test_slaac_is_not_told_as_the_pods_address():
-    guest = replace(GUEST, modes=replace(GUEST.modes, ipv6="slaac"))
+    guest = replace(GUEST, modes=GUEST.modes._replace(ipv6="slaac"))
     assert "by SLAAC in fd00::5/64" in text.text(replace(STATUS, guests=(guest,)))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from binding.plumb import resolv_conf
+from binding.discover import resolv_conf
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterable, Iterator
 from socket import AF_INET, AF_INET6
 
+from binding.discover import resolv_conf
 from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import entries, link_table
 from binding.packet.entries import IFA_F_PERMANENT, AddressEntry, NeighborEntry, RouteEntry
 from binding.packet.raw_netlink import RTPROT_KERNEL, RTPROT_RA
-from binding.plumb import resolv_conf
 from guest.network import Address, IPInterface, Route
 
 _SCOPE_GLOBAL = 0
@@ -24,16 +24,19 @@ _GROUP_BIT = 0x01  # of a MAC's first octet
 _RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | _PERMANENT_NEIGHBOR  # REACHABLE, STALE, DELAY, PROBE
 
 
-def take(resolver: str) -> Snapshot:
-    """Read all links with their addresses, routes and neighbours, and the resolver."""
+def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
+    """Read all links with their addresses, routes and neighbours, and the resolver.
+
+    Raises OSError.
+    """
     links = _links()
     try:
-        with open(resolver, errors="replace") as file:  # noqa: PTH123  # pathlib costs 5 ms of CPU
+        with open(resolver, errors="replace") as file:
             text = file.read()
     except OSError:
         text = ""
     nameservers, search = resolv_conf.parse(text)
-    netns = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116  # pathlib costs 5 ms of CPU
+    netns = os.stat("/proc/self/ns/net").st_ino
     return Snapshot(netns, links, nameservers, search)
 
 
