@@ -12,7 +12,7 @@ PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test test-all fuzz differential soak demo image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
+.PHONY: help setup lint unit test test-all fuzz differential soak test-vm demo image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,11 +39,15 @@ unit: setup  ## the tests that need no root and no namespaces; under a minute, A
 
 test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -n 4 -m "not image and not matrix" $(ARGS)
+	$(RUN) tests/as_root.sh pytest -n 4 -m "not image and not matrix and not vm_long" $(ARGS)
 
 test-all: setup  ## the same with every client in every combination
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -n 4 -m "not image" $(ARGS)
+	$(RUN) tests/as_root.sh pytest -n 4 -m "not image and not vm_long" $(ARGS)
+
+test-vm: setup  ## what takes a real libvirt
+	tests/packages.sh test-vm
+	$(RUN) tests/as_root.sh pytest -n 2 -m vm_long $(ARGS)
 
 soak: setup  ## half an hour of kills, flaps and flushes (SOAK_SECONDS), ten minutes of the virtual router
 	tests/packages.sh test

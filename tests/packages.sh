@@ -13,7 +13,8 @@ case ${1:-} in
       debian) set -- "${common[@]}" "${libvirt[@]}" ;;
       *) set -- "${common[@]}" systemd dbus ;;
     esac ;;
-  test-vm) set -- "${common[@]}" "${libvirt[@]}" ipxe dnsmasq-base ;;
+  test-vm) set -- "${common[@]}" "${libvirt[@]}" ipxe ipxe-qemu dnsmasq-base grub-pc-bin \
+    grub-common ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \
     klibc-utils dnsmasq-base ndisc6 radvd ipxe ovmf u-boot-qemu tcpdump nftables ovn-central \
     ovn-host openvswitch-switch ethtool strace netplan.io python3-configobj python3-requests \

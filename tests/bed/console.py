@@ -1,12 +1,15 @@
-"""What a guest VM says about its network on its console, as one value."""
+"""A guest VM's console: commands to its shell, and what it says about its network as one value."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
+from pathlib import Path
 
 from tests.bed.clients.lease import Lease, finite, resolv_conf
+from tests.bed.wait import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,43 @@ class Report:
     lease: Lease
     reached: tuple[str, ...]
     """Those of REMOTE4 and REMOTE6 that answered an echo request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The console of a guest that reports its network and then obeys."""
+
+    console: Path
+    """What the guest has written."""
+    type: Callable[[bytes], object]
+    ended: Callable[[], bool]
+    """Whether the VM is no more."""
+
+    def report(self, timeout: float = 90) -> Report:
+        """Wait for the guest's report; TimeoutError or RuntimeError quote its console."""
+        return parse(self.wait_for("@end", 0, timeout))
+
+    def run(self, command: str, timeout: float = 20) -> str:
+        """Run a shell command in the guest, after its report, and return its output."""
+        seen = self.console.stat().st_size
+        self.type(command.encode() + b"\n")
+        return self.wait_for("@done", seen, timeout).rpartition("@done")[0]
+
+    def wait_for(self, word: str, seen: int, timeout: float) -> str:
+        """Return what the guest wrote after octet `seen`, up to the line of a word."""
+
+        def said() -> str:
+            text = self.console.read_bytes()[seen:].decode(errors="replace").replace("\r", "")
+            if f"{word} " in text and text.endswith("\n"):
+                return text
+            if self.ended():
+                raise RuntimeError(f"the VM ended:\n{text}")
+            return ""
+
+        try:
+            return until(said, f"{word} of the VM", timeout)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.console.read_text(errors='replace')}") from None
 
 
 def parse(console: str) -> Report:
@@ -38,7 +78,7 @@ def parse(console: str) -> Report:
         search=search,
         mtu=int(said.get("mtu", ["0"])[0]),
         lease_seconds=finite(leases[0]) if leases else None,
-        hostname=None,
+        hostname=said.get("hostname", [None])[0],
         seconds_to_ipv4=float(said.get("at4", [math.nan])[0]),
         seconds_to_ipv6=float(said.get("at6", [math.nan])[0]),
     )

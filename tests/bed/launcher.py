@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,21 @@ _NEWEST_FIRST = (
     ("v1alpha2", v1alpha2_pb2, v1alpha2_pb2_grpc),
     ("v1alpha1", v1alpha1_pb2, v1alpha1_pb2_grpc),
 )
+
+
+def _with_pci_addresses(domain: str) -> str:
+    """Return a domain as libvirt would read it."""
+    root = etree.fromstring(domain)
+    devices = root.xpath("devices/controller | devices/interface")
+    for slot, device in enumerate(devices, start=1):
+        if device.find("address") is None:
+            place = {"domain": "0x0000", "bus": f"0x{slot:02x}", "slot": "0x00", "function": "0x0"}
+            etree.SubElement(device, "address", type="pci", **place)
+    return _text(root)
+
+
+def _text(root: etree._Element) -> str:
+    return etree.tostring(root, encoding="unicode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +91,22 @@ class Hook:
             answer = stub.PreCloudInitIso(request, timeout=CALLBACK * crowd())
         return json.loads(answer.cloudInitData)
 
-    def define(self, domain: str, vmi: str) -> str:
-        """Go through the passes of a first start and return the domain that libvirt would get."""
+    def define(
+        self, domain: str, vmi: str, libvirt: Callable[[str], str] = _with_pci_addresses
+    ) -> str:
+        """Go through the passes of a first start and return the domain that libvirt would get.
+
+        `libvirt` defines what a pass returned and gives back how it reads then.
+        """
         interfaces = len(json.loads(vmi)["spec"]["domain"]["devices"]["interfaces"])
         placeholders = max(0, 4 - interfaces)
         if placeholders:
-            self.on_define_domain(_with_placeholders(domain, placeholders), vmi)
-        # The NICs of pass 1 are thrown away again.
-        second = self.on_define_domain(_with_pci_addresses(domain, "controller"), vmi)
-        if not placeholders:
-            second = _with_pci_addresses(second, "interface")
-        return self.on_define_domain(_with_root_ports(second), vmi)
+            first = self.on_define_domain(_with_placeholders(domain, placeholders), vmi)
+            domain = _with_nics_of(domain, libvirt(first))
+        second = self.on_define_domain(domain, vmi)
+        read = libvirt(second)
+        third = _with_root_ports(second if placeholders else read)
+        return self.on_define_domain(third, vmi)
 
     def shutdown(self) -> None:
         """Say that QEMU is gone; only v1alpha3 can."""
@@ -152,12 +172,14 @@ def _with_placeholders(domain: str, count: int) -> str:
     return _text(root)
 
 
-def _with_pci_addresses(domain: str, tag: str) -> str:
-    root = etree.fromstring(domain)
-    for slot, device in enumerate(root.iterfind(f"devices/{tag}"), start=1):
-        if device.find("address") is None:
-            place = {"domain": "0x0000", "bus": f"0x{slot:02x}", "slot": "0x00", "function": "0x0"}
-            etree.SubElement(device, "address", type="pci", **place)
+def _with_nics_of(domain: str, read: str) -> str:
+    """Return how libvirt reads a domain, but with the NICs that it had before."""
+    root, before = etree.fromstring(read), etree.fromstring(domain)
+    devices = root.find("devices")
+    for nic in list(devices.iterfind("interface")):
+        devices.remove(nic)
+    for nic in reversed(list(before.iterfind("devices/interface"))):
+        devices.insert(0, nic)
     return _text(root)
 
 
@@ -167,7 +189,3 @@ def _with_root_ports(domain: str, count: int = 4) -> str:
     for _ in range(count):
         etree.SubElement(devices, "controller", type="pci", model="pcie-root-port")
     return _text(root)
-
-
-def _text(root: etree._Element) -> str:
-    return etree.tostring(root, encoding="unicode")

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from lxml import etree
 
-from tests.bed.console import Report, parse
+from tests.bed.console import Terminal
 from tests.bed.image import CACHE, Image, image
 from tests.bed.netns import end
 from tests.bed.pod import REMOTE4, REMOTE6, Pod
-from tests.bed.wait import until
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +27,8 @@ class Nic:
     queues: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Vm:
-    """A running guest."""
-
-    process: subprocess.Popen[bytes]
-    console: Path
-
-    def report(self, timeout: float = 90) -> Report:
-        """Wait for the guest's report; TimeoutError or RuntimeError quote its console."""
-        return parse(self._wait("@end", 0, timeout))
-
-    def run(self, command: str, timeout: float = 20) -> str:
-        """Run a shell command in the guest, after its report, and return its output."""
-        seen = self.console.stat().st_size
-        self.process.stdin.write(command.encode() + b"\n")
-        self.process.stdin.flush()
-        return self._wait("@done", seen, timeout).rpartition("@done")[0]
-
-    def _wait(self, word: str, seen: int, timeout: float) -> str:
-        def said() -> str:
-            text = self.console.read_bytes()[seen:].decode(errors="replace").replace("\r", "")
-            if f"{word} " in text and text.endswith("\n"):
-                return text
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the VM ended:\n{text}")
-            return ""
-
-        try:
-            return until(said, f"{word} of the VM", timeout)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.console.read_text(errors='replace')}") from None
-
-
 @contextmanager
-def vm(pod: Pod, *nics: Nic) -> Iterator[Vm]:
+def vm(pod: Pod, *nics: Nic) -> Iterator[Terminal]:
     """Boot a guest with these NICs in the pod's namespace and pull its plug at exit."""
     for nic in nics:
         if not pod.netns.has(nic.tap):
@@ -73,11 +39,12 @@ def vm(pod: Pod, *nics: Nic) -> Iterator[Vm]:
             *_command(image(), accelerator(), f"reach={REMOTE4} reach={REMOTE6}"),
             *(word for index, nic in enumerate(nics) for word in _network(index, nic)),
             stdin=subprocess.PIPE,
+            bufsize=0,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
     try:
-        yield Vm(process, console)
+        yield Terminal(console, process.stdin.write, lambda: process.poll() is not None)
     finally:
         end(process)
         process.stdin.close()
