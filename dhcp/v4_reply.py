@@ -35,7 +35,7 @@ class Reply:
     yiaddr: IPv4Address = NOBODY
     boot: BootFields = NOT_BOOTING
     options: tuple[tuple[int, bytes], ...] = ()
-    """Those after 53 and 54, the most needed first."""
+    """Options behind 53 and 54, the most needed first."""
     shorter: ShorterValues = none_shorter
     """Gives shorter values of the options that find no room."""
 

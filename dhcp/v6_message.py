@@ -1,8 +1,8 @@
 """A DHCPv6 message of a client as the client meant it (RFC 8415 sections 8 and 21, now RFC 9915).
 
 By hand, because scapy reads past wrong nested lengths and raises on short options. Strict about
-identifiers and identity associations: one of a wrong length refuses the message. Of other
-options what can be used is used, as dnsmasq does with the same bytes.
+identifiers and identity associations: one of a wrong length refuses the message. Other options
+are used as far as they can be read, as dnsmasq does with the same bytes.
 """
 
 from __future__ import annotations
@@ -64,9 +64,9 @@ class Association:
     code: int
     iaid: int
     addresses: tuple[IPv6Address, ...] = ()
-    """Of an IA_NA or IA_TA, without repetition; :: (no hint) is left out."""
+    """Addresses in an IA_NA or IA_TA, each once; :: (no hint) is left out."""
     prefixes: tuple[IPv6Network, ...] = ()
-    """Of an IA_PD, likewise; that of the network :: is a wish for its length (RFC 8168)."""
+    """Prefixes in an IA_PD, each once; that of network :: is a wish for its length (RFC 8168)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Builds the bytes of a packet from scapy's layers, without the copies that scapy's `/` makes.
 
-Those are two thirds of the time of an answer. For layers made for this one packet, each
+The copies take two thirds of the time of an answer. For layers made for this one packet, each
 field with one value.
 """
 

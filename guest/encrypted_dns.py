@@ -21,7 +21,8 @@ class Resolver:
     name: bytes
     """The authentication domain name (ADN), in DNS's encoding."""
     addresses: bytes
-    """Of one family; empty: the guest resolves the name (ADN-only mode, section 3.1.6)."""
+    """The resolver's addresses of one family; empty: the guest resolves the name (ADN-only mode,
+    section 3.1.6)."""
     parameters: bytes
     """SvcParams (RFC 9460 section 2.2); empty in ADN-only mode."""
 

@@ -128,7 +128,7 @@ class GuestNetwork:
     routes: tuple[Route, ...] = ()
     """Both families, defaults included, on-link subnets of the addresses left out."""
     preference: Preference = "medium"
-    """Of the default route and routes of router advertisements, among the guest's NICs."""
+    """RFC 4191: of this NIC's IPv6 default route and other routes among those of all NICs."""
     gateway_lladdrs: tuple[tuple[Address, str], ...] = ()
     """Gateways whose MAC the pod's neighbour table knew before the guest started."""
     permanent_neighbors: tuple[tuple[Address, str], ...] = ()

@@ -21,7 +21,7 @@ class Key(NamedTuple):
     """ROUTER_SOLICITATION or NEIGHBOR_SOLICITATION."""
     src: Address
     target: Address | None
-    """Of an NS."""
+    """The address that an NS asks for; None in an RS."""
 
 
 def question(packet: Packet, guest: GuestNetwork) -> Key | None:

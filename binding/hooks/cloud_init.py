@@ -20,7 +20,7 @@ from guest.network import GuestNetwork
 _GIVEN = ("NetworkData", "networkData", "networkDataBase64", "networkDataSecretRef")
 _NOTHING = "#cloud-config\n{}\n"
 _READ_AT_EACH_BOOT = "updates: {network: {when: [boot-new-instance, boot]}}"
-# Of a VM's only NIC: udev's, and the kernel's where the image turns udev's off.
+# Names of a VM's only NIC: udev's, and the kernel's where the image turns udev's off.
 _USUAL_NAMES = ("enp1s0", "eth0")
 _USER_DATA = ("UserData", "userData")
 
@@ -223,8 +223,8 @@ def _asks(guest: GuestNetwork) -> dict[str, Any]:
 def _openstack(guests: Iterable[GuestNetwork]) -> dict[str, Any]:
     """network_data.json of a config drive.
 
-    Of its types for DHCPv6, `ipv6_dhcpv6-stateful` makes NetworkManager ignore the RA, which alone
-    has the routes.
+    The type `ipv6_dhcpv6-stateful` would make NetworkManager ignore the RA, which alone has the
+    routes: `ipv6_dhcp` stands for DHCPv6.
     """
     links, networks = [], []
     for guest in guests:

@@ -23,7 +23,7 @@ _ORDER = (
     "address", "source", "target", "model", "mac", "mtu", "bandwidth", "boot", "link",
     "filterref", "alias", "driver", "rom", "acpi", "backend", "portForward",
 )  # fmt: skip
-# Of shape `takeover` the domain is KubeVirt's own affair.
+# In the shape `takeover` KubeVirt alone writes the domain.
 _WIRED_BY_KUBEVIRT = ("managed", "plugin")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 

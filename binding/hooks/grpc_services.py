@@ -123,10 +123,10 @@ class Services:
         return b""
 
     async def _mutate_domain(self, request: bytes) -> bytes:
-        """Of KubeVirt's structured plugin.
+        """Answer the one call of a structured plugin.
 
-        virt-launcher calls it once for each start, after all hook sidecars, and on a migration
-        target, where the answer is thrown away as theirs is.
+        virt-launcher calls once for each start, after all hook sidecars, and on a migration target,
+        where it throws the answer away as it does those of hook sidecars.
         """
         asked = _fields(request)
         kind, domain, vmi = (asked.get(number, b"") for number in (1, 2, 3))

@@ -66,7 +66,7 @@ class _Call:
     body: bytearray = field(default_factory=bytearray)
     """What of the request has come in; empty once it is complete."""
     octets: int = 0
-    """Of the request."""
+    """Octets of the request that have come in."""
     is_asked: bool = False
     """The request is complete."""
     is_reset: bool = False

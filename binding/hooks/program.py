@@ -55,7 +55,7 @@ class Program:
         if idle is None or left > 0:
             self._loop.after(min(max(left, _SOONEST_LOOK), _LATEST_LOOK), self._look)
             return
-        self._server.close()  # who connects from here on waits for the next hooks
+        self._server.close()  # a caller that connects from here on waits for the next hooks
         self._sidecar.say(Leaving())
         self._loop.stop()
 

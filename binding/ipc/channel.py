@@ -120,7 +120,7 @@ def _count(message: Message, descriptors: list[int]) -> None:
 def _in_file(descriptors: list[int]) -> bytes:
     """Read the message in the first descriptor and close it. Raises ValueError.
 
-    Who reads a guest's bytes may have been taken over, and must neither hold us up nor fill memory.
+    A `serve` that a guest has taken over must neither hold up the sidecar nor fill its memory.
     """
     if not descriptors:
         raise ValueError("a message in a file that is not there")

@@ -68,7 +68,7 @@ class Open(NamedTuple):
     """The sidecar: open packet sockets for these guests, before anything else."""
 
     number: int
-    """Of the `Serve` that follows once the program is ready."""
+    """Number of the `Serve` that follows once the program is ready."""
     guests: tuple[network.GuestNetwork, ...]
 
 
@@ -172,7 +172,7 @@ class Define(NamedTuple):
     """VMI and domain as virt-launcher sent them, for `Discover`."""
     instance: Instance = Instance()
     settings: dict[str, str] = _NO_TEXTS
-    """Of the `Pod` or `Discover` that the guests were found by."""
+    """Settings of the `Pod` or `Discover` by which the guests were found."""
     discovery: int = 0
     """Number of the `Discover` that this is the answer to; 0 for a call of KubeVirt's."""
     spared: tuple[str, ...] | None = None

@@ -23,7 +23,7 @@ class Finding:
     severity: Severity
     text: str
     anchor: str = ""
-    """Of the paragraph in docs/troubleshooting.md; empty where nothing is wrong."""
+    """Names the paragraph in docs/troubleshooting.md; empty where nothing is wrong."""
     remedy: str = ""
     evidence: str = ""
     """What was seen."""
@@ -141,7 +141,7 @@ class Status:
     plugin: str
     guard: Guard
     warnings: tuple[str, ...] = ()
-    """Of no network in particular."""
+    """Warnings about no network in particular."""
     guests: tuple[GuestStatus, ...] = ()
     processes: tuple[ProcessStatus, ...] = field(default_factory=tuple)
     vmi: Instance = field(default_factory=Instance)

@@ -18,13 +18,13 @@ class Wiring:
     mtu: int
     """Bytes, of the pod link; bridge and tap get the same."""
     addresses: tuple[IPInterface, ...] = ()
-    """Of the pod link; the placeholder keeps them, since CNI CHECK looks there."""
+    """Addresses of the pod link; the placeholder keeps them, since CNI CHECK looks there."""
     queues: int = 1
-    """Of the domain's NIC; the tap is multi-queue from 2 on."""
+    """Queues of the domain's NIC; the tap is multi-queue from 2 on."""
     owner: int = 107
     """User and group that QEMU runs as."""
     routes: tuple[Route, ...] = ()
-    """Of the pod link; only to undo what a killed run left behind."""
+    """Routes of the pod link; only to undo what a killed run left behind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ KINDS = {
         "DHCPv6 RELEASE", "INFORMATION-REQUEST", "RS",
     ),
 }  # fmt: skip
-"""Of requests, by family."""
+"""Kinds of requests by family."""
 
 
 def is_answer(message: str) -> bool:
@@ -42,7 +42,7 @@ def is_message(message: str) -> bool:
 
 
 def protocol(message: str) -> str:
-    """Return dhcp4, dhcp6, nd or arp; empty for what is no message of theirs."""
+    """Return dhcp4, dhcp6, nd or arp; empty for another counter."""
     if message.startswith(_DHCPV6):
         return "dhcp6"
     return _ANSWERS.get(message) or _REQUESTS.get(message, "")

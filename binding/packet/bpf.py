@@ -79,7 +79,7 @@ def _rules(kinds: Iterable[message_table.Kind], who: Parties) -> tuple[Rule, ...
 def guest_rules(who: Parties, silent: Collection[Family] = ()) -> tuple[Rule, ...]:
     """At the tap: what the guest asks of servers, and of us by our addresses.
 
-    DHCP of the families in `silent` is not heard, since no request of theirs gets an answer.
+    DHCP of the families in `silent` is not heard: no request of these families gets an answer.
     """
     unheard = {f"dhcp{family}-to-server" for family in silent}
     return _rules((kind for kind in heard_at_tap(who) if kind not in unheard), who)

@@ -29,7 +29,7 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH = 1, 4, 5, 6, 9
 _RTA_TABLE, _RTA_VIA = 15, 18
 IFA_F_PERMANENT = 0x80
-"""Of an address that somebody has set; one that a router advertised lacks it."""
+"""Flag of an address that was set; one that the kernel made of an RA lacks it."""
 LINK_LOCAL = IPv6Network("fe80::/64")
 """The kernel's route; Calico's fe80::…/128 is a gateway's."""
 RT_TABLE_MAIN, RTN_UNICAST = 254, 1
@@ -48,7 +48,7 @@ class AddressEntry(NamedTuple):
     flags: int
     """IFA_F_…."""
     interface: IPInterface
-    """Of this host, with what is on-link: a peer's prefix is not."""
+    """This host's address with the prefix that is on-link, which a peer's is not."""
 
 
 class Hop(NamedTuple):

@@ -35,7 +35,7 @@ class LinkState:
     index: int
     up: bool
     carrier: bool
-    """Of a tap: a process (QEMU) reads it."""
+    """At a tap: whether a process (QEMU) reads it."""
     mtu: int
     mac: str
     master: int
@@ -102,7 +102,7 @@ def news(netlink: socket.socket) -> News:
         for kind, _, _, payload in raw_netlink.messages(data):
             messages.append((kind, payload))
             if kind in (raw_netlink.RTM_NEWLINK, raw_netlink.RTM_DELLINK):
-                # Of a bridge port as such (AF_BRIDGE): its states, which nothing here depends on.
+                # AF_BRIDGE tells of the states of a bridge port, which nothing here depends on.
                 links = links or payload[:1] != AF_BRIDGE
             elif kind in (raw_netlink.RTM_NEWADDR, raw_netlink.RTM_DELADDR):
                 addresses = True

@@ -2,7 +2,7 @@
 
 By hand because of what it costs at 200m CPU: pyroute2's nft module alone takes 0.11 s of CPU
 to import, which is 0.55 s there, all of this 0.016 s. Its message classes can do what is
-done here; names and numbers are theirs, and those of linux/netfilter/nf_tables.h.
+done here; names and numbers are those of pyroute2 and of linux/netfilter/nf_tables.h.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ Links = Mapping[str, NetlinkMessage]
 
 
 class LinkError(Exception):
-    """A link of somebody else has a name that wiring needs, or the pod's own link is missing."""
+    """Another program's link has a name that wiring needs, or the pod's own link is missing."""
 
 
 def wire(

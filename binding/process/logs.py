@@ -52,7 +52,7 @@ def epoch(text: str) -> float:
         int(text[slice(*digits)])
         for digits in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
     )
-    # Of a year that begins in March, so that the leap day ends it.
+    # Months and years are counted from March, so that the leap day ends a year.
     months, years = (month - 3) % 12, year - (month < 3)
     leap_days = years // 4 - years // 100 + years // 400
     days = 365 * years + leap_days + (153 * months + 2) // 5 + day - 1

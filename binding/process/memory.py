@@ -33,7 +33,7 @@ def is_tight() -> bool:
 def anonymous(pid: int) -> int:
     """Return the anonymous bytes of a process; 0 where the kernel does not say.
 
-    Of a process with file capabilities it says nothing but to root.
+    Of a process with file capabilities the kernel tells root only.
     """
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:

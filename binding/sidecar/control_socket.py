@@ -1,6 +1,6 @@
 """The control socket: one line of JSON asks for something, one line answers, and it is hung up.
 
-Only who can write into the hooks directory can connect, and so could call the hook socket.
+Only a process that can write into the hooks directory, and so could call the hook socket, connects.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Known:
     ) -> frozenset[str]:
         """Go on with these guests; return the networks of which everything known still holds.
 
-        Of the others only the RA state is kept: it says whether the guest has been heard.
+        Of other networks only the RA state is kept: it says whether the guest has been heard.
         """
         same = frozenset(guest.network for guest in guests if guest in former)
         told = {guest.network: guest for guest in former if guest.network not in same}

@@ -1,4 +1,4 @@
-"""The container's termination message: what `status` warned of last, once nobody can be asked.
+"""The container's termination message: the warnings of `status` that stand at its end.
 
 The kubelet copies the file into the pod's status when the container ends (`kubectl describe pod`).
 """

@@ -1,4 +1,4 @@
-"""What a guest still lacks a while after its start, in a line of the log: nobody else would say."""
+"""Logs what a guest has not asked a minute after its start; KubeVirt does not notice that."""
 
 from __future__ import annotations
 
