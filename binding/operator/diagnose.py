@@ -69,7 +69,7 @@ def text(found: tuple[Finding, ...]) -> str:
             lines.append(f"        {one.evidence}")
         if one.severity == "ok":
             continue
-        seen = ", ".join(filter(None, (one.evidence, one.time and f"at {one.time}")))
+        seen = ", ".join(filter(None, (one.evidence, f"at {one.time}" if one.time else "")))
         more = (("seen: ", seen), ("-> ", one.remedy), ("docs/troubleshooting.md#", one.anchor))
         lines += (f"        {before}{what}" for before, what in more if what)
     return "\n".join(lines)

@@ -174,18 +174,19 @@ class Responder:
 
     def _name_other_mac(self, packet: Packet) -> None:
         """Warn of requests from another MAC: a changed guest, or a machine behind it."""
-        asks = "" if packet.src_mac == self.guest.mac else packet.src_mac
-        if asks:
+        other = "" if packet.src_mac == self.guest.mac else packet.src_mac
+        if other:
             self.counters["other MAC"] += 1
         service = self._service
-        if asks == self._other_mac or service is None or packet.src.version not in service.ours:
+        if other == self._other_mac or service is None or packet.src.version not in service.ours:
             return
-        self._other_mac = asks
-        service.others.findings["MAC"] = asks and (
-            f"a request comes from another MAC, {asks}, and is not answered: this NIC has "
+        self._other_mac = other
+        text = (
+            f"a request comes from another MAC, {other}, and is not answered: this NIC has "
             f"{self.guest.mac}; give the guest that MAC again, or set macAddress in the VMI; a "
             "machine that the guest bridges gets none of the pod's addresses"
         )
+        service.others.findings["MAC"] = text if other else ""
 
     def _begin_if_known(self, now: float) -> Output:
         """Begin to serve what is ours, as soon as that is known or if it has changed."""

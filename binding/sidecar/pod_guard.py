@@ -112,7 +112,6 @@ class PodGuard:
                 more = f" ({left_out} times more before)" if left_out else ""
                 text = "another program changed the guard's table %s%s"
                 _log.warning(text, self._table, more)
-            self._in_force = None
             self._forget()
             self._on_change()
 

@@ -190,5 +190,7 @@ def _about(guest: GuestNetwork, at: float | None = None) -> dict[str, object]:
 def _summary(guest: GuestNetwork) -> str:
     addresses = [str(a.ip) for a in guest.ipv4] + [str(a.ip) for a in guest.ipv6]
     told = ", ".join(addresses) or "no address"
-    waits = "; waiting for its first frame: it runs on another node" * guest.migration_target
+    waits = ""
+    if guest.migration_target:
+        waits = "; waiting for its first frame: it runs on another node"
     return f"{guest.provider} for {told} ({guest.shape}, MTU {guest.mtu}){waits}"
