@@ -93,7 +93,7 @@ class Reconciler:
         if saved is None:
             return
         self.desired, self._nics = saved.desired, dict(saved.nics)
-        self.serve.known.decided = dict(saved.decided)
+        self.serve.handovers.decided = dict(saved.decided)
         _name_in_log(self.desired.instance)
         self.pages.open(self.desired.guests, self.desired.warnings)
         _log.info("going on with the %d guests of a former sidecar", len(self.desired.guests))
@@ -228,7 +228,7 @@ class Reconciler:
 
     def _save(self, vmi: str, domain: str) -> None:
         version, netns = desired_state.VERSION, desired_state.netns()
-        decided = self.serve.known.decided
+        decided = self.serve.handovers.decided
         text = encode(Saved(version, netns, self.desired, vmi, domain, self._nics, decided))
         if hash(text) != self._saved:
             state_file.save(self._file, text)

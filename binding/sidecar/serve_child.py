@@ -16,7 +16,7 @@ from binding.process import memory
 from binding.process.loop import Future, Loop, Timer, within
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
-from binding.sidecar.known import Known
+from binding.sidecar.handovers import Handovers
 from binding.sidecar.packet_sockets import PacketSockets
 from binding.sidecar.standby import Standby
 from guest.network import GuestNetwork
@@ -57,7 +57,7 @@ class ServeChild:
         self.child = Child(
             loop, "binding.serve", on_message=self._take, on_end=self._ended, **_PATIENCE
         )
-        self.known = Known()
+        self.handovers = Handovers()
         self._guests: tuple[GuestNetwork, ...] = ()
         self._places: tuple[tuple[int | None, int | None], ...] = ()
         self._sockets = PacketSockets()
@@ -128,13 +128,13 @@ class ServeChild:
         self._guests, self._places = (), ()
         self.child.end()
         self._end_standby()
-        self.known.forget_all()
+        self.handovers.forget_all()
         self._sockets.keep({})
 
     def _change(self, guests: tuple[GuestNetwork, ...]) -> None:
         former, self._guests = self._guests, guests
         queued = self._end_standby()
-        self.known.change(former, guests)
+        self.handovers.change(former, guests)
         if not self.child.is_there or self.child.phase is Phase.STARTING:
             self._stand_by(queued)
 
@@ -173,10 +173,10 @@ class ServeChild:
                     _log.error("the restarted serve cannot open its packet sockets: %s", failure)
                     self.child.kill()
             case messages.Resting(handovers):
-                self.known.take_over(handovers)
+                self.handovers.take_over(handovers)
                 self.child.change(Change.LEAVES)
             case messages.Report():
-                self.known.keep_report(message, self._guests)
+                self.handovers.keep_report(message, self._guests)
                 self._on_report(message)
             case _:
                 _log.error("serve sent the unexpected message %s", type(message).__name__)
@@ -201,7 +201,7 @@ class ServeChild:
         ports = self._sockets.of({link for guest in guests for link in (guest.tap, guest.nic)})
         self._number += 1
         anew = self._early_ends.count > 2  # perhaps serve dies of a handover
-        message = self.known.serve(self._number, guests, queued, tuple(ports), anew=anew)
+        message = self.handovers.serve(self._number, guests, queued, tuple(ports), anew=anew)
         self.child.send(message, [port.socket.fileno() for port in ports.values()])
 
     def _look(self) -> None:
@@ -232,7 +232,7 @@ class ServeChild:
 
     def _stand_by(self, queued: tuple[messages.QueuedFrame, ...] = ()) -> None:
         if ports := self._sockets.ports:
-            known = tuple(self.known.handovers.values())
+            known = tuple(self.handovers.latest.values())
             self._standby = Standby(self._loop, known, ports, self._wanted, queued)
 
     def _wanted(self) -> None:
@@ -246,5 +246,5 @@ class ServeChild:
     def _end_standby(self) -> tuple[messages.QueuedFrame, ...]:
         standby, self._standby = self._standby, None
         handovers, queued = standby.end() if standby is not None else ((), ())
-        self.known.take_over(handovers)
+        self.handovers.take_over(handovers)
         return queued

@@ -1,4 +1,4 @@
-"""What is known of the guests that a `serve` served: for the stand-in and for the next `serve`."""
+"""The handovers of the guests, kept for the stand-in and for the next `serve`."""
 
 from __future__ import annotations
 
@@ -9,42 +9,39 @@ from guest.network import GuestNetwork
 _MOST_REPEATS = 16
 
 
-class Known:
+class Handovers:
     """By network: the latest handover, and who serves the guest."""
 
     def __init__(self) -> None:
-        self.handovers: dict[str, Handover] = {}
+        self.latest: dict[str, Handover] = {}
         self.decided: dict[str, tuple[int, ...]] = {}
         """Families that we serve, where `auto` has found that out."""
         self.former: dict[str, GuestNetwork] = {}
         """By network, the GuestNetwork of its handover, where the guest has another since."""
 
-    def change(
-        self, former: tuple[GuestNetwork, ...], guests: tuple[GuestNetwork, ...]
-    ) -> frozenset[str]:
-        """Go on with these guests; return the networks of which everything known still holds.
+    def change(self, former: tuple[GuestNetwork, ...], guests: tuple[GuestNetwork, ...]) -> None:
+        """Go on with these guests.
 
-        Of other networks only the RA state is kept: it says whether the guest has been heard.
+        Of a guest that is another now only the RA state is kept: it says whether it was heard.
         """
         same = frozenset(guest.network for guest in guests if guest in former)
         told = {guest.network: guest for guest in former if guest.network not in same}
         names = {guest.network for guest in guests}
         self.decided = {name: ours for name, ours in self.decided.items() if name in same}
-        self.handovers = {
+        self.latest = {
             name: one if name in same else one._replace(planned=(), repeats=())
-            for name, one in self.handovers.items()
+            for name, one in self.latest.items()
             if name in names
         }
         self.former = {name: one for name, one in (told | self.former).items() if name in names}
-        return same
 
     def forget_all(self) -> None:
         """Forget all guests: none is served any more."""
-        self.handovers, self.decided, self.former = {}, {}, {}
+        self.latest, self.decided, self.former = {}, {}, {}
 
     def take_over(self, handovers: tuple[Handover, ...]) -> None:
         """Keep the last handovers of a `serve` that leaves, or of the stand-in."""
-        self.handovers |= {one.network: one for one in handovers}
+        self.latest |= {one.network: one for one in handovers}
 
     def keep_report(self, report: Report, guests: tuple[GuestNetwork, ...]) -> None:
         """Keep what the next `serve` needs, should this one die."""
@@ -56,9 +53,9 @@ class Known:
             if one.serves is not None:
                 self.decided[one.network] = one.serves
             if one.ra_state is not None:
-                before = self.handovers.get(one.network)
+                before = self.latest.get(one.network)
                 repeats = _latest(before.repeats if before else (), one.repeats)
-                self.handovers[one.network] = Handover(
+                self.latest[one.network] = Handover(
                     guest.network, guest.tap, guest.nic, one.ra_state, repeats=repeats
                 )
 
@@ -73,7 +70,7 @@ class Known:
     ) -> Serve:
         """Return what a `serve` of these guests is told; to begin `anew` is to have no handover."""
         networks = {guest.network for guest in guests}
-        known = () if anew else self.handovers.values()
+        known = () if anew else self.latest.values()
         handovers = (one for one in known if one.network in networks)
         former = tuple(one for name, one in sorted(self.former.items()) if name in networks)
         self.former = {}
