@@ -53,18 +53,17 @@ def permitted() -> frozenset[str]:
     return frozenset(name for bit, name in enumerate(_NAMES) if bits >> bit & 1)
 
 
-def hold(names: AbstractSet[str]) -> frozenset[str]:
+def hold(names: AbstractSet[str]) -> None:
     """Make effective those of `names` that are permitted and give up all others for good.
 
-    Returns what is held; less than asked for is no error here, for only the caller
-    knows what cannot be done now. ValueError for a name that no kernel has.
+    Less than asked for is no error here: only the caller knows what cannot be done now.
+    ValueError for a name that no kernel has.
     """
     unknown = names - set(_NAMES)
     if unknown:
         raise ValueError(f"no such capability: {', '.join(sorted(unknown))}")
     held = permitted() & names
     _set(held, held)
-    return held
 
 
 def drop_effective() -> None:

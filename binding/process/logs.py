@@ -67,12 +67,12 @@ def name_vmi(namespace: str, name: str, uid: str) -> None:
     os.environ[_VMI] = json.dumps(_about)
 
 
-def to_stderr(level: str = "") -> None:
-    """Send every logger's records to stderr in KubeVirt's form, from `level` up.
+def to_stderr() -> None:
+    """Send every logger's records to stderr in KubeVirt's form, from the level of DSBRIDGE_LOG up.
 
-    Without a level, from the one that DSBRIDGE_LOG names; `info`, and a warning, if it names none.
+    Where that names no level, from `info` up, and warn.
     """
-    asked = level or os.environ.get("DSBRIDGE_LOG", "").lower() or "info"
+    asked = os.environ.get("DSBRIDGE_LOG", "").lower() or "info"
     level = asked if asked in LEVELS else "info"
     with suppress(ValueError, TypeError):  # DSBRIDGE_VMI was not set by dsbridge
         _about.update(json.loads(os.environ.get(_VMI, "{}")))

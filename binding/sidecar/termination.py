@@ -18,8 +18,8 @@ _MOST = 4096  # octets that the kubelet takes
 class TerminationMessage:
     """Writes the warnings that stand, whenever they are others."""
 
-    def __init__(self, path: str | None = None) -> None:
-        self._path = path or os.environ.get("DSBRIDGE_TERMINATION_LOG") or PATH
+    def __init__(self) -> None:
+        self._path = os.environ.get("DSBRIDGE_TERMINATION_LOG") or PATH
         self._written = ""
 
     def say(self, warnings: Iterable[str]) -> None:

@@ -9,14 +9,15 @@ from tests.sidecar.test_status import NO_DNS, report
 
 
 @pytest.fixture
-def file(tmp_path):
+def file(tmp_path, monkeypatch):
     path = tmp_path / "termination-log"
     path.touch()
+    monkeypatch.setenv("DSBRIDGE_TERMINATION_LOG", str(path))
     return path
 
 
 def test_it_says_what_status_warns_of_and_nothing_that_is_mended(file):
-    pages = StatusPages(TerminationMessage(str(file)).say)
+    pages = StatusPages(TerminationMessage().say)
     pages.open((GUEST,), (NO_DNS,))
     assert file.read_text() == f"{NO_DNS}\n"
     pages.take(report("rogue RA"))
@@ -30,7 +31,7 @@ def test_it_says_what_status_warns_of_and_nothing_that_is_mended(file):
 
 def test_it_takes_no_more_than_the_kubelet_and_whole_lines(file):
     many = [f"{number}: {'ü' * 100}" for number in range(60)]
-    TerminationMessage(str(file)).say(many)
+    TerminationMessage().say(many)
     assert 3500 < file.stat().st_size <= 4096
     *lines, last = file.read_text().splitlines()
     assert lines == many[: len(lines)]
@@ -41,10 +42,12 @@ def test_control_characters_are_left_out():
     assert message(["a\x1b[31m\nb"]) == "a[31mb\n"
 
 
-def test_without_the_file_nothing_is_made(tmp_path):
-    TerminationMessage(str(tmp_path / "none")).say(["x"])
+def test_without_the_file_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.setenv("DSBRIDGE_TERMINATION_LOG", str(tmp_path / "none"))
+    TerminationMessage().say(["x"])
     (tmp_path / "link").symlink_to(tmp_path / "target")
     (tmp_path / "target").write_text("kept")
-    TerminationMessage(str(tmp_path / "link")).say(["x"])
+    monkeypatch.setenv("DSBRIDGE_TERMINATION_LOG", str(tmp_path / "link"))
+    TerminationMessage().say(["x"])
     assert (tmp_path / "target").read_text() == "kept"
     assert not (tmp_path / "none").exists()
