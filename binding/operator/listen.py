@@ -54,16 +54,12 @@ class _Socket:
 def listen(
     guests: tuple[GuestNetwork, ...], seconds: float, silent: Container[str] = ()
 ) -> dict[str, Traffic]:
-    """Listen at all of them at once; needs NET_RAW. What cannot be opened has an `error`.
+    """Listen at all of them at once; needs NET_RAW. A link that is gone is left out.
 
     Guests of the networks in `silent` are asked nothing: they still run elsewhere.
     """
     found = {guest.network: Traffic() for guest in guests}
-    sockets = {
-        one.port.socket.fileno(): one
-        for guest in guests
-        for one in _opened(guest, found[guest.network])
-    }
+    sockets = {one.port.socket.fileno(): one for guest in guests for one in _opened(guest)}
     for one in sockets.values():
         if one.take is traffic.at_tap and one.guest.network not in silent:
             _ask(one.port, one.guest)
@@ -76,7 +72,7 @@ def listen(
     return found
 
 
-def _opened(guest: GuestNetwork, found: Traffic) -> Iterator[_Socket]:
+def _opened(guest: GuestNetwork) -> Iterator[_Socket]:
     """Open two sockets at each link: messages must not be lost among the guest's own traffic."""
     messages = bpf.program(bpf.CAPTURE_RULES)
     wanted: list[tuple[str, tuple[bpf.Instruction, ...], _Take, int]] = [
@@ -91,8 +87,7 @@ def _opened(guest: GuestNetwork, found: Traffic) -> Iterator[_Socket]:
     for link, rules, take, most in wanted:
         try:
             port = Port.open(link, rules)
-        except OSError as error:
-            found.error = f"{link}: {error.strerror or error}"
+        except OSError:  # the link is gone, as other findings say
             continue
         # What the guest is told, by others or by dsbridge, goes out by its tap.
         port.hear_outgoing(wanted=take is traffic.messages_at_tap)

@@ -52,7 +52,6 @@ class Traffic:
     """DNS replies to the guest, by server."""
     is_cut: bool = False
     """There was more traffic than is read."""
-    error: str = ""
 
     @property
     def unanswered(self) -> list[str]:
