@@ -8,7 +8,7 @@ the guest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -34,15 +34,13 @@ _ANSWERS: dict[Family, tuple[Kind, ...]] = {
     4: ("dhcp4-to-client",),
     6: ("dhcp6-to-client", "ra", "na-for-us", "nd-by-us"),
 }
-# Exceptions from those: messages of clients behind the guest, and to servers elsewhere.
-_REQUESTS_OF_OTHERS: dict[Family, tuple[Kind, ...]] = {
-    4: ("dhcp4-of-others", "dhcp4-to-other-servers"),
-    6: ("dhcp6-relayed", "dhcp6-to-other-servers"),
+EXCEPTIONS: dict[Kind, tuple[Kind, ...]] = {
+    "dhcp4-to-server": ("dhcp4-of-others", "dhcp4-to-other-servers"),
+    "dhcp4-to-client": ("dhcp4-to-other-clients",),
+    "dhcp6-to-server": ("dhcp6-relayed", "dhcp6-to-other-servers"),
+    "dhcp6-to-client": ("dhcp6-to-other-clients",),
 }
-_ANSWERS_TO_OTHERS: dict[Family, tuple[Kind, ...]] = {
-    4: ("dhcp4-to-other-clients",),
-    6: ("dhcp6-to-other-clients",),
-}
+"""What passes of these: messages of clients behind the guest, and to servers elsewhere."""
 # RA guard (RFC 6105) and DHCP shield (RFC 7610): what only a server, relay or router sends.
 _SHIELDED: tuple[Kind, ...] = (
     "dhcp4-to-client", "dhcp4-from-server", "dhcp6-to-client", "dhcp6-from-server", "ra",
@@ -143,8 +141,8 @@ def filters(
         for family in (ours or {}).get(guest.network, our_families(guest)):
             at_tap.update(_REQUESTS[family])
             at_nic.update(_ANSWERS[family])
-            passed.setdefault(guest.tap, set()).update(_REQUESTS_OF_OTHERS[family])
-            passed.setdefault(guest.nic, set()).update(_ANSWERS_TO_OTHERS[family])
+            passed.setdefault(guest.tap, set()).update(_exceptions(_REQUESTS[family]))
+            passed.setdefault(guest.nic, set()).update(_exceptions(_ANSWERS[family]))
         if guest.shield and guest.is_served:
             at_tap.update(_SHIELDED)
     mute = Filter(f"{KUBEVIRT_BRIDGE}*", ("dhcp4-to-server",), spares=tuple(spared or ()))
@@ -160,6 +158,10 @@ def filters(
         if link and (dropped.get(link) or heard.get(link))
     )
     return (*at_links, *(() if spared is None else (mute,)))
+
+
+def _exceptions(kinds: Iterable[Kind]) -> Iterator[Kind]:
+    return (each for kind in kinds for each in EXCEPTIONS.get(kind, ()))
 
 
 def heard_at_tap(who: Parties) -> tuple[Kind, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from binding.packet.guard import Filter
+from binding.packet.guard import EXCEPTIONS, Filter
 from binding.packet.message_table import (
     DESTINATION_PORT,
     ICMPV6_TYPE,
@@ -35,13 +35,6 @@ _BASE = {
 }
 _PORTS = (DESTINATION_PORT, SOURCE_PORT)
 _COMPARE = {Is.EQUAL: nft.NFT_CMP_EQ, Is.OTHER: nft.NFT_CMP_NEQ, Is.BELOW: nft.NFT_CMP_LT}
-# The exceptions from what is dropped; a message that they cannot read is dropped.
-_EXCEPTIONS: dict[Kind, tuple[Kind, ...]] = {
-    "dhcp4-to-server": ("dhcp4-of-others", "dhcp4-to-other-servers"),
-    "dhcp4-to-client": ("dhcp4-to-other-clients",),
-    "dhcp6-to-server": ("dhcp6-relayed", "dhcp6-to-other-servers"),
-    "dhcp6-to-client": ("dhcp6-to-other-clients",),
-}
 _BESIDE = 100
 """Octets of a frame that no MTU counts, at most: its Ethernet header and tags."""
 _ETH_802_2 = 0x0004  # of linux/if_ether.h: a length stands where the ethertype would
@@ -100,7 +93,8 @@ def _long_frames(dropped6: Iterable[Form]) -> Iterator[tuple[str, list[Expressio
 
 
 def _excepted(kind: Kind, one: Filter) -> tuple[Kind, ...]:
-    return tuple(each for each in _EXCEPTIONS.get(kind, ()) if each in one.passes)
+    """Return the exceptions from a kind at this link; what they cannot read is dropped."""
+    return tuple(each for each in EXCEPTIONS.get(kind, ()) if each in one.passes)
 
 
 def _of(kinds: Iterable[Kind], one: Filter) -> Iterator[tuple[Kind, Matches]]:
