@@ -96,7 +96,7 @@ def _no_dns(guest: GuestNetwork, nic: Nic, snapshot: Snapshot) -> Iterator[str]:
 
 
 def _second_ipv4(guest: GuestNetwork) -> Iterator[str]:
-    if guest.ipv4_mode == "dhcp" and len(guest.ipv4) > 1:
+    if guest.gets_ipv4 and len(guest.ipv4) > 1:
         first, *others = guest.ipv4
         yield (
             f"the guest is not told {', '.join(map(str, others))}: DHCPv4 gives one address, the "

@@ -117,11 +117,10 @@ def _means(guest: GuestNetwork) -> set[str]:
     """Return how this guest is told anything by us."""
     if guest.provider in ("kube-ovn", "off"):
         return set()
-    advertised = bool(guest.ipv6) and guest.ipv6_mode != "off"
     return {
         *([_LEASED4] if guest.gets_ipv4 or guest.ipv6_only is not None else []),
-        *([_ADVERTISED] if advertised else []),
-        *([_LEASED6] if advertised and (guest.has_dhcp6 or guest.delegated) else []),
+        *([_ADVERTISED] if guest.gets_ipv6 else []),
+        *([_LEASED6] if guest.gets_ipv6 and (guest.has_dhcp6 or guest.delegated) else []),
     }
 
 
