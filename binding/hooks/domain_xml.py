@@ -98,8 +98,9 @@ def _root(xml: bytes) -> etree._Element:
         root = etree.fromstring(xml, parser)
     except etree.XMLSyntaxError as error:
         line, column = error.position
+        what = str(error.msg)[:200]  # libxml2 quotes a namespace, however long
         raise DomainError(
-            f"domain XML: line {line}, column {column}: {error.msg}; send well-formed XML"
+            f"domain XML: line {line}, column {column}: {what}; send well-formed XML"
         ) from None
     if root.getroottree().docinfo.doctype:
         raise DomainError("domain XML: a DTD is not accepted; leave <!DOCTYPE ...> out")
