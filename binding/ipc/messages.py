@@ -268,6 +268,8 @@ class Guarded(NamedTuple):
     sender: int
     """By which the kernel's notices of plumb's own change name their sender."""
     links: tuple[str, ...]
+    short: str = ""
+    """What of the guard, but for its filters, is still to be made, and why it could not be."""
 
 
 class Undone(NamedTuple):

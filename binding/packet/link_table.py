@@ -5,6 +5,7 @@ Numbers are those of linux/rtnetlink.h and linux/if_link.h.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from dataclasses import dataclass
@@ -96,9 +97,11 @@ def news(netlink: socket.socket) -> News:
             data = netlink.recv(raw_netlink.CHUNK)
         except BlockingIOError:
             return News(tuple(messages), links, addresses)
-        except OSError:  # ENOBUFS: more has changed than the socket holds
+        except OSError as error:
             links = addresses = True
-            continue
+            if error.errno == errno.ENOBUFS:  # more has changed than the socket holds
+                continue
+            return News(tuple(messages), links, addresses)  # no memory: it is called again
         for kind, _, _, payload in raw_netlink.messages(data):
             messages.append((kind, payload))
             if kind in (raw_netlink.RTM_NEWLINK, raw_netlink.RTM_DELLINK):

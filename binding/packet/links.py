@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import socket
 import struct
@@ -19,12 +20,15 @@ _NUMBER, _FLAGS = struct.Struct("16si20x"), struct.Struct("16sH22x")
 
 
 def mtu(link: str) -> int | None:
-    """Return the MTU of a link in bytes, None when there is no such link."""
+    """Return the MTU of a link in bytes, None when there is no such link. Raises OSError."""
     return _ask(_SIOCGIFMTU, link)
 
 
 def index(link: str) -> int | None:
-    """Return the index of a link; a link made anew by the same name has another."""
+    """Return the index of a link, None when there is no such link. Raises OSError.
+
+    A link that was made anew by the same name has another index.
+    """
     return _ask(_SIOCGIFINDEX, link)
 
 
@@ -43,19 +47,23 @@ def place(link: str) -> str:
 
 
 def is_up(link: str) -> bool | None:
-    """Return whether a link is up, None when there is no such link."""
+    """Return whether a link is up, None when there is no such link. Raises OSError."""
     flags = _ask(_SIOCGIFFLAGS, link, _FLAGS)
     return None if flags is None else bool(flags & IFF_UP)
 
 
 def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int | None:
+    """Return None for no such link only: a node that is short of descriptors says nothing of it."""
     if len(link.encode()) > _LONGEST_NAME:
         return None
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-            answer = fcntl.ioctl(any_socket, what, form.pack(link.encode(), 0))
-    except OSError:
-        return None
+    request = form.pack(link.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, what, request)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
     return int(form.unpack(answer)[1])
 
 

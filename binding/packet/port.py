@@ -81,9 +81,9 @@ class Port:
 
     def move_to_listening_bridge(self) -> None:
         """Bind to the listening bridge if it is up: at the link a socket costs each packet."""
-        place = links.place(self.link)
-        if place != self._place:
-            with suppress(OSError):
+        with suppress(OSError):
+            place = links.place(self.link)
+            if place != self._place:
                 self.listen(place)
 
     def hear_outgoing(self, *, wanted: bool) -> None:

@@ -43,10 +43,10 @@ def changed(
         except BlockingIOError:
             return concerned
         except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            concerned = True  # notices were lost
-            continue
+            concerned = True  # notices were lost, or cannot be read for want of memory
+            if error.errno == errno.ENOBUFS:
+                continue
+            return concerned
         concerned |= bool(flags & socket.MSG_TRUNC) or concerns(datagram, table, own)
         if others is not None:
             others.update(foreign(datagram))

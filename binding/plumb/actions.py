@@ -6,9 +6,9 @@ Each takes its line of input, says its answer, and returns the exit code.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from errno import EPERM
 
@@ -19,19 +19,25 @@ from binding.packet import links
 from binding.packet.guard import GuardTable
 from binding.plumb import foreign_tables, guard_table, listening_bridge, nfnetlink
 from binding.plumb.answer import say
+from binding.process.shortage import PASSES, passes
+
+_LOOK = "look at the pod's links"
 
 
 def _wire(asked: str) -> int:
     stop = _Stop()
     from binding.plumb import wire  # noqa: PLC0415  # pyroute2 only where it is needed
-    from binding.plumb.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.netlink import (  # noqa: PLC0415  # pyroute2 only where it is needed
+        NetlinkError,
+        connect,
+    )
     from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
 
     try:
         with connect() as ipr:
             wired, adopted = wire.wire(ipr, codec.decode(tuple[Wiring, ...], asked), stop.check)
-    except wire.LinkError as error:
-        return _fail("look at the pod's links", str(error))
+    except (wire.LinkError, OSError, NetlinkError) as error:
+        return _fail(_LOOK, _reason(error))
     except StepError as error:
         left = f"; NOT undone: {', '.join(error.remains)}" if error.remains else ""
         return _fail(error.step, _reason(error.cause) + left, _privilege(error.cause))
@@ -41,12 +47,17 @@ def _wire(asked: str) -> int:
 
 def _mend(asked: str) -> int:
     from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
-    from binding.plumb.netlink import connect  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.netlink import (  # noqa: PLC0415  # pyroute2 only where it is needed
+        NetlinkError,
+        connect,
+    )
     from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
 
     try:
         with connect() as ipr:
             done = mend(ipr, codec.decode(Mend, asked))
+    except (OSError, NetlinkError) as error:
+        return _fail(_LOOK, _reason(error))
     except StepError as error:
         return _fail(error.step, _reason(error.cause), _privilege(error.cause))
     for step in done:
@@ -59,13 +70,14 @@ def _guard(asked: str) -> int:
     table = codec.decode(GuardTable, asked)
     try:
         with nfnetlink.changes() as changes:  # before the guard is set: no change is missed
-            own = _set_guard(table)
-            say(codec.encode(Guarded(own, tuple(one.link for one in table.filters))), changes)
+            own, short = _set_guard(table)
+            guarded = Guarded(own, tuple(one.link for one in table.filters), short)
+            say(codec.encode(guarded), changes)
     except nfnetlink.TransactionError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
-        reason = f"{error.strerror or error}: does this kernel have nf_tables?"
-        return _fail("set the guard", reason, _privilege(error))
+        doubt = "" if passes(error) else ": does this kernel have nf_tables?"
+        return _fail("set the guard", f"{error.strerror or error}{doubt}", _privilege(error))
     return 0
 
 
@@ -80,25 +92,38 @@ def _look(asked: str) -> int:
     return 0
 
 
-def _set_guard(table: GuardTable) -> int:
+def _set_guard(table: GuardTable) -> tuple[int, str]:
     """Set the guard, with listening bridges where the kernel's nf_tables can copy frames (dup).
 
-    Returns the number by which the kernel's notices of this change name their sender.
+    Without a listening bridge the packet sockets listen at its link itself. Returns the number by
+    which the kernel's notices of this change name their sender, and what bridges were short of.
     """
     heard = [one.link for one in table.filters if one.hear and links.index(one.link)]
     made: tuple[str, ...] = ()
-    with suppress(OSError):
+    short = ""
+    try:
         made = listening_bridge.make(heard)
+    except OSError as error:
+        short = _shortage(error)
     try:
         own = guard_table.replace(table)
-    except nfnetlink.TransactionError:
+    except nfnetlink.TransactionError as error:
         if not made:
             raise
         listening_bridge.remove(made)
-        return guard_table.replace(table)
-    with suppress(OSError):  # then our packet sockets listen at the links themselves
+        if error.errno in PASSES:
+            raise
+        return guard_table.replace(table), ""
+    try:
         listening_bridge.bring_up(heard)
-    return own
+    except OSError as error:
+        short = short or _shortage(error)
+    return own, short
+
+
+def _shortage(error: OSError) -> str:
+    """Return what a listening bridge was short of; nothing where the kernel cannot make one."""
+    return f"listening bridges: {os.strerror(error.errno or 0)}" if passes(error) else ""
 
 
 class _Stop:

@@ -46,6 +46,7 @@ from binding.plumb.nfnetlink import (
     commit,
     dump,
 )
+from binding.process.shortage import passes
 
 _NFTA_TABLE_NAME, _NFTA_TABLE_FLAGS = 1, 2
 _NFTA_CHAIN_TABLE, _NFTA_CHAIN_NAME, _NFTA_CHAIN_HOOK = 1, 3, 4
@@ -199,7 +200,9 @@ def _counted(family: int, table: str) -> dict[tuple[str, str], nft.Expression]:
     """Return a counter for each link and comment, which goes on where those of a table stopped."""
     try:
         there = dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table), family)
-    except OSError:
+    except OSError as error:
+        if passes(error):  # what was counted is not lost for that
+            raise
         return {}  # no such table, or the transaction will tell what is wrong
     sums: dict[tuple[str, str], tuple[int, int]] = {}
     for each in (each for rule in there for each in _counts(rule)):

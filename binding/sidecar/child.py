@@ -124,17 +124,18 @@ class Child:
         ours, theirs = channel.pair()
         with theirs:
             try:
+                self._loop.watch(ours, self._readable)  # before there is a child that is not heard
                 number = theirs.fileno()
                 keep = (number, *descriptors)
                 self._process = Process(self._module, (str(number), *words), keep=keep)
             except OSError:
+                self._loop.unwatch(ours)
                 ours.close()
                 raise
         self._control = ours
         self._start_watch.begin(self._process.pid)
         self._began, self._asked_at, self._why = self._loop.now(), None, ""
         self.change(Change.STARTED)
-        self._loop.watch(ours, self._readable)
         self._look_in(EVERY)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:

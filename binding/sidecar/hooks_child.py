@@ -151,4 +151,8 @@ class HooksChild:
         if self._discover is not None:
             self.start()
         elif not self.child.is_there:
-            self._loop.watch(self._listener, self.start)
+            try:
+                self._loop.watch(self._listener, self.start)
+            except OSError as error:
+                _log.warning("cannot wait for hook calls, starting hooks: %s", error)
+                self.start()

@@ -19,6 +19,8 @@ from binding.sidecar.plumb_child import Done, PlumbError, plumb
 
 _log = logging.getLogger(__name__)
 _MOST_TOLD = 8
+_SHORT_FOR = 5.0
+"""Seconds after which what the node was too short of memory for is tried again."""
 
 
 class PodGuard:
@@ -28,7 +30,8 @@ class PodGuard:
         self._loop = loop
         self._table = table
         self._on_change = on_change
-        self._in_force: _InForce | None = None
+        self._in_force: _InForce | None = ()
+        """None where that is not known: what is to be in force is set then."""
         self._changes: socket.socket | None = None
         self._budget = LogBudget(loop.now())
         self._others: set[str] = set()
@@ -49,13 +52,11 @@ class PodGuard:
             actions["guard"] = encode(GuardTable(self._table, filters))
         try:
             done = await plumb(self._loop, actions)
-            if filters:
-                self._take(done, filters)
         except PlumbError as error:
             if error.action == "wire":
                 raise
             return self._off(error)
-        return ""
+        return self._take(done, filters) if filters else ""
 
     async def mend(self, wirings: tuple[Wiring, ...], nics: dict[str, int]) -> None:
         """Mend these wirings. Raises PlumbError and OSError."""
@@ -64,7 +65,7 @@ class PodGuard:
 
     async def enforce(self, filters: tuple[Filter, ...]) -> str:
         """Make these filters the whole guard; return why that cannot be, or an empty text."""
-        if _with_links(filters) == (self._in_force or ()):
+        if _with_links(filters) == self._in_force:
             self.state = "on" if _is_needed(filters) else "not needed"
             return ""
         if "NET_ADMIN" not in capabilities.permitted():
@@ -72,22 +73,29 @@ class PodGuard:
             self.is_for_good = True
             return "the sidecar lacks NET_ADMIN" if _is_needed(filters) else ""
         self._forget()
+        table = encode(GuardTable(self._table, filters))
         try:
-            self._take(
-                await plumb(self._loop, {"guard": encode(GuardTable(self._table, filters))}),
-                filters,
-            )
+            done = await plumb(self._loop, {"guard": table})
         except (PlumbError, OSError) as error:
             return self._off(error)
-        return ""
+        return self._take(done, filters)
 
-    def _take(self, done: Done, filters: tuple[Filter, ...]) -> None:
-        self._in_force = _with_links(filters)
+    def _take(self, done: Done, filters: tuple[Filter, ...]) -> str:
+        """Take note of what plumb has set; return why that cannot be, or an empty text."""
+        guarded = decode(Guarded, done.lines[-1])
+        try:
+            for descriptor in done.descriptors:
+                self._changes = changes = socket.socket(fileno=descriptor)
+                self._loop.watch(changes, lambda: self._heard(guarded.sender))
+            self._in_force = _with_links(filters)
+        except OSError as error:
+            return self._off(error)
         self.state = "on" if _is_needed(filters) else "not needed"
-        own = decode(Guarded, done.lines[-1]).sender
-        for descriptor in done.descriptors:
-            self._changes = changes = socket.socket(fileno=descriptor)
-            self._loop.watch(changes, lambda: self._heard(own))
+        if guarded.short:
+            _log.warning("retrying in %.0f s: %s", _SHORT_FOR, guarded.short)
+            self._in_force = None
+            self._loop.after(_SHORT_FOR, self._on_change)
+        return ""
 
     def _off(self, error: PlumbError | OSError) -> str:
         self._in_force, self.state = None, "off"

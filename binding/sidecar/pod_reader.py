@@ -52,13 +52,13 @@ class PodReader:
         while True:
             plugged = self.history.wired()
             try:
-                taken = pod_snapshot.take()
+                taken, saved = pod_snapshot.take(), self._saved()
             except OSError as error:
                 _log.warning("cannot read the pod's links, retrying in %.1f s: %s", pause, error)
                 await self._loop.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
                 continue
-            snapshot = encode(merged(taken, with_plugged(self._saved(), plugged)))
+            snapshot = encode(merged(taken, with_plugged(saved, plugged)))
             if snapshot != self.snapshot:
                 state_file.save(self._path, snapshot)
             self.snapshot = snapshot

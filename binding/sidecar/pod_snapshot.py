@@ -15,6 +15,7 @@ from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import entries, link_table
 from binding.packet.entries import IFA_F_PERMANENT, AddressEntry, NeighborEntry, RouteEntry
 from binding.packet.raw_netlink import RTPROT_KERNEL, RTPROT_RA
+from binding.process.shortage import passes
 from guest.network import Address, IPInterface, Route
 
 _SCOPE_GLOBAL = 0
@@ -33,7 +34,9 @@ def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
     try:
         with open(resolver, errors="replace") as file:
             text = file.read()
-    except OSError:
+    except OSError as error:
+        if passes(error):  # else the guest would be told no name server, for good
+            raise
         text = ""
     nameservers, search = resolv_conf.parse(text)
     netns = os.stat("/proc/self/ns/net").st_ino

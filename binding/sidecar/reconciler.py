@@ -84,11 +84,15 @@ class Reconciler:
 
     def last_call(self) -> tuple[str, str] | None:
         """Return VMI and domain of the last call, from the file: they are too large to keep."""
-        saved = desired_state.load(self._file)
+        try:
+            saved = desired_state.load(self._file)
+        except OSError as error:
+            _log.warning("cannot read the last call of KubeVirt: %s", error)
+            return None
         return None if saved is None else (saved.vmi, saved.domain)
 
     def restore(self) -> None:
-        """Go on with what a former sidecar of this pod has saved."""
+        """Go on with what a former sidecar of this pod has saved. Raises OSError."""
         saved = desired_state.load(self._file)
         if saved is None:
             return
@@ -118,7 +122,7 @@ class Reconciler:
             self._claim(wanted.guests)
             unguarded = await self._wire(wanted)
             _check_taps(wanted.guests)
-        except _RefusedError as refusal:
+        except (_RefusedError, OSError) as refusal:
             self._claim(former.guests)
             return str(refusal)
         self._open(wanted, unguarded)

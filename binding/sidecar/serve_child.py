@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 
 from binding.ipc import messages
 from binding.packet import links
@@ -23,16 +24,20 @@ from guest.network import GuestNetwork
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = {"ready_within": 30.0, "answers_within": 2.0, "asked_every": 3.0}
+_LIMITS = {"ready_within": 30.0, "answers_within": 2.0, "asked_every": 3.0}
 """Seconds."""
 _LOOKS_EVERY = 0.5
 """Seconds between two looks whether frames wait in the packet sockets of a running `serve`."""
 _LEAVES_WITHIN = 2.0
 _SERVING_WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20, and calls again."""
+_LATE = f"not open within {_SERVING_WITHIN:.0f} s: the node is overloaded"
 _SLOWEST_START = 5.0
 _SOONEST_START = 0.3
 """Seconds from the end of a `serve` that keeps dying to the next one, where a guest waits."""
+
+
+_Places = dict[str, tuple[int | None, int | None]]
 
 
 class ServeError(Exception):
@@ -55,11 +60,11 @@ class ServeChild:
         self._loop = loop
         self._on_report = on_report
         self.child = Child(
-            loop, "binding.serve", on_message=self._take, on_end=self._ended, **_PATIENCE
+            loop, "binding.serve", on_message=self._take, on_end=self._ended, **_LIMITS
         )
         self.handovers = Handovers()
         self._guests: tuple[GuestNetwork, ...] = ()
-        self._places: tuple[tuple[int | None, int | None], ...] = ()
+        self._places: _Places = {}
         self._sockets = PacketSockets()
         self._standby: Standby | None = None
         self._next_start: Timer | None = None
@@ -89,14 +94,12 @@ class ServeChild:
             self._serve_nobody()
             await self.child.gone(_LEAVES_WITHIN)
             return
-        names = tuple(link for guest in guests for link in (guest.tap, guest.nic) if link)
-        # A packet socket must be bound anew where its link or listening bridge was made anew.
-        places = tuple((links.index(name), links.index(links.place(name))) for name in names)
+        places = _places_of(guests)
         if (guests, places) == (self._guests, self._places) and self._serving is None:
             return
         former = self._guests
         self._change(guests)
-        there = {name for name, (index, _) in zip(names, places, strict=True) if index is not None}
+        there = {name for name, (index, _) in places.items() if index is not None}
         self._serving = serving = Future[None]()
         if self._sockets.ports and not there <= self._sockets.ports.keys():
             self.child.end()  # serve has no privilege left to open more sockets
@@ -109,8 +112,7 @@ class ServeChild:
         try:
             await within(self._loop, _SERVING_WITHIN, serving)
         except TimeoutError:
-            why = f"not open within {_SERVING_WITHIN:.0f} s: the node is overloaded"
-            raise LateError("", why) from None
+            raise LateError("", _LATE) from None
         except ServeError:
             self._change(former)
             self.child.end()
@@ -125,7 +127,7 @@ class ServeChild:
         self._serve_nobody()
 
     def _serve_nobody(self) -> None:
-        self._guests, self._places = (), ()
+        self._guests, self._places = (), {}
         self.child.end()
         self._end_standby()
         self.handovers.forget_all()
@@ -183,7 +185,9 @@ class ServeChild:
 
     def _open(self, message: messages.Opened | messages.Serving, descriptors: list[int]) -> None:
         """Keep the packet sockets; until `serve` answers, the stand-in reads them."""
-        self._sockets.keep(dict(zip(message.sockets, descriptors, strict=True)))
+        if not self._sockets.keep(dict(zip(message.sockets, descriptors, strict=True))):
+            self.child.kill()
+            return
         if isinstance(message, messages.Serving):
             self.child.is_running()
             self._look()
@@ -194,9 +198,7 @@ class ServeChild:
 
     def _send_guests(self) -> None:
         """Send `serve` its guests; unless a hook call waits, without guests whose tap is gone."""
-        guests = self._guests
-        if self._serving is None:
-            guests = tuple(one for one in guests if links.index(one.tap) is not None)
+        guests = self._guests if self._serving is not None else _with_taps(self._guests)
         queued = self._end_standby()
         ports = self._sockets.of({link for guest in guests for link in (guest.tap, guest.nic)})
         self._number += 1
@@ -233,7 +235,10 @@ class ServeChild:
     def _stand_by(self, queued: tuple[messages.QueuedFrame, ...] = ()) -> None:
         if ports := self._sockets.ports:
             known = tuple(self.handovers.latest.values())
-            self._standby = Standby(self._loop, known, ports, self._wanted, queued)
+            with suppress(OSError):
+                self._standby = Standby(self._loop, known, ports, self._wanted, queued)
+                return
+            self._wanted()  # the frames wait in their packet sockets
 
     def _wanted(self) -> None:
         """Start `serve`: the stand-in lacks an answer, or has sent all planned frames."""
@@ -248,3 +253,22 @@ class ServeChild:
         handovers, queued = standby.end() if standby is not None else ((), ())
         self.handovers.take_over(handovers)
         return queued
+
+
+def _places_of(guests: tuple[GuestNetwork, ...]) -> _Places:
+    """Return the index of each link, and of where packet sockets listen for it. Raises ServeError.
+
+    A packet socket must be bound anew where its link or listening bridge was made anew.
+    """
+    names = tuple(link for guest in guests for link in (guest.tap, guest.nic) if link)
+    try:
+        return {name: (links.index(name), links.index(links.place(name))) for name in names}
+    except OSError as error:
+        raise ServeError("", str(error)) from error
+
+
+def _with_taps(guests: tuple[GuestNetwork, ...]) -> tuple[GuestNetwork, ...]:
+    """Leave out the guests whose tap is gone; where that cannot be known, `serve` says which is."""
+    with suppress(OSError):
+        return tuple(one for one in guests if links.index(one.tap) is not None)
+    return guests

@@ -9,12 +9,15 @@ next `serve` and starts it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.messages import QueuedFrame
 from binding.packet.port import Port, Received
 from binding.process.loop import Loop, Timer
+
+_log = logging.getLogger(__name__)
 
 _MOST_REPEATS = 5
 """Repeated requests answered within a second; `serve` judges further ones."""
@@ -23,7 +26,10 @@ _MOST_QUEUED = 64
 
 
 class Standby:
-    """Acts between two `serve`. Calls `wake` once: for a frame, or when all planned are sent."""
+    """Acts between two `serve`. Calls `wake` once: for a frame, or when all planned are sent.
+
+    Raises OSError where it cannot wait for frames.
+    """
 
     def __init__(
         self,
@@ -45,8 +51,13 @@ class Standby:
             for one in handovers
             for repeat in one.repeats
         }
-        for port in self._ports.values():
-            loop.watch(port.socket, lambda port=port: self._readable(port))  # type: ignore[misc]  # bound now
+        try:
+            for port in self._ports.values():
+                loop.watch(port.socket, lambda port=port: self._readable(port))  # type: ignore[misc]  # bound now
+        except OSError as error:
+            _log.warning("cannot wait for frames, starting serve: %s", error)
+            self.end()
+            raise
         self._plan()
 
     @property

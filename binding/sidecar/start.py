@@ -6,13 +6,13 @@ read before the socket exists is what the CNI made.
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from binding.ipc.codec import encode
@@ -21,6 +21,7 @@ from binding.packet import guard, link_table
 from binding.process import capabilities, memory
 from binding.process.logs import timestamp
 from binding.process.loop import Loop
+from binding.process.shortage import passes
 from binding.sidecar.child import Child
 from binding.sidecar.control_socket import ControlSocket
 from binding.sidecar.ending import Ending
@@ -40,8 +41,6 @@ _PAUSE = 5.0
 _REFRESH_WITHIN = 1.0
 _STARTS_WITHIN, _RETRY = 240.0, 1.0
 """Seconds for which KubeVirt waits for the hook socket, and between two tries to open it."""
-_PASSES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC))
-"""Errors of a node that is short of something, which may pass."""
 _GRACE = 2.0
 """Seconds for hook calls under way when the VM has ended."""
 
@@ -59,7 +58,7 @@ def run(directory: str, *, structured: bool) -> int:
         if isinstance(opened, _Sidecar):
             opened.run()
             return 0
-        if opened.errno not in _PASSES or Loop.now() > until:
+        if not passes(opened) or Loop.now() > until:
             remedy = "--hooks-dir must be a directory that we can write"
             _log.critical("cannot start: %s; %s", opened, remedy)
             return 1
@@ -127,21 +126,35 @@ class _Sidecar:
             self._status.close()
             self._control.close()
             self._hooks.child.end()
-            _remove(self._socket)
+            _remove(self._socket)  # before anybody else calls
             children = self._reconciler.serve.child, self._hooks.child
             self._loop.run_while(lambda: any(one.is_there for one in children), _GRACE)
             for child in children:
                 child.kill()
+            _remove(self._socket)  # the start may have come as far as that meanwhile
             _log.info("stopped answering")
 
     async def _start(self) -> None:
         _remove(self._socket)  # of a former sidecar: nobody accepts there
-        self._reconciler.restore()
+        await self._until_done(self._reconciler.restore)
         self._hooks.pod_read(await self._pod.read())
-        os.rename(f"{self._state}/hook.sock", self._socket)
+        await self._until_done(lambda: os.rename(f"{self._state}/hook.sock", self._socket))
         if self._reconciler.plugs.changed(self._reconciler.desired):  # while there was no sidecar
             self._pod.read_now()
         _log.info("dsbridge %s listens on %s", VERSION, self._socket)
+
+    async def _until_done(self, call: Callable[[], None]) -> None:
+        """Do what the sidecar cannot start without, as often as a short node needs."""
+        while True:
+            try:
+                call()
+            except OSError as error:
+                if not passes(error):
+                    raise
+                _log.warning("cannot start yet, retrying in %.0f s: %s", _RETRY, error)
+                await self._loop.sleep(_RETRY)
+            else:
+                return
 
     def _pod_changed(self, snapshot: str) -> None:
         """Have hooks discover the guests again, with the pod as it is now."""
@@ -160,12 +173,6 @@ class _Sidecar:
 
     def _watch_links(self) -> None:
         """Look at the pod whenever one of its links changes."""
-        try:
-            netlink = link_table.watch()
-        except OSError as error:
-            _log.warning("cannot watch the pod's links, retrying in 5 s: %s", error)
-            self._loop.after(_PAUSE, self._watch_links)
-            return
 
         def changed() -> None:
             news = link_table.news(netlink)
@@ -182,8 +189,13 @@ class _Sidecar:
             if is_other or news.addresses:
                 self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
 
-        self._links = _links()
-        self._loop.watch(netlink, changed)
+        try:
+            netlink = link_table.watch()
+            self._links = _links()
+            self._loop.watch(netlink, changed)
+        except OSError as error:
+            _log.warning("cannot watch the pod's links, retrying in 5 s: %s", error)
+            self._loop.after(_PAUSE, self._watch_links)
 
     def _taps(self) -> tuple[str, ...]:
         return tuple(guest.tap for guest in self._reconciler.served)

@@ -10,18 +10,25 @@ import logging
 import os
 import stat
 
+from binding.process.shortage import passes
+
 _log = logging.getLogger(__name__)
 
 _MOST = 1 << 20
 
 
 def load(path: str) -> bytes | None:
-    """Return what was saved; None, and a warning, when that cannot be used."""
+    """Return what was saved; None, and a warning, when that cannot be used.
+
+    Raises OSError where the node is short of what reading takes.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if passes(error):
+            raise
         unusable(path, error.strerror or str(error))
         return None
     try:

@@ -1,0 +1,17 @@
+"""Errors of a node that is short of something: the same call may work later."""
+
+from __future__ import annotations
+
+import errno
+
+PASSES = frozenset(
+    (
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC),
+        *(errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT),
+    )
+)
+
+
+def passes(error: OSError) -> bool:
+    """Say whether what failed is worth another try."""
+    return error.errno in PASSES or isinstance(error, TimeoutError)
