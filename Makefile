@@ -12,7 +12,7 @@ PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test test-all fuzz differential soak test-vm demo image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
+.PHONY: help setup lint unit test test-all fuzz differential soak million test-vm demo image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,9 +49,15 @@ test-vm: setup  ## what takes a real libvirt
 	tests/packages.sh test-vm
 	$(RUN) tests/as_root.sh pytest -n 2 -m vm_long $(ARGS)
 
-soak: setup  ## half an hour of kills, flaps and flushes (SOAK_SECONDS), ten minutes of the virtual router
+soak: setup  ## forty pods, kills, flaps, flushes, floods for half an hour (SOAK_SECONDS), ten minutes of the virtual router
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -s tests/netns/soak_desired_state.py tests/netns/soak_reachability.py
+	$(UV) sync --quiet --frozen --group dev --group bench
+	$(RUN) tests/as_root.sh pytest -s tests/netns/soak_forty_pods.py tests/netns/soak_reachability.py
+	$(PY) -m bench.soak_plot .cache/soak/figures.json docs/soak.svg
+
+million: setup  ## a million mutated frames of a guest to the live serve, a quarter of an hour; FRAMES=
+	tests/packages.sh test
+	$(RUN) FRAMES=$(or $(FRAMES),1000000) tests/as_root.sh pytest -s tests/netns/test_mutated_frames.py $(ARGS)
 
 fuzz: setup  ## coverage-guided, every reader of foreign octets: TIME= seconds of each target, ARGS="[TARGET...]"
 	$(UV) sync --quiet --frozen --group dev --group fuzz
