@@ -60,10 +60,10 @@ def _density(section: Section, axis: Axes) -> None:
 
 
 def _grouped(axis: Axes, rows: Sequence[tuple[str, float, float]]) -> None:
-    """Draw rows named `GROUP, PEER` with a value and the end of its whisker."""
+    """Draw rows named `GROUP, PEER`, where a group may have commas, with a value and the end of its whisker."""
     groups: dict[str, dict[str, tuple[float, float]]] = {}
     for name, value, worst in rows:
-        group, _, peer = name.partition(", ")
+        group, _, peer = name.rpartition(", ")
         groups.setdefault(group, {})[peer] = (value, worst)
     peers = list(next(iter(groups.values())))
     width = 0.8 / len(peers)
@@ -72,7 +72,7 @@ def _grouped(axis: Axes, rows: Sequence[tuple[str, float, float]]) -> None:
         values = [one[peer][0] for one in groups.values()]
         whiskers = [[0.0] * len(values), [one[peer][1] - one[peer][0] for one in groups.values()]]
         axis.bar(at, values, width, yerr=whiskers, label=peer, color=_COLOURS[peer], ecolor="#555")
-    axis.set_xticks(range(len(groups)), list(groups), fontsize=8)
+    axis.set_xticks(range(len(groups)), [group.replace(", ", "\n") for group in groups], fontsize=8)
     axis.legend(frameon=False, fontsize=8)
 
 

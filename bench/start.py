@@ -77,10 +77,10 @@ def measure(repeats: int = 5) -> Section:
         f"before. {repeats} starts each."
     )
     budgets = (
-        Budget("hook socket answers Info, cold", median(one.info for one in cold), 2.0, "s"),
-        Budget("CPU until Info, cold", median(one.info_cpu for one in cold), 0.4, "s"),
+        Budget("hook socket answers Info, cold", median(one.info for one in cold), 1.3, "s"),
+        Budget("CPU until Info, cold", median(one.info_cpu for one in cold), 0.3, "s"),
         Budget("OnDefineDomain, managed", managed, 0.7, "s"),
-        Budget("OnDefineDomain, own", own, 1.5, "s"),
+        Budget("OnDefineDomain, own", own, 1.0, "s"),
         Budget("killed for memory", sum(row[-1] for row in rows), 0, ""),
     )
     title = "From exec to Info, and OnDefineDomain after it"
