@@ -60,7 +60,7 @@ def _density(section: Section, axis: Axes) -> None:
 
 
 def _grouped(axis: Axes, rows: Sequence[tuple[str, float, float]]) -> None:
-    """Draw rows named `GROUP, PEER`, where a group may have commas, with a value and the end of its whisker."""
+    """Draw rows named `GROUP, PEER`: a value and the end of its whisker; GROUP may have commas."""
     groups: dict[str, dict[str, tuple[float, float]]] = {}
     for name, value, worst in rows:
         group, _, peer = name.rpartition(", ")

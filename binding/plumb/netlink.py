@@ -7,8 +7,16 @@ from typing import Any
 
 from binding.plumb.lean_pyroute2 import stand_ins
 
-# Child processes, probes of TLS servers, mocks of sockets.
-with stand_ins("pyroute2", "multiprocessing", "ssl", "unittest"):
+_UNUSED = (
+    "multiprocessing",  # child processes
+    "pyroute2.netlink.rt_files",  # names in the files of iproute2
+    "pyroute2.netlink.rtnl.tcmsg",  # traffic control
+    "pyroute2.requests.tc",
+    "ssl",  # probes of TLS servers
+    "unittest",  # mocks of sockets
+)
+
+with stand_ins("pyroute2", *_UNUSED):
     from pyroute2.iproute.linux import IPRoute
     from pyroute2.netlink import nlmsg
     from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
