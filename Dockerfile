@@ -31,7 +31,7 @@ COPY dhcp dhcp
 COPY ra ra
 COPY LICENSE NOTICE ./
 COPY .ci/image_root.py .ci/sbom.py .ci/bytecode.py /build/
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG SOURCE_DATE_EPOCH=0
 # The entry point must be the very file that carries the capabilities: a shell or a wrapper
 # in front loses them under no_new_privs. Permitted only (=p): with =ep it could not even be
@@ -51,7 +51,7 @@ RUN set -eu; rm -f /etc/ethertypes /etc/protocols /etc/services; export PYTHONDO
     find /image -depth -exec touch --no-dereference --date=@${SOURCE_DATE_EPOCH} {} +
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 ARG SOURCE=https://github.com/dsbridge/dsbridge
 LABEL org.opencontainers.image.title="dsbridge" \

@@ -1,3 +1,3 @@
 """The version, once: pyproject.toml repeats it and a test compares the two."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

@@ -240,7 +240,7 @@ def test_by_image_allows_what_kubevirt_and_kubernetes_mount(mounts):
 
 
 FOREIGN = [
-    pytest.param({"image": "docker.io/evil/dsbridge:0.1.0"}, id="image"),
+    pytest.param({"image": "docker.io/evil/dsbridge:0.2.0"}, id="image"),
     pytest.param({"command": ["/app/.venv/bin/python"]}, id="command"),
     pytest.param({"args": ["--hooks-dir", "/tmp"]}, id="args"),
     *(
