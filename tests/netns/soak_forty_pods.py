@@ -40,6 +40,8 @@ LEASES = (180, 240, 360, 480)
 """Seconds. A machine that forty pods share with others may stop for a minute."""
 CLIENTS = ("networkd", "dhcpcd", "dhclient", "udhcpc")
 FAMILIES: dict[str, tuple[int, ...]] = {"udhcpc": (4,)}
+PATIENT = {"udhcpc": "-T 10"}
+"""Arguments. The bed has udhcpc wait 1 s for an answer, and after six it gives its lease up."""
 EVERY = {"misfortune": 4.0, "flood": 30.0, "request": 4.0, "look": 0.5, "figures": 15.0}
 """Seconds."""
 FLOOD = 3.0
@@ -184,7 +186,9 @@ def _guest(stack: ExitStack, tmp_path: Path, number: int) -> Guest:
     room = tmp_path / str(number)
     room.mkdir()
     families = FAMILIES.get(name, (4, 6))
-    program = stack.enter_context(client(name, vm.guest, room, families=families))
+    program = stack.enter_context(
+        client(name, vm.guest, room, families=families, extra=PATIENT.get(name, ""))
+    )
     program.lease(120)
     nic = stack.enter_context(packet_socket(vm.guest, "eth0"))
     made = Guest(vm, program, nic, frozenset())
