@@ -45,9 +45,11 @@ test-all: setup  ## the same with every client in every combination
 	tests/packages.sh test
 	$(RUN) tests/as_root.sh pytest -n 4 -m "not image and not vm_long" $(ARGS)
 
-test-vm: setup  ## what takes a real libvirt
+test-vm: setup  ## real libvirt, and Debian guests by each network manager; half an hour; writes docs/guests.md
 	tests/packages.sh test-vm
-	$(RUN) tests/as_root.sh pytest -n 2 -m vm_long $(ARGS)
+	$(PY) -m tests.bed.debian
+	$(PY) -m tests.bed.installer
+	$(RUN) tests/as_root.sh pytest -n 2 -m vm_long --write-table docs/guests.md $(ARGS)
 
 soak: setup  ## forty pods, kills, flaps, flushes, floods for half an hour (SOAK_SECONDS), ten minutes of the virtual router
 	tests/packages.sh test
@@ -68,9 +70,9 @@ differential: setup  ## the same 100,000 requests to dsbridge, dnsmasq and Kea +
 	tests/packages.sh kea-dhcp4-server kea-dhcp6-server
 	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.differential $(ARGS)
 
-demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns SHAPE=own|managed
+demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|netns|debian SHAPE=own|managed
 	tests/packages.sh demo
-	[ "$${GUEST:-vm}" != vm ] || $(PY) -m tests.bed.image
+	[ "$${GUEST:-vm}" = netns ] || $(PY) -m tests.bed.$(if $(filter debian,$(GUEST)),debian,image)
 	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.demo
 
 image:  ## build the container image without a registry or a daemon, print its size

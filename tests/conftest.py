@@ -1,12 +1,18 @@
 """What holds for every test, and the table that the tests of clients on each CNI print."""
 
+from pathlib import Path
+
 import hypothesis
 import pytest
+
+from tests.bed import guests_table
 
 CLIENT_ON_CNI = "client on CNI"
 """A test's property with layout, client and what the guest ended up with."""
 MIGRATION = "migration"
 """A test's property with the gateway's MAC, and what a move costs with sidecars and without."""
+GUESTS = "guest"
+"""A test's property with a Debian guest's name and its cells in docs/guests.md, by column."""
 _ROWS = {
     MIGRATION: ("Gateway", "With sidecars", "Without"),
 }
@@ -20,6 +26,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("dsbridge")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make test-vm` write the table of its guests into their page."""
+    parser.addoption("--write-table", metavar="PAGE", help="replace the rows of a page's table")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print layouts and clients as the table of docs/cni.md, migrations as that of its page."""
     for name, head in _ROWS.items():
@@ -29,6 +40,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         ]
         for row in [head, ["---"] * len(head), *sorted(rows)] if rows else []:
             terminalreporter.write_line(f"| {' | '.join(row)} |")
+    if page := terminalreporter.config.getoption("write_table"):
+        _write(Path(page), terminalreporter.getreports("passed"))
     cells: dict[tuple[str, str], str] = {}
     for outcome in ("passed", "failed"):
         for report in terminalreporter.getreports(outcome):
@@ -45,3 +58,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     for row in rows:
         terminalreporter.write_line(f"| {' | '.join(row)} |")
+
+
+def _write(page: Path, reports: list[pytest.TestReport]) -> None:
+    seen: dict[str, dict[str, str]] = {}
+    for report in reports:
+        for name, value in report.user_properties:
+            if name == GUESTS:
+                guest, cells = value
+                seen.setdefault(guest, {}).update(cells)
+    page.write_text(guests_table.merged(page.read_text(), seen))

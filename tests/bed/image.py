@@ -19,7 +19,7 @@ _GUEST = Path(__file__).with_name("guest")
 # Debian's package first; where it does not exist, Ubuntu's.
 _KERNELS = ("linux-image-cloud-amd64", "linux-image-virtual")
 # In the order they must be loaded; what a kernel has built in is simply not there.
-_MODULES = (
+MODULES = (
     "failover", "net_failover", "virtio_ring", "virtio", "virtio_pci_legacy_dev",
     "virtio_pci_modern_dev", "virtio_pci", "virtio_net",
 )  # fmt: skip
@@ -35,7 +35,7 @@ class Image:
 
 def image() -> Image:
     """Return a bootable guest: seconds when the kernel must be downloaded, else at once."""
-    with _alone():
+    with alone("initrd"):
         unpacked = CACHE / "kernel"
         if not unpacked.exists():
             _download(unpacked)
@@ -45,9 +45,10 @@ def image() -> Image:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone(name: str) -> Iterator[None]:
+    """Wait until nobody else makes the file of that name in the cache."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -111,16 +112,16 @@ def _build(unpacked: Path, initrd: Path) -> None:
             "var/lib/dhcp",
         ):
             (root / name).mkdir(parents=True)
-        shutil.copy(_program("busybox"), root / "bin/busybox")
+        shutil.copy(program("busybox"), root / "bin/busybox")
         (root / "bin/sh").symlink_to("busybox")
-        shutil.copy(_program("dhclient"), root / "bin/dhclient")
-        for library in _libraries(_program("dhclient")):
+        shutil.copy(program("dhclient"), root / "bin/dhclient")
+        for library in _libraries(program("dhclient")):
             place = root / library.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(library, place)
-        for index, module in enumerate(_MODULES):
+        for index, module in enumerate(MODULES):
             for found in unpacked.glob(f"**/{module}.ko*"):
-                (root / "modules" / f"{index}-{module}.ko").write_bytes(_plain(found))
+                (root / "modules" / f"{index}-{module}.ko").write_bytes(plain(found))
         shutil.copytree(_GUEST, root, dirs_exist_ok=True)
         names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
         packed = Path(text) / "initrd"
@@ -132,16 +133,17 @@ def _build(unpacked: Path, initrd: Path) -> None:
         packed.rename(initrd)
 
 
-def _plain(module: Path) -> bytes:
+def plain(module: Path) -> bytes:
     """Return a module as the kernel takes it: Debian 13 compresses them by xz, Ubuntu by zstd."""
     if module.suffix == ".xz":
         return lzma.decompress(module.read_bytes())
     if module.suffix == ".zst":
-        return subprocess.check_output([_program("zstd"), "-dcq", module])
+        return subprocess.check_output([program("zstd"), "-dcq", module])
     return module.read_bytes()
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Return where an installed program is, which may be where only root looks."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if found is None:
         raise RuntimeError(f"{name} is not installed")
