@@ -12,7 +12,7 @@ PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test test-all fuzz differential soak million test-vm demo image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
+.PHONY: help setup lint unit test test-all fuzz differential soak million test-vm demo transcripts image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,10 @@ demo: setup  ## a pod, the sidecar, a VM: CNI=flat|calico|kube-ovn|all GUEST=vm|
 	tests/packages.sh demo
 	[ "$${GUEST:-vm}" = netns ] || $(PY) -m tests.bed.$(if $(filter debian,$(GUEST)),debian,image)
 	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.demo
+
+transcripts: setup  ## docs/transcripts.md anew, by what the commands print in beds
+	tests/packages.sh test
+	$(QUIET_GRPC) tests/as_root.sh $(PY) -m tests.transcripts
 
 image:  ## build the container image without a registry or a daemon, print its size
 	.ci/image

@@ -12,7 +12,7 @@ from binding.operator.remedies import finding
 NO_SIDECAR = 3
 _EXIT: dict[Severity, int] = {"ok": 0, "warning": 1, "harm": 2}
 _MARK: dict[Severity, str] = {"ok": "ok     ", "warning": "WARNING", "harm": "HARM   "}
-_JUDGED_ELSEWHERE = ("tap", "nic", "bridge", "placeholder", "guard")
+_JUDGED_ELSEWHERE = ("guard", "lease ipv4", "lease ipv6", "shield", "filters")
 _KUBE_OVN = ("enableDHCP", "enableIPv6RA", "dns_server", "address_mode", "IAID 0", "address:")
 
 
@@ -24,7 +24,7 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
             about = {"network": guest.network, "time": left.time}
             found.append(finding("warning", left.text, "two-sidecars", **about))
             continue
-        found += judge_wiring.judge_links(status, guest, look)
+        found += judge_wiring.judge_links(guest, look)
         found += judge_wiring.judge_gateways(guest, look)
         found += (exchange := tuple(judge_exchange.judge(guest, look)))
         found += judge_others.judge_others(guest, look)
@@ -37,7 +37,7 @@ def _warnings(guest: GuestStatus) -> Iterator[Finding]:
     """Yield the warnings of the sidecar that were not judged with what they are about."""
     for one in guest.warned:
         about_others = one.kind == "event" and one.text.startswith(("rogue ", "another host has"))
-        if one.kind in _JUDGED_ELSEWHERE or about_others:
+        if one.kind in _JUDGED_ELSEWHERE or judge_wiring.is_of_links(one) or about_others:
             continue
         network, name = guest.network, f"network {guest.network}: "
         text = one.text.removeprefix(name)

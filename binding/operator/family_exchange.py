@@ -40,11 +40,22 @@ _DHCP = {
         releases="DHCPv6 RELEASE",
     ),
 }
-_WITHOUT_ADDRESS = ("no address", "prefix ")  # as dhcp.v6 notes a REPLY
+_WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink")  # as dhcp.v6 notes a REPLY
 
 
 _BEGINS_AGAIN, _TAKES = 150.0, 5.0
 """Seconds between the tries of a client, at most, and from an OFFER to the REQUEST."""
+
+
+def _untaken_offer(words: _Words, note: str) -> tuple[str, str]:
+    """Return why a guest has not asked for what it was offered, by the note of the offer."""
+    text = f"{words.offers} without {words.asks[0]}"
+    if note.startswith(_WITHOUT_ADDRESS):
+        text = f"the guest asks {words.name} for no address, only for a prefix or options"
+        return text, "no-dhcp6-client"
+    if "without a boot file" in note:
+        return f"{text}: a PXE client takes none without a boot file", "no-boot-file"
+    return f"{text}: the guest does not take it", "no-request"
 
 
 class FamilyExchange:
@@ -96,6 +107,7 @@ class FamilyExchange:
                 f"the guest has been given {self._addresses} by {words.name}{self._use()}", given
             )
             yield from self._refused_since(given)
+            yield from self._silent_now()
         elif self._guest.arrived:
             yield self._ok(
                 f"the guest came by migration and keeps {self._addresses} by {words.name}"
@@ -111,6 +123,15 @@ class FamilyExchange:
     def _has_it(self) -> bool:
         own = self._addresses.partition("/")[0]
         return self._traffic.has.get(own) == self._guest.mac or own in self._traffic.sources
+
+    def _silent_now(self) -> Iterator[Finding]:
+        """Warn of a guest that was given its address, and does not answer for it at its tap."""
+        traffic, network = self._traffic, self._guest.network
+        if not traffic.was_asked or self._has_it():
+            return
+        sends = "though it sends" if traffic.macs[self._guest.mac] else "and sends nothing"
+        text = f"the guest does not answer for {self._addresses} now, {sends}"
+        yield finding("warning", text, "silent-guest", network=network, time=self._look.time)
 
     def _asks_in_vain(self) -> Iterator[Finding]:
         """Warn where a static configuration has the guest look for machines that are not there."""
@@ -158,14 +179,9 @@ class FamilyExchange:
                 if anchor == "declined":
                     text += "; another host has it"
                 return self._find(text.rstrip(": "), anchor, latest)
-        told = self._guest.told
-        lease = told.lease if told else None
-        if given is not None and lease is not None:
-            until = epoch(given.time) + lease
-            if self._look.epoch > until:
-                ago = int(self._look.epoch - until)
-                text = f"the lease of {self._addresses} ran out {ago} s ago and was not renewed"
-                return self._find(text, "expired", given)
+        kind = f"lease {self._family}"
+        if (left := next((w for w in self._guest.warned if w.kind == kind), None)) is not None:
+            return self._find(left.text, "expired", LastExchange("", "", left.time))
         return None
 
     def _refused_since(self, given: LastExchange | None) -> Iterator[Finding]:
@@ -189,14 +205,16 @@ class FamilyExchange:
             text = f"the guest has had no {words.gives}: {verb}, {lacks}"
             return self._find(text, anchor, silence)
         naks = [a.answer for k in words.asks if (a := self._asked(k)) and a.answer]
-        wrong = max((one for one in naks if one.reply == "NAK"), key=lambda x: x.time, default=None)
+        refusals = (one for one in naks if one.reply == "NAK" or one.note.startswith("NotOnLink"))
+        wrong = max(refusals, key=lambda one: one.time, default=None)
         if wrong is not None:
-            text = f"the guest asks for an address that is not its own: NAK, {wrong.note}; {lacks}"
+            said = wrong.note if wrong.reply != "NAK" else f"NAK, {wrong.note}"
+            text = f"the guest asks for an address that is not its own: {said}; {lacks}"
             return self._find(text, "refused-address", wrong)
         begun = self._asked(words.begins)
         if begun is not None and begun.answer is not None:
-            text = f"{words.offers} without {words.asks[0]}: the guest does not take it, {lacks}"
-            return self._find(text, "no-request", begun.answer)
+            text, anchor = _untaken_offer(words, begun.answer.note)
+            return self._find(f"{text}, {lacks}", anchor, begun.answer)
         malformed = self._malformed()
         if malformed is not None:
             text = f"its request is malformed: {malformed.note}; {lacks}"

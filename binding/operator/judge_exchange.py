@@ -97,5 +97,7 @@ def _static(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Findin
         if text in own or address.is_link_local or address.is_multicast or is_made:
             continue
         seen = "" if _has_asked(guest) else f"neither DHCP nor RS, but frames from {text}: "
-        what = f"{seen}the guest uses {text}, which is not its own: a static address"
+        gateways = (told.gateway4, told.gateway6) if told is not None else ()
+        whose = "the address of its gateway" if address in gateways else "which is not its own"
+        what = f"{seen}the guest uses {text}, {whose}: a static address"
         yield finding("harm", what, "static-address", network=guest.network, time=look.time)

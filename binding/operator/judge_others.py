@@ -8,15 +8,9 @@ from binding.ipc.status import Finding, GuestStatus, Severity
 from binding.operator.look import Look
 from binding.operator.remedies import finding
 from binding.operator.traffic import Traffic
+from binding.packet import guard
 
 _NIC_KINDS = {"dhcp4-to-client": "DHCPv4", "dhcp6-to-client": "DHCPv6", "ra": "RA"}
-_SERVER_KINDS = {
-    "dhcp4-to-client": "DHCPv4 answers",
-    "dhcp4-from-server": "DHCPv4 answers",
-    "dhcp6-to-client": "DHCPv6 answers",
-    "dhcp6-from-server": "DHCPv6 answers",
-    "ra": "router advertisements",
-}
 _MANY_ECHOES = 3
 """Frames from the guest's MAC at the pod NIC; a single one may be a reflection."""
 _MANY_QUERIES = 3
@@ -31,13 +25,10 @@ def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     if guest.provider != "kube-ovn":
         yield from _rogues(guest, look, traffic)
     dropped = look.guard.dropped if look.guard else ()
-    by_guest = [one for one in dropped if one.link == guest.tap and one.packets]
-    kinds = {what for one in by_guest if (what := _SERVER_KINDS.get(one.message))}
-    if kinds:
-        text = f"the guest acts as a server or router: its {' and '.join(sorted(kinds))} stop here"
-        evidence = ", ".join(
-            f"{one.packets} {one.message}" for one in by_guest if one.message in _SERVER_KINDS
-        )
+    if kinds := guard.served_by_guest(dropped, guest.tap):
+        text = f"the guest acts as a server or router: its {kinds} stop here"
+        counts = (one for one in dropped if guard.served_by_guest((one,), guest.tap))
+        evidence = ", ".join(f"{one.packets} {one.message}" for one in counts)
         yield finding(
             "warning", text, "guest-server", network=name, evidence=evidence, time=look.time
         )
@@ -55,7 +46,7 @@ def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Fi
                 "harm", one.text, "duplicate-address", network=guest.network, time=one.time
             )
 
-    by = look.ports.get(guest.network, frozenset())
+    by = look.ports.get(guest.mac, frozenset())
     mac_is_elsewhere = guest.nic in by and guest.tap not in by
     if mac_is_elsewhere or traffic.echoes >= _MANY_ECHOES:
         text = f"another machine sends from the guest's MAC {guest.mac}: its frames come in by "

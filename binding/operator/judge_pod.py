@@ -41,6 +41,9 @@ def _processes(status: Status, look: Look) -> Iterator[Finding]:
         what = "a process" if look.out_of_memory == 1 else f"{look.out_of_memory} processes"
         text = f"the kernel has killed {what} here for want of memory"
         yield finding("warning", text, "process-restarted", time=look.time)
+    if look.unsaved:
+        text = f"what is decided for the guests is not saved: {look.unsaved}; a restarted sidecar"
+        yield finding("warning", f"{text} serves none", "not-saved", time=look.time)
     yield ok(f"the sidecar {status.version} runs since {status.started}")
     if error := status.last_plumb_error:
         text = f"the pod could not be made as it should be: {error.text}"

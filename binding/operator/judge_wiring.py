@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from binding.ipc.status import Finding, GuestStatus, Said, Severity, Status, Warned
+from binding.ipc.status import Finding, GuestStatus, Said, Severity, Warned
 from binding.operator.look import Look
 from binding.operator.remedies import REMEDIES, finding, ok
 from binding.operator.traffic import Traffic
@@ -15,7 +15,12 @@ _RECENT = 3600.0
 _QEMU = (0, 107)
 """Users that QEMU runs as in KubeVirt."""
 _LINK_KINDS = ("tap", "nic", "bridge", "placeholder")
+_NO_HARM = ("mtu", "placeholder", "bridge-port")
 _BY_TEXT = (
+    ("own MAC", "pod-has-mac"),
+    ("the pod answers", "pod-has-address"),
+    ("may not pass", "bridge-port"),
+    ("makes itself", "bridge-port"),
     ("is gone", "link-gone"),
     ("has no carrier: its other end", "no-carrier"),
     ("is down", "link-down"),
@@ -24,17 +29,20 @@ _BY_TEXT = (
 )
 
 
-def judge_links(status: Status, guest: GuestStatus, look: Look) -> Iterator[Finding]:
+def is_of_links(one: Warned) -> bool:
+    """Return whether a warning of the sidecar is about a link of the guest."""
+    return one.kind.partition(" ")[0] in _LINK_KINDS
+
+
+def judge_links(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield the findings about the links of a guest."""
-    name, wrong = guest.network, [one for one in guest.warned if one.kind in _LINK_KINDS]
+    name, wrong = guest.network, [one for one in guest.warned if is_of_links(one)]
     for one in wrong:
         yield _link_fault(guest, one)
     tap = look.links.get(guest.tap)
     yield from _reader(guest, look)
     for link in (guest.tap, guest.nic, guest.bridge):
         yield from _held_back(guest, link, look)
-    if guest.tap in status.wired:
-        yield from _made_by_us(guest, look)
     if not wrong and tap is not None:
         path = " - ".join(filter(None, (guest.tap, guest.bridge, guest.nic)))
         yield ok(f"the links are as they should be: {path}, MTU {tap.mtu}", network=name)
@@ -49,6 +57,8 @@ def _reader(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     remedy = REMEDIES["no-qemu"].replace("TAP", guest.tap)
     if details.owner is not None:
         text += f"; it belongs to user {details.owner}"
+    if details.odd:
+        text += f"; it is {', '.join(details.odd)}"
     if details.owner not in (None, *_QEMU):
         text += ", and QEMU, user 107, may not open it"
         remedy = "who made this tap? restart the VM, so that virt-handler makes its own"
@@ -56,80 +66,85 @@ def _reader(guest: GuestStatus, look: Look) -> Iterator[Finding]:
 
 
 def _held_back(guest: GuestStatus, link: str, look: Look) -> Iterator[Finding]:
-    """Tell of settings of a link by which frames do not pass."""
-    about = {"network": guest.network, "time": look.time}
-    closed = look.details[link].closed if link in look.details else ()
-    state = look.links.get(link)
-    if closed and state is not None and state.up and state.carrier:
-        yield finding("warning", f"{link}: {', '.join(closed)}", "bridge-port", **about)
+    """Tell of traffic control of others by which frames do not pass."""
     if what := look.queues.get(link):
         text = f"{link} has {', '.join(what)}: what the guest sends or gets may be held back"
         remedy = REMEDIES["traffic-control"].replace("LINK", link)
+        about = {"network": guest.network, "time": look.time}
         yield finding("warning", text, "traffic-control", remedy=remedy, **about)
 
 
 def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
-    link = getattr(guest, one.kind, "") or one.kind
+    kind = one.kind.partition(" ")[0]
+    link = getattr(guest, kind, "") or kind
     anchor = next((anchor for words, anchor in _BY_TEXT if words in one.text), "link-gone")
-    if one.kind == "placeholder":
+    if kind == "placeholder":
         anchor = "placeholder"
-    if anchor == "link-gone" and one.kind == "tap":
+    if anchor == "link-gone" and kind == "tap":
         anchor = "tap"
-    severity: Severity = "warning" if anchor in ("mtu", "placeholder") else "harm"
+    severity: Severity = "warning" if anchor in _NO_HARM else "harm"
+    if "its bridge port " in one.text:
+        severity = "harm"
     remedy = REMEDIES[anchor].replace("LINK", link).replace("BRIDGE", guest.bridge)
     remedy = remedy.replace(" mtu MTU", f" mtu {guest.mtu}")
+    if "addrgenmode" in one.text:
+        remedy = f"ip link set {link} addrgenmode none"
     if anchor == "placeholder" and "is up" in one.text:
         remedy = f"ip link set {guest.nic.removesuffix('-nic')} down in the pod's network namespace"
     about = {"network": guest.network, "time": one.time, "remedy": remedy}
     return finding(severity, one.text, anchor, **about)
 
 
-def _made_by_us(guest: GuestStatus, look: Look) -> Iterator[Finding]:
-    for link in (guest.bridge, guest.nic):
-        if link in look.details and look.details[link].makes_addresses:
-            text = f"{link} makes itself a link-local address: addrgenmode is not `none`"
-            yield finding(
-                "warning", text, "bridge-port", network=guest.network, time=look.time,
-                remedy=f"ip link set {link} addrgenmode none",
-            )  # fmt: skip
-
-
 def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield the findings about the guest's gateways."""
-    told, name = guest.told, guest.network
+    told = guest.told
     if told is None or guest.provider == "off":
         return
-    traffic = look.traffic.get(name, Traffic())
-    is_ours = {family: by == "in-pod" for family, by in guest.serves.items()}
     for family, gateway, gets in (
         ("ipv4", told.gateway4, told.gets_ipv4),
         ("ipv6", told.gateway6, told.gets_ipv6),
     ):
-        if gateway is None or not is_ours.get(family) or not gets:
+        if gateway is None or guest.serves.get(family) != "in-pod" or not gets:
             continue
         if (mac := dict(told.permanent_neighbors).get(gateway)) is not None:
             text = f"gateway {gateway} is at {mac} by the pod's permanent entry: dsbridge answers"
-            yield ok(f"{text} for it", network=name)
-            continue
-        mac, now = guest.gateways.get(str(gateway)), traffic.claimed.get(str(gateway))
-        router = guest.router.address if family == "ipv6" and guest.router else ""
-        silent = next((g for g in (str(gateway), router) if g in traffic.unanswered), "")
-        if silent:
-            text = f"gateway {silent} does not answer the guest, which asks for its MAC"
-            yield finding("harm", text, "gateway-mac", network=name, time=look.time)
-        elif mac is not None and now is not None and now != mac:
-            text = f"gateway {gateway} is at {mac}, but {now} answers for it"
-            yield finding("warning", text, "gateway-moved", network=name, time=look.time)
-        elif mac is not None and (moved := _moved(guest, str(gateway), look)) is not None:
-            text = f"gateway {gateway} has moved from {moved.text} to {mac}"
-            yield finding("warning", text, "gateway-moved", network=name, time=moved.time)
-        elif mac is not None:
-            yield ok(f"gateway {gateway} is at {mac}", network=name)
-        elif not any(one.answer for one in guest.asked.values()):
-            yield ok(f"gateway {gateway} is asked for when the guest appears", network=name)
-        else:
-            text = f"the MAC of gateway {gateway} is not known"
-            yield finding("harm", text, "gateway-mac", network=name, time=look.time)
+            yield ok(f"{text} for it", network=guest.network)
+        elif (found := _gateway(guest, look, family, str(gateway))) is not None:
+            yield found
+
+
+def _gateway(guest: GuestStatus, look: Look, family: str, gateway: str) -> Finding | None:
+    """Judge one gateway; None where what is wrong is told with the links."""
+    traffic = look.traffic.get(guest.network, Traffic())
+    about = {"network": guest.network, "time": look.time}
+    mac = guest.gateways.get(gateway)
+    router = guest.router.address if family == "ipv6" and guest.router else ""
+    silent = next((one for one in (gateway, router) if one in traffic.unanswered), "")
+    if mac is not None and guest.tap in look.ports.get(mac, ()):
+        text = f"the bridge sends frames for {mac}, the MAC of gateway {gateway}, to the guest"
+        remedy = REMEDIES["gateway-at-tap"].replace("BRIDGE", guest.bridge)
+        return finding("harm", text, "gateway-at-tap", remedy=remedy, **about)
+    if silent:
+        text = f"gateway {silent} does not answer the guest, which asks for its MAC"
+        is_explained = any(is_of_links(one) for one in guest.warned)
+        return None if is_explained else finding("harm", text, "gateway-mac", **about)
+    if mac is not None:
+        return _known_gateway(guest, look, gateway, mac)
+    if any(one.answer for one in guest.asked.values()):
+        return finding("harm", f"the MAC of gateway {gateway} is not known", "gateway-mac", **about)
+    return ok(f"gateway {gateway} is asked for when the guest appears", network=guest.network)
+
+
+def _known_gateway(guest: GuestStatus, look: Look, gateway: str, mac: str) -> Finding:
+    network, text = guest.network, f"gateway {gateway} is at {mac}"
+    now = look.traffic.get(network, Traffic()).claimed.get(gateway, mac)
+    if now != mac:
+        text += f", but {now} answers for it"
+        return finding("warning", text, "gateway-moved", network=network, time=look.time)
+    if (moved := _moved(guest, gateway, look)) is not None:
+        text = f"gateway {gateway} has moved from {moved.text} to {mac}"
+        return finding("warning", text, "gateway-moved", network=network, time=moved.time)
+    return ok(text, network=network)
 
 
 def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:

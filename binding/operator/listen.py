@@ -29,15 +29,21 @@ from guest.ethernet import (
     mac_bytes,
     solicited_node,
 )
-from guest.network import OUR_IPV4, OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
+from guest.network import OUR_IPV4, OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
 _MOST_FRAMES = 400
 """Read of a guest's own traffic at one link."""
 _MOST_MESSAGES = 2_000
 """Read at one link of what configures a guest."""
 _MOST_ADDRESSES = 8
+_ASKED_AGAIN = 0.7
+"""Seconds after which a guest that has not answered is asked again."""
+_PATIENCE = 5.0
+"""Seconds for a guest that has not answered, instead of those for the others."""
 _ANSWER_TAKES = 1.0
 """Seconds within which a machine answers ARP or a neighbour solicitation, on a busy node, too."""
+_ALL_NODES = IPv6Address("ff02::1")
+_ECHO_REQUEST = 128
 _Take = Callable[[Traffic, GuestNetwork, bytes, float], None]
 
 
@@ -52,24 +58,48 @@ class _Socket:
 
 
 def listen(
-    guests: tuple[GuestNetwork, ...], seconds: float, silent: Container[str] = ()
+    guests: tuple[GuestNetwork, ...],
+    seconds: float,
+    silent: Container[str] = (),
+    expected: Container[Address] = (),
 ) -> dict[str, Traffic]:
     """Listen at all of them at once; needs NET_RAW. A link that is gone is left out.
 
-    Guests of the networks in `silent` are asked nothing: they still run elsewhere.
+    Guests of the networks in `silent` are asked nothing: they still run elsewhere. For the
+    `expected` addresses, which guests were given, they are asked again, and waited for longer.
     """
     found = {guest.network: Traffic() for guest in guests}
     sockets = {one.port.socket.fileno(): one for guest in guests for one in _opened(guest)}
-    for one in sockets.values():
-        if one.take is traffic.at_tap and one.guest.network not in silent:
+    asked = [
+        one
+        for one in sockets.values()
+        if one.take is traffic.at_tap and one.guest.network not in silent
+    ]
+    begun = time.monotonic()
+    while True:
+        now = time.monotonic()
+        missing = [one for one in asked if _lacks(found[one.guest.network], one.guest, expected)]
+        until = begun + (max(seconds, _PATIENCE) if missing else seconds)
+        if now >= until:
+            break
+        for one in asked if now - begun < _ASKED_AGAIN else missing:
             _ask(one.port, one.guest)
-    until = time.monotonic() + seconds
-    _until(until, sockets, found)
+        _until(min(now + _ASKED_AGAIN, until), sockets, found)
+    for one in asked:
+        found[one.guest.network].was_asked = True
     for one in sockets.values():
         one.port.socket.close()
     for of_one in found.values():
         of_one.forget_questions_since(until - _ANSWER_TAKES)
     return found
+
+
+def _lacks(found: Traffic, guest: GuestNetwork, expected: Container[Address]) -> bool:
+    """Tell whether a guest has not shown an address that it should have."""
+    return any(
+        one in expected and found.has.get(str(one)) != guest.mac and str(one) not in found.sources
+        for one in guest.addresses
+    )
 
 
 def _opened(guest: GuestNetwork) -> Iterator[_Socket]:
@@ -124,11 +154,19 @@ def _ask(port: Port, guest: GuestNetwork) -> None:
         port.send(header + asked + bytes(6) + four.ip.packed)
     for six in guest.ipv6[:_MOST_ADDRESSES]:
         port.send(_solicitation(six.ip))
+    if guest.ipv6:  # a guest with any IPv6 address shows it by its answer
+        port.send(_to_group(_ALL_NODES, struct.pack("!BBHI", _ECHO_REQUEST, 0, 0, 0)))
 
 
 def _solicitation(target: IPv6Address) -> bytes:
-    group, ours = solicited_node(target), mac_bytes(OUR_MAC)
-    body = struct.pack("!BBHI", NEIGHBOR_SOLICITATION, 0, 0, 0) + target.packed + b"\x01\x01" + ours
+    option = b"\x01\x01" + mac_bytes(OUR_MAC)
+    body = struct.pack("!BBHI", NEIGHBOR_SOLICITATION, 0, 0, 0) + target.packed + option
+    return _to_group(solicited_node(target), body)
+
+
+def _to_group(group: IPv6Address, body: bytes) -> bytes:
+    """Return a frame to a group with an ICMPv6 message whose checksum is still 0."""
+    ours = mac_bytes(OUR_MAC)
     ends = OUR_LINK_LOCAL.packed + group.packed
     total = checksum(ends + struct.pack("!II", len(body), ICMPV6) + body)
     body = body[:2] + struct.pack("!H", total) + body[4:]

@@ -5,28 +5,26 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from binding.ipc.codec import decode, encode
 from binding.ipc.messages import Undone
-from binding.ipc.status import Status
-from binding.operator import link_details, listen, traffic_control
-from binding.operator.link_details import Details
+from binding.ipc.status import GuestStatus, Status
+from binding.operator import listen, traffic_control
 from binding.operator.traffic import Traffic
-from binding.packet import guard, link_table, links
+from binding.packet import bridge_filters, guard, link_details, link_table, links
 from binding.packet.guard import GuardTable, Observed
+from binding.packet.link_details import Details
 from binding.packet.link_table import LinkState
 from binding.process import capabilities
 from binding.process.logs import timestamp
 from binding.process.spawn import Process
-from guest.network import Family
+from guest.network import Address, Family
 
 _LISTENS = 2.0
 _PLUMB_WITHIN = 10.0
-_BRIDGE_FILTERS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Look:
     queues: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What traffic control of others can hold back, by link."""
     ports: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Bridge ports by which frames for a guest's MAC are sent, by network."""
+    """Links by which the pod's bridges send to a MAC, by the MAC: of guests and gateways."""
     guard: Observed | None = None
     guard_error: str = ""
     bridge_filters: tuple[str, ...] = ()
@@ -54,6 +52,8 @@ class Look:
     """State letter of /proc/PID/stat by program; empty where there is no such process."""
     out_of_memory: int = 0
     """Processes of the container that the kernel has killed for want of memory."""
+    unsaved: str = ""
+    """Why the sidecar's state cannot be saved now; empty where it can."""
     hook_socket: bool = True
     """Whether the socket by which KubeVirt calls is where KubeVirt looks for it."""
 
@@ -81,12 +81,14 @@ def take(status: Status, directory: Path) -> Look:
         ours = {link for one in status.guests for link in (one.tap, one.bridge, one.nic)}
         queues = traffic_control.foreign({n: name for n, name in names.items() if name in ours})
         for one in status.guests:
-            learned = traffic_control.learned(one.mac)
-            ports[one.network] = frozenset(names[n] for n in learned if n in names)
+            for mac in {one.mac, *one.gateways.values()}:
+                learned = traffic_control.learned(mac)
+                ports[mac] = frozenset(names[n] for n in learned if n in names)
+    given = frozenset(one for guest in status.guests for one in _given(guest))
     found: dict[str, Traffic] = {}
     if "NET_RAW" in permitted and guests:
         capabilities.hold({"NET_RAW"})
-        found = listen.listen(guests, _LISTENS, arriving)
+        found = listen.listen(guests, _LISTENS, arriving, given)
         capabilities.drop()
     return Look(
         time=timestamp(time.time()),
@@ -99,12 +101,22 @@ def take(status: Status, directory: Path) -> Look:
         ports=ports,
         guard=looked,
         guard_error=why,
-        bridge_filters=tuple(_bridge_filters()),
+        bridge_filters=bridge_filters.that_are_on(),
         traffic=found,
         processes={one.name: _state(one.pid) for one in status.processes if one.pid},
         out_of_memory=_killed(),
+        unsaved=_unsaved(directory / "state"),
         hook_socket=any(directory.glob("*.sock")),
     )
+
+
+def _given(guest: GuestStatus) -> tuple[Address, ...]:
+    """Return the addresses that a guest was given by DHCP, and should have."""
+    if guest.told is None:
+        return ()
+    four = guest.told.ipv4[:1] if guest.counters.get("ACK") else ()
+    six = guest.told.ipv6 if guest.counters.get("REPLY") else ()
+    return (*(one.ip for one in four), *(one.ip for one in six))
 
 
 def packet_filters(status: Status) -> tuple[Observed | None, str]:
@@ -146,11 +158,14 @@ def packet_filters(status: Status) -> tuple[Observed | None, str]:
     return None, f"plumb ended with status {code}"
 
 
-def _bridge_filters() -> Iterator[str]:
-    for name in _BRIDGE_FILTERS:
-        with suppress(OSError):
-            if Path("/proc/sys/net/bridge", name).read_text().strip() == "1":
-                yield name
+def _unsaved(state: Path) -> str:
+    with suppress(OSError):
+        room = os.statvfs(state)
+        if not room.f_bavail or (room.f_files and not room.f_favail):
+            return f"there is no space left in {state}"
+        if not os.access(state, os.W_OK):
+            return f"{state} cannot be written"
+    return ""
 
 
 def _state(pid: int | None) -> str:

@@ -30,6 +30,10 @@ def _cause(guest: GuestStatus, look: Look, family: str) -> tuple[str, str]:
     other = next(name for name in KINDS if name != family)
     if any(kind in guest.asked for kind in KINDS[other]):
         text = f"the guest has never asked by {_NAMES[family]}, though it has by IPv{other[-1]}"
+        addresses = look.traffic.get(guest.network, Traffic()).sources.values()
+        six = [one for one in addresses if one.version == 6]
+        if family == "ipv6" and six:
+            return f"neither RS nor DHCPv6, but frames from {six[0]}", "no-rs"
         return text, "no-dhcp4-client" if family == "ipv4" else "no-ipv6-in-guest"
     if sources := ", ".join(look.traffic.get(guest.network, Traffic()).sources):
         return f"neither DHCP nor RS, but frames from {sources}", "never-asked"

@@ -14,6 +14,7 @@ REMEDIES: dict[str, str] = {
     "two-sidecars": "ask the other container's `dsbridge status` for this NIC; keep one of the two",
     "process-restarted": "its end is in the log; after `out of memory` raise the memory limit",
     "process-hung": "the sidecar replaces it within seconds; if not, restart the VM",
+    "not-saved": "make room on the node, or see who else writes to that directory",
     "pod-not-mended": "do what the message says; it is tried again every 5 s",
     "tap": "restart the VM, or migrate it: only virt-handler makes this tap again",
     "no-qemu": "is QEMU running (kubectl logs -c compute)? was the NIC unplugged, or its carrier "
@@ -24,12 +25,16 @@ REMEDIES: dict[str, str] = {
     "no-carrier": "look at the other end of the pod's NIC on the node, and at the CNI's log",
     "mtu": "ip link set LINK mtu MTU, or tell the guest less by the key `mtu`",
     "placeholder": "harmless for the guest; restart the VM if CNI CHECK complains",
-    "bridge-port": "undo that setting (bridge link set, ip link set BRIDGE type bridge …)",
+    "bridge-port": "undo that setting (bridge link set dev LINK …, ip link set LINK type bridge …)",
+    "pod-has-mac": "ip link set LINK address 02:…, any other MAC; who gave it that one?",
+    "pod-has-address": "ip addr flush dev LINK in the pod's network namespace; who added it?",
     "guard-off": "the reason is behind it; other servers can reach the guest until it is mended",
     "guard-changed": "who else runs nft in this pod? dsbridge sets it again within seconds",
     "foreign-rules": "does that table drop what the guest sends or gets? remove it, or its rule",
     "traffic-control": "tc qdisc show dev LINK, tc filter show dev LINK ingress: who set that?",
     "gateway-mac": "is the gateway there, and does the CNI let the guest's MAC send?",
+    "gateway-at-tap": "bridge fdb show br BRIDGE: who made that entry? or does the guest send from "
+    "its gateway's MAC?",
     "gateway-moved": "a fail-over, or a machine that takes its traffic? the guest has been told",
     "no-frame": "bring the NIC up in the guest: `ip link` there, a driver for its model? "
     "is it `state: down` in the VMI?",
@@ -39,10 +44,14 @@ REMEDIES: dict[str, str] = {
     "no-dhcp4-client": "set the NIC to DHCP for IPv4 in the guest (cloud-init: dhcp4: true); or "
     "does its firewall drop what it sends?",
     "no-dhcp6-client": "enable DHCPv6 in the guest (dhcp6: true), or use `ipv6: slaac`",
-    "no-rs": "accept router advertisements in the guest: sysctl net.ipv6.conf.NIC.accept_ra=1",
+    "no-rs": "accept router advertisements in the guest: sysctl net.ipv6.conf.NIC.accept_ra=1, "
+    "or 2 where it forwards (net.ipv6.conf.NIC.forwarding)",
     "ra-not-taken": "does the guest's firewall drop ICMPv6? is accept_ra 0, or its link-local "
     "address missing? is there a DHCPv6 client?",
     "no-ipv6-in-guest": "is IPv6 disabled in the guest (disable_ipv6, ipv6.disable=1)?",
+    "no-boot-file": "give it one by the key `boot`, or let the VM boot from its disk first",
+    "silent-guest": "is the VM paused, or still booting? is its NIC up (`ip link`), and does it "
+    "still have that address (`ip addr`)?",
     "no-request": "does the guest's firewall drop UDP to its port 68 or 546?",
     "other-mac": "give the guest's NIC its MAC again, or set macAddress in the VMI",
     "malformed": "update or replace the DHCP client in the guest",

@@ -50,6 +50,8 @@ class Traffic:
     """DNS queries of the guest, by server."""
     replies: Counter[str] = field(default_factory=Counter)
     """DNS replies to the guest, by server."""
+    was_asked: bool = False
+    """The guest was asked at its tap who has its addresses, as often as it takes."""
     is_cut: bool = False
     """There was more traffic than is read."""
 

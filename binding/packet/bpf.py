@@ -158,6 +158,13 @@ def answer_rules(mac: str) -> tuple[Rule, ...]:
     return tuple(Rule(rule.ethertype, (to_guest, *rule.tests)) for rule in answers)
 
 
+def router_rules(known: Iterable[str]) -> tuple[Rule, ...]:
+    """At the pod NIC of a guest at rest: RAs from MACs other than those that are known."""
+    others = tuple(Match(message_table.FRAME_SOURCE, mac_bytes(one), Is.OTHER) for one in known)
+    advertisements = _rules(("ra",), Parties())
+    return tuple(Rule(rule.ethertype, (*others, *rule.tests)) for rule in advertisements)
+
+
 def program(rules: Sequence[Rule]) -> tuple[Instruction, ...]:
     """Assemble rules of which one must hold.
 

@@ -85,6 +85,22 @@ class Dropped(NamedTuple):
     packets: int
 
 
+_SERVER_KINDS = {
+    "dhcp4-to-client": "DHCPv4 answers",
+    "dhcp4-from-server": "DHCPv4 answers",
+    "dhcp6-to-client": "DHCPv6 answers",
+    "dhcp6-from-server": "DHCPv6 answers",
+    "ra": "router advertisements",
+}
+"""What a guest sends that acts as a server or router, by the message that the shield drops."""
+
+
+def served_by_guest(dropped: Collection[Dropped], tap: str) -> str:
+    """Return in words what the shield has dropped at a guest's tap; empty for nothing."""
+    of_guest = (one.message for one in dropped if one.link == tap and one.packets)
+    return " and ".join(sorted({_SERVER_KINDS[one] for one in of_guest if one in _SERVER_KINDS}))
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What plumb found in the kernel: of a GuardTable, and of other tables."""

@@ -105,8 +105,7 @@ def news(netlink: socket.socket) -> News:
         for kind, _, _, payload in raw_netlink.messages(data):
             messages.append((kind, payload))
             if kind in (raw_netlink.RTM_NEWLINK, raw_netlink.RTM_DELLINK):
-                # AF_BRIDGE tells of the states of a bridge port, which nothing here depends on.
-                links = links or payload[:1] != AF_BRIDGE
+                links = True  # or the settings of a bridge port (AF_BRIDGE)
             elif kind in (raw_netlink.RTM_NEWADDR, raw_netlink.RTM_DELADDR):
                 addresses = True
             elif kind in (raw_netlink.RTM_NEWROUTE, raw_netlink.RTM_DELROUTE):

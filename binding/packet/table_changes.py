@@ -12,10 +12,16 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-NFPROTO_IPV4, NFPROTO_NETDEV, NFPROTO_BRIDGE = 2, 5, 7
+NFPROTO_INET, NFPROTO_IPV4, NFPROTO_NETDEV, NFPROTO_BRIDGE, NFPROTO_IPV6 = 1, 2, 5, 7, 10
 _OURS = (NFPROTO_IPV4, NFPROTO_NETDEV)
 """Families of which the guard has a table."""
-_FAMILIES = {NFPROTO_NETDEV: "netdev", NFPROTO_BRIDGE: "bridge"}
+_FAMILIES = {
+    NFPROTO_INET: "inet",
+    NFPROTO_IPV4: "ip",
+    NFPROTO_NETDEV: "netdev",
+    NFPROTO_BRIDGE: "bridge",
+    NFPROTO_IPV6: "ip6",
+}
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE, _NFT_MSG_NEWGEN = 3, 6, 15
 _NLMSG_NOOP = 1
@@ -34,7 +40,7 @@ def changed(
 
     `own` is the sender whose changes do not count, as `guard_table.replace` returned it: the
     process id of `binding.plumb`, unless another socket in the netns had that number. `others`
-    takes the tables of other programs, at links and bridges, that were given chains or rules.
+    takes the tables of other programs that were given chains or rules, as `family name`.
     """
     concerned = False
     while True:
@@ -67,7 +73,7 @@ def concerns(datagram: bytes, table: str, own: int | None = None) -> bool:
 
 
 def foreign(datagram: bytes) -> set[str]:
-    """Return the tables at links and bridges, not of a dsbridge, that got a chain or a rule."""
+    """Return the tables, not of a dsbridge, that got a chain or a rule."""
     with suppress(struct.error, UnicodeDecodeError, ValueError):
         return {
             f"{_FAMILIES[family]} {name}"

@@ -1,6 +1,7 @@
-"""Packet filters of other programs in the pod that may drop frames of a guest.
+"""Packet filters of other programs in the pod that may drop frames of a guest, or change them.
 
-Read only. A rule counts as one that drops where its verdict is `drop`, a chain where its policy is.
+Read only. A rule counts as one that drops where its verdict is `drop` or it rejects, a chain
+where its policy is; as one that changes frames where it writes into them or sends them elsewhere.
 """
 
 from __future__ import annotations
@@ -9,20 +10,29 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from binding.packet.raw_netlink import as_text, attributes
+from binding.packet.raw_netlink import as_text, attributes, each_attribute
+from binding.plumb import legacy_tables
 from binding.plumb.nfnetlink import NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, dump
 
 _FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
+_AT_LINKS = ("bridge", "netdev")
 _TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
 _RULE_CHAIN = 2
+_RULE_EXPRESSIONS = 4
+_EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
+_PAYLOAD_WRITES = 5
+"""NFTA_PAYLOAD_SREG: a payload expression that writes a register into the frame."""
+_TARGET_NAME = 1
+_REJECTS = ("reject", "queue")
+_REDIRECTS = ("fwd", "tproxy", "redir", "nat", "masq")
 _NF_DROP = bytes(4)
 _DROPS = struct.pack("=HH", 8, 1) + _NF_DROP
 """NFTA_VERDICT_CODE with NF_DROP, as it stands in a rule."""
 
 
 def that_drop(ours: str) -> tuple[str, ...]:
-    """Return a phrase for each chain of others that can drop. Raises OSError where none is read."""
-    found: list[str] = []
+    """Return a phrase for each chain of others that can; what cannot be read is left out."""
+    found: list[str] = list(legacy_tables.that_drop())
     for number, family in _FAMILIES.items():
         with suppress(OSError):  # a kernel without this family
             found += _of_family(number, family, ours)
@@ -38,15 +48,41 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
         table, name = _text(chain, _TABLE), _text(chain, _CHAIN_NAME)
         if (family == "netdev" and table == ours) or table.startswith("dsbridge"):
             continue
-        dropping = sum(
-            (_text(values, _TABLE), _text(values, _RULE_CHAIN)) == (table, name) and _DROPS in raw
+        its = [
+            (values, raw)
             for values, raw in rules
-        )
+            if (_text(values, _TABLE), _text(values, _RULE_CHAIN)) == (table, name)
+        ]
+        dropping = sum(_drops(values, raw) for values, raw in its)
+        changing = sum(_changes(values) for values, _ in its) if family in _AT_LINKS else 0
         is_closed = _CHAIN_HOOK in chain and chain.get(_CHAIN_POLICY) == _NF_DROP
-        if dropping or is_closed:
-            rules_drop = f"{dropping} rules that drop" if dropping else ""
-            how = filter(None, (rules_drop, "policy drop" if is_closed else ""))
-            yield f"table {family} {table}, chain {name}: {' and '.join(how)}"
+        how = (
+            f"{dropping} rules that drop" * bool(dropping),
+            f"{changing} rules that change frames" * bool(changing),
+            "policy drop" * is_closed,
+        )
+        if any(how):
+            yield f"table {family} {table}, chain {name}: {' and '.join(filter(None, how))}"
+
+
+def _drops(values: dict[int, bytes], raw: bytes) -> bool:
+    return _DROPS in raw or any(name in _REJECTS for name, _ in _expressions(values))
+
+
+def _changes(values: dict[int, bytes]) -> bool:
+    return any(
+        name in _REDIRECTS or (name == "payload" and _PAYLOAD_WRITES in data)
+        for name, data in _expressions(values)
+    )
+
+
+def _expressions(values: dict[int, bytes]) -> Iterator[tuple[str, dict[int, bytes]]]:
+    """Yield name and data of what a rule does; a target of iptables by its own name."""
+    for _, _, element in each_attribute(values.get(_RULE_EXPRESSIONS, b"")):
+        expression = attributes(element)
+        name, data = _text(expression, _EXPRESSION_NAME), expression.get(_EXPRESSION_DATA, b"")
+        found = attributes(data)
+        yield (_text(found, _TARGET_NAME).lower() if name == "target" else name), found
 
 
 def _text(values: dict[int, bytes], kind: int) -> str:

@@ -16,7 +16,15 @@ _about: dict[str, str] = {}
 
 
 class _Line(logging.Formatter):
+    octets = 0
+    """Written by this process so far."""
+
     def format(self, record: logging.LogRecord) -> str:
+        text = self._text(record)
+        _Line.octets += len(text) + 1
+        return text
+
+    def _text(self, record: logging.LogRecord) -> str:
         line = {
             "component": "dsbridge",
             "level": record.levelname.lower(),
@@ -30,6 +38,11 @@ class _Line(logging.Formatter):
         if record.exc_info:
             line["reason"] = self.formatException(record.exc_info)
         return json.dumps(line, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def written() -> int:
+    """Return how many octets of the log this process has written."""
+    return _Line.octets
 
 
 LEVELS = ("debug", "info", "warning", "error")

@@ -125,8 +125,13 @@ class GuestPorts:
             return
         rules = bpf.NETWORK_RULES
         if at_rest:
-            moves = bpf.change_rules(self.responder.gateways)
-            rules = (*moves, *bpf.answer_rules(self.responder.guest.mac))
+            guest = self.responder.guest
+            own = ((address, guest.mac) for address in guest.addresses[:_MOST_OWNERS])
+            moves = bpf.change_rules((*self.responder.gateways, *own))
+            rules = (*moves, *bpf.answer_rules(guest.mac))
+            rogues = self.responder.rogue_macs
+            if rogues is not None and len(rogues) < _MOST_OWNERS:
+                rules += bpf.router_rules(sorted(rogues))
         self.nic.restrict(bpf.program(rules))
         for received in self.nic.receive():  # queued under the former filter
             self.receive(self.nic, received, now)

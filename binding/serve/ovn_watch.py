@@ -76,6 +76,8 @@ class OvnWatch:
         self._waits: dict[Service, _Wait] = {}
         self._strangers: set[str] = set()
         self._rogues: set[tuple[str, str]] = set()
+        self.rogue_macs: set[str] = set()
+        """Of the routers and servers that have been named."""
         self._asked: dict[Service, tuple[str, bytes]] = {}
         self._latest: dict[Service, tuple[ServerMessage, float]] = {}
         self.findings: dict[str, str] = {}
@@ -206,6 +208,8 @@ class OvnWatch:
 
     def _rogue(self, answer: ServerMessage) -> Seen:
         counted = f"rogue {answer.kind}"
+        if len(self.rogue_macs) < _MOST_ROGUES:
+            self.rogue_macs.add(answer.mac)
         known = (answer.kind, str(answer.server))
         if known in self._rogues or len(self._rogues) >= _MOST_ROGUES:
             return Seen(counted)

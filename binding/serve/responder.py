@@ -16,6 +16,7 @@ from binding.serve.service import Service
 from binding.serve.solicitations import GuestFrame
 from binding.serve.who_serves import Choice
 from guest.ethernet import ETH_ARP
+from guest.exchange import Exchange
 from guest.frame import Packet, parse
 from guest.network import Address, Family, GuestNetwork
 from ra import guest_input
@@ -95,6 +96,12 @@ class Responder:
         return self._service.silent if self._service else frozenset()
 
     @property
+    def rogue_macs(self) -> frozenset[str] | None:
+        """MACs of rogue routers and servers that have been named; None: RAs are not ours alone."""
+        service = self._service
+        return frozenset(service.others.rogue_macs) if service and 6 in service.ours else None
+
+    @property
     def findings(self) -> dict[str, str]:
         """What OVN leaves out, or no longer does, since this was emptied."""
         return self._service.others.findings if self._service else {}
@@ -116,7 +123,8 @@ class Responder:
         packet = parse(frame, partial_checksum=partial_checksum)
         if packet is None:
             self.counters["malformed"] += 1
-            return NOTHING
+            wrong = "its lengths or its checksum are wrong"
+            return Output(exchanges=(Exchange("malformed", note=wrong),))
         if packet.src_mac == self.guest.mac:
             self.here = True
             self._choice.begin(now)

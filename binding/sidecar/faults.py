@@ -3,17 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from binding.ipc.wiring import Wiring
+from binding.packet import link_addresses, link_details, link_table
+from binding.packet.link_details import Details
 from binding.packet.link_table import LinkState
-from guest.network import GuestNetwork
+from guest.network import Address, GuestNetwork
 
 Links = Mapping[str, LinkState]
 
 
-def faults(guest: GuestNetwork, links: Links, placeholder: str = "") -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class PodLinks:
+    """The links of the pod as they are now."""
+
+    links: dict[str, LinkState]
+    details: Mapping[str, Details] = field(default_factory=dict)
+    addresses: Mapping[int, frozenset[Address]] = field(default_factory=dict)
+    """By the index of the link."""
+
+    @classmethod
+    def read(cls) -> PodLinks:
+        """Read them. Raises OSError."""
+        return cls(link_table.read(), link_details.read(), link_addresses.read())
+
+
+def faults(guest: GuestNetwork, pod: PodLinks, placeholder: str = "") -> dict[str, str]:
     """Return what is wrong now, a sentence for each link. `placeholder` is one that we made."""
-    return dict(_faults(guest, links, placeholder))
+    return dict((*_faults(guest, pod.links, placeholder), *_settings(guest, pod, placeholder)))
+
+
+def _settings(guest: GuestNetwork, pod: PodLinks, placeholder: str) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with links that are there, up, and where they should be."""
+    for kind, name in (("tap", guest.tap), ("nic", guest.nic), ("bridge", guest.bridge)):
+        link, details = pod.links.get(name), pod.details.get(name, Details())
+        if link is None or (kind == "nic" and name == guest.tap):
+            continue
+        if details.closed and link.up and link.carrier:
+            what = ", ".join(details.closed)
+            yield f"{kind} setting", f"{name}: {what}; what the guest sends or gets may not pass"
+        elif placeholder and kind != "tap" and details.makes_addresses:
+            text = f"{name} makes itself a link-local address: addrgenmode is not `none`"
+            yield f"{kind} setting", text
+        if not guest.bridge or kind == "tap":
+            continue
+        if link.mac == guest.mac:
+            text = f"{name} has the guest's own MAC {link.mac}: the bridge keeps frames for it"
+            yield f"{kind} MAC", text
+        if taken := pod.addresses.get(link.index, frozenset()).intersection(guest.addresses):
+            which = ", ".join(sorted(map(str, taken)))
+            text = f"{name} has the guest's address {which}: the pod answers in the guest's place"
+            yield f"{kind} address", text
 
 
 def to_mend(wirings: tuple[Wiring, ...], links: Links, nics: Mapping[str, int]) -> bool:

@@ -21,15 +21,24 @@ _log = logging.getLogger(__name__)
 _MOST_TOLD = 8
 _SHORT_FOR = 5.0
 """Seconds after which what the node was too short of memory for is tried again."""
+_AT_LINKS = ("netdev ", "bridge ")
+"""Families of nf_tables whose rules every frame of a guest passes."""
 
 
 class PodGuard:
     """What the kernel has been told, and whether it still stands."""
 
-    def __init__(self, loop: Loop, table: str, on_change: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        table: str,
+        on_change: Callable[[], object],
+        on_others: Callable[[], object],
+    ) -> None:
         self._loop = loop
         self._table = table
         self._on_change = on_change
+        self._on_others = on_others
         self._in_force: _InForce | None = ()
         """None where that is not known: what is to be in force is set then."""
         self._changes: socket.socket | None = None
@@ -107,7 +116,10 @@ class PodGuard:
         assert self._changes is not None
         others: set[str] = set()
         is_changed = table_changes.changed(self._changes, self._table, own, others)
-        for name in sorted(others - self._others)[: _MOST_TOLD - len(self._others)]:
+        if others:
+            self._on_others()
+        at_links = {one for one in others if one.startswith(_AT_LINKS)}
+        for name in sorted(at_links - self._others)[: _MOST_TOLD - len(self._others)]:
             self._others.add(name)
             _log.warning(
                 "another program has made rules in table %s of nf_tables, which may drop what "

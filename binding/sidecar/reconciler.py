@@ -21,7 +21,9 @@ from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
 from binding.sidecar import pod_warnings, state_file
 from binding.sidecar.desired import Desired, Saved
-from binding.sidecar.faults import faults, to_mend
+from binding.sidecar.faults import PodLinks, faults, to_mend
+from binding.sidecar.filter_watch import FilterWatch
+from binding.sidecar.leases import LeaseWatch
 from binding.sidecar.plugs import Plugs
 from binding.sidecar.plumb_child import PlumbError
 from binding.sidecar.pod_guard import PodGuard
@@ -63,7 +65,9 @@ class Reconciler:
         self.desired = Desired()
         self.pages = StatusPages(TerminationMessage().say)
         self._reminder = Reminder(loop, self.pages)
-        self.guard = PodGuard(loop, table, self.look_soon)
+        self._leases = LeaseWatch(loop, self.pages)
+        self._filter_watch = FilterWatch(loop, self._lock, table, self.pages, self._filters)
+        self.guard = PodGuard(loop, table, self.look_soon, self._filter_watch.changed)
         self.serve = ServeChild(loop, self._reported)
 
     @property
@@ -139,6 +143,7 @@ class Reconciler:
             return "; ".join(filter(None, [str(error), remedy]))
         self._save(request.vmi, request.domain)
         self._reminder.start()
+        self._filter_watch.started()
         self.look_soon()
         return ""
 
@@ -167,10 +172,10 @@ class Reconciler:
         if to_mend(wirings, table, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
             await self.guard.mend(wirings, self._nics)
-            table = link_table.read()
+        table = (pod := PodLinks.read()).links
         placeholders = {one.names.tap: one.names.pod for one in wirings}
         for guest in self.desired.guests:
-            wrong = faults(guest, table, placeholders.get(guest.tap, ""))
+            wrong = faults(guest, pod, placeholders.get(guest.tap, ""))
             self.pages.fault(guest.network, wrong)
         self._reminder.look(table)
         there = tuple(guest for guest in self.desired.guests if guest.tap in table)
@@ -241,6 +246,8 @@ class Reconciler:
     def _reported(self, report: Report) -> None:
         before = self.pages.families_served(self.desired.guests)
         self.pages.take(report)
+        self._leases.look()
+        self._filter_watch.served()
         if self.pages.families_served(self.desired.guests) != before:
             self.look_soon()
 

@@ -178,9 +178,10 @@ class _Sidecar:
             news = link_table.news(netlink)
             self._pod.history.take(news, self._loop.now())
             is_other = False
+            if news.links or news.addresses:
+                self._reconciler.look_soon()
             if news.links:
                 self._ending.look()
-                self._reconciler.look_soon()
                 before, self._links = self._links, _links()
                 is_other = self._links != before  # a link, not only its carrier
                 if is_other and self._reconciler.plugs.changed(self._reconciler.desired):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from binding.ipc.messages import Event, Report
 from binding.ipc.status import GuestStatus, Said, Warned
+from binding.process import logs
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
 from binding.sidecar.status_page import Page, now, serves
@@ -24,6 +25,7 @@ class StatusPages:
     def __init__(self, tell: Callable[[Iterable[str]], None] = lambda _: None) -> None:
         self._tell = tell
         """Called with all warnings that stand, whenever there may be others."""
+        self._budget = LogBudget(time.monotonic())
         self._pages: dict[str, Page] = {}
         self.warnings: tuple[str, ...] = ()
         """About a VMI of which no NIC is served, such as that none has the plugin's binding."""
@@ -44,7 +46,7 @@ class StatusPages:
         for guest in guests:
             page = self._pages.get(guest.network)
             if page is None or page.guest != guest:
-                page = Page(guest, LogBudget(time.monotonic()))
+                page = Page(guest)
                 _log.info("%s", _summary(guest), extra=_about(guest))
             page.before, page.found = tuple(page.found), {}
             pages[guest.network] = page
@@ -64,7 +66,8 @@ class StatusPages:
             page = self._pages.get(one.network)
             if page is None:
                 continue
-            page.add(one)
+            for text in page.add(one):
+                self._say(page, text, text, is_warning=True)
             self._divide(page, one.serves)
             for kind, text in one.findings.items():
                 self._change(page, page.findings, kind, text)
@@ -101,11 +104,10 @@ class StatusPages:
         """Return the page of each guest."""
         return tuple(self._pages.values())
 
-    @staticmethod
-    def remind(page: Page, text: str) -> None:
+    def remind(self, page: Page, text: str) -> None:
         """Log what a guest still lacks; an empty text: nothing."""
-        if text and page.budget.take("unasked", time.monotonic()) is not None:
-            _log.info("still missing: %s", text, extra=_about(page.guest))
+        if text:
+            self._say(page, "unasked", f"still missing: {text}")
 
     def guests(self) -> Iterable[GuestStatus]:
         return (page.status() for page in self._pages.values())
@@ -129,8 +131,7 @@ class StatusPages:
             )
             _log.info("provider auto: %s", who, extra=_about(page.guest))
 
-    @staticmethod
-    def _change(page: Page, standing: dict[str, Warned], kind: str, text: str) -> None:
+    def _change(self, page: Page, standing: dict[str, Warned], kind: str, text: str) -> None:
         before = standing.get(kind)
         if (before.text if before else "") == text:
             return
@@ -139,46 +140,70 @@ class StatusPages:
             return
         if text:
             standing[kind] = Warned(kind, text, now())
-            _log.warning("%s", text, extra=_about(page.guest))
+            self._say(page, text, text, is_warning=True)
         elif before:
-            _log.info("resolved: %s", before.text, extra=_about(page.guest))
+            self._say(page, f"resolved: {before.text}", f"resolved: {before.text}")
 
     def _event(self, page: Page, event: Event) -> None:
+        event = event._replace(note=event.note + _unbootable(event, page.guest))
         text = ": ".join(filter(None, (_words(event), event.note)))
         if event.warning:
             self._warn(page, text, event.at)
         else:
             kind = f"{event.request} {event.reply or event.note.partition(',')[0]}"
-            left_out = page.budget.take(kind, time.monotonic())
-            if left_out is not None:
-                more = f" ({left_out} more like it left out)" if left_out else ""
-                about = event.client | _about(page.guest, event.at)
-                _log.info("%s%s", text, more, extra=about)
+            self._say(page, kind, text, event.client | _about(page.guest, event.at))
         if event.request or event.reply:
             page.exchanged(event)
 
-    @staticmethod
-    def _find(page: Page, text: str) -> None:
+    def _find(self, page: Page, text: str) -> None:
         if text in page.found:
             return
         page.found[text] = now()
         if text not in page.before:
-            _log.warning("%s", text, extra=_about(page.guest))
+            self._say(page, text, text, is_warning=True)
 
-    @staticmethod
-    def _warn(page: Page, text: str, at: float) -> None:
+    def _warn(self, page: Page, text: str, at: float) -> None:
         if text in page.warnings:
             return
-        extra = _about(page.guest, at)
-        _log.warning("%s", text, extra=extra)
+        self._say(page, text, text, _about(page.guest, at), is_warning=True)
         if len(page.warnings) < _MOST_WARNINGS:
             page.warnings[text] = timestamp(at)
+
+    def _say(
+        self,
+        page: Page,
+        kind: str,
+        text: str,
+        extra: dict[str, object] | None = None,
+        *,
+        is_warning: bool = False,
+    ) -> None:
+        """Log a line about a guest, if the budget has room for one of this kind."""
+        kind = f"{page.guest.network} {kind}"
+        left_out = self._budget.take(kind, time.monotonic(), is_warning=is_warning)
+        if left_out is None:
+            return
+        before = logs.written()
+        level = logging.WARNING if is_warning else logging.INFO
+        more = f" ({left_out} more like it left out)" if left_out else ""
+        about = _about(page.guest) if extra is None else extra
+        _log.log(level, "%s%s", text, more, extra=about, stacklevel=3)
+        self._budget.spend(logs.written() - before, is_warning=is_warning)
 
 
 def _words(event: Event) -> str:
     if event.request and event.reply:
         return f"{event.reply} to {event.request}"
     return f"silence to {event.request}" if event.request else event.reply
+
+
+def _unbootable(event: Event, guest: GuestNetwork) -> str:
+    """Return what a client that boots from the network misses in an OFFER."""
+    boots = event.client.get("vendor", "").startswith(("PXEClient", "HTTPClient"))
+    boot = guest.boot
+    if event.reply != "OFFER" or not boots or boot.file or boot.url or boot.by_arch:
+        return ""
+    return "; its PXE client takes none without a boot file: key `boot`"
 
 
 def _about(guest: GuestNetwork, at: float | None = None) -> dict[str, object]:

@@ -10,14 +10,26 @@ from binding.ipc.about import RouterStatus
 from binding.ipc.messages import Event, GuestReport
 from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Said, Warned
 from binding.process.logs import timestamp
-from binding.sidecar.log_budget import LogBudget
-from guest.network import FAMILIES, GuestNetwork
+from guest.network import FAMILIES, Family, GuestNetwork
 
 _MOST_KINDS = 40
 """Kinds of requests and reasons for silence that are remembered; there are about twenty."""
 _MOST_COUNTERS = 100
 """`serve` names them, and may have been taken over by the guest."""
 _MOST_GATEWAYS = 8
+WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink", "NoBinding", "NoAddrsAvail")
+"""How the note of an answer begins that gives the guest none of its addresses."""
+_LEASED_BY: dict[tuple[str, str], Family] = {
+    **dict.fromkeys((("DISCOVER", "ACK"), ("REQUEST", "ACK")), 4),
+    **dict.fromkeys(((one, "REPLY") for one in ("SOLICIT", "RENEW", "REBIND")), 6),
+    ("DHCPv6 REQUEST", "REPLY"): 6,
+}
+_ENDED_BY: dict[str, Family] = {
+    "RELEASE": 4,
+    "DECLINE": 4,
+    "DHCPv6 RELEASE": 6,
+    "DHCPv6 DECLINE": 6,
+}
 
 
 @dataclass(slots=True)
@@ -25,7 +37,6 @@ class Page:
     """The page of one guest, until its GuestNetwork changes."""
 
     guest: GuestNetwork
-    budget: LogBudget
     found: dict[str, str] = field(default_factory=dict)
     """Warnings of the last hook call, and when they were new; the next call takes others back."""
     before: tuple[str, ...] = ()
@@ -40,6 +51,8 @@ class Page:
     router: RouterStatus | None = None
     gateways: dict[str, str] = field(default_factory=dict)
     moved: dict[str, Said] = field(default_factory=dict)
+    leased: dict[Family, float] = field(default_factory=dict)
+    """When the guest was given its address of a family last, in monotonic seconds."""
     serves: tuple[int, ...] | None = None
     """The families that we serve; None while `auto` is finding out."""
     findings: dict[str, Warned] = field(default_factory=dict)
@@ -47,8 +60,9 @@ class Page:
     faults: dict[str, Warned] = field(default_factory=dict)
     """Faults of links by kind, as long as they last."""
 
-    def add(self, report: GuestReport) -> None:
-        """Add the numbers of one report."""
+    def add(self, report: GuestReport) -> tuple[str, ...]:
+        """Add the numbers of one report; return the gateways that have moved."""
+        moved: list[str] = []
         for name, count in report.counters.items():
             if name in self.counters or len(self.counters) < _MOST_COUNTERS:
                 self.counters[name] += count
@@ -59,9 +73,11 @@ class Page:
             before = self.gateways.get(address, mac)
             if before != mac and (address in self.moved or len(self.moved) < _MOST_GATEWAYS):
                 self.moved[address] = Said(before, now())
+                moved.append(f"gateway {address} has moved from {before} to {mac}: told the guest")
         if 0 < len(report.gateways) <= _MOST_GATEWAYS:
             self.gateways = report.gateways
         self.router = report.router
+        return tuple(moved)
 
     def exchanged(self, event: Event) -> None:
         """Remember an exchange as the latest of its kind."""
@@ -75,6 +91,14 @@ class Page:
         self.asked[kind] = Asked(before.count + 1, answer, silence)
         if event.request:
             self.last_heard = max(self.last_heard, event.at)
+        self._lease(event)
+
+    def _lease(self, event: Event) -> None:
+        family = _LEASED_BY.get((event.request, event.reply))
+        if family is not None and not event.note.startswith(WITHOUT_ADDRESS):
+            self.leased[family] = time.monotonic() - max(0.0, time.time() - event.at)
+        elif event.request in _ENDED_BY:
+            self.leased.pop(_ENDED_BY[event.request], None)
 
     def status(self) -> GuestStatus:
         guest = self.guest

@@ -50,6 +50,9 @@ class Reminder:
                 continue
             else:
                 text = unasked(page.guest, page.asked, page.serves or (), frames.get(tap.name, 0))
+                silent = silent_gateways(page.guest, page.serves or (), page.gateways)
+                if page.asked and silent:
+                    text = "; ".join(filter(None, (text, silent)))
             self._pages.remind(page, text)
 
 
@@ -71,8 +74,23 @@ def unasked(
     if not frames:
         return f"no frame has come in by {guest.tap}: is the NIC up in the guest?"
     if asked.keys() <= _ANSWERS:
-        return "neither DHCP nor RS, but frames: is the guest's address static? set it to DHCP"
+        return (
+            "neither DHCP nor RS, but frames: is the guest's address static, or its client on a "
+            "VLAN? set the NIC itself to DHCP"
+        )
     return "; ".join(filter(None, (missing(guest, asked) for missing in served)))
+
+
+def silent_gateways(guest: GuestNetwork, ours: Collection[int], known: Collection[str]) -> str:
+    """Name the gateways whose MAC nobody has told; empty where none is missing."""
+    permanent = {address for address, _ in guest.permanent_neighbors}
+    used = (guest.gets_ipv4 and guest.gateway4, guest.gets_ipv6 and guest.gateway6)
+    asked = [one for one in used if one and one.version in ours]
+    missing = [one for one in asked if str(one) not in known and one not in permanent]
+    if not missing:
+        return ""
+    which = ", ".join(map(str, missing))
+    return f"the MAC of gateway {which}: is it there, and does the CNI let the guest's MAC send?"
 
 
 def _dhcp4(_: GuestNetwork, asked: Mapping[str, Asked]) -> str:
@@ -87,7 +105,7 @@ def _ipv6(guest: GuestNetwork, asked: Mapping[str, Asked]) -> str:
     by_dhcp = asked.keys() & _DHCP6
     begun = asked.get("SOLICIT", Asked()).answer
     if "RS" not in asked and not by_dhcp:
-        return "neither RS nor DHCPv6: is IPv6 off in the guest?"
+        return "neither RS nor DHCPv6: is IPv6 off in the guest, or accept_ra, or does it forward?"
     if "RS" not in asked:
         return "DHCPv6, but no RS: does the guest accept router advertisements?"
     if begun and begun.reply == "ADVERTISE" and "DHCPv6 REQUEST" not in asked:

@@ -110,6 +110,6 @@ def harmed(vm, anchor, *texts, status=HARM):
     return seen
 
 
-def logged(vm, text):
+def until_logged(vm, text):
     """Wait until the sidecar has logged a text."""
     until(lambda: text in vm.sidecar.log, f"the log tells {text!r}")

@@ -9,8 +9,7 @@ import random
 import socket
 import struct
 
-from binding.operator import link_details
-from binding.packet import link_table, raw_netlink, table_changes
+from binding.packet import link_details, link_table, raw_netlink, table_changes
 from binding.plumb import guard_table, nfnetlink
 from tests.fuzz import mutations
 

@@ -7,8 +7,8 @@ import pytest
 from tests.bed.diagnosis import (
     booted,
     harmed,
-    logged,
     udhcpc,
+    until_logged,
 )
 from tests.bed.guest_frames import address4, dhcp4, dhcp6, gateway4, send
 from tests.dhcp import v4_wire, v6_wire
@@ -21,14 +21,14 @@ def test_another_mac():
         vm.guest.ip(f"link set eth0 down\nlink set eth0 address {OTHER} up")
         send(vm, dhcp4(vm, v4_wire.DISCOVER, sender=OTHER))
         harmed(vm, "other-mac", OTHER)
-        logged(vm, f"silence to DISCOVER: from another MAC, {OTHER}")
+        until_logged(vm, f"silence to DISCOVER: from another MAC, {OTHER}")
 
 
 def test_a_request_that_is_malformed():
     with booted(speaks_ipv6=False) as vm:
         send(vm, dhcp4(vm, v4_wire.REQUEST, (50, bytes(3))))
         harmed(vm, "malformed", "DHCPv4 REQUEST: ", "(50) of 3 octets", "so it lacks 10.244.1.5")
-        logged(vm, "silence to malformed: DHCPv4 REQUEST: ")
+        until_logged(vm, "silence to malformed: DHCPv4 REQUEST: ")
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_an_offer_that_is_not_taken(frame, text, log):
     with booted(speaks_ipv6=False) as vm:
         send(vm, frame(vm))
         harmed(vm, "no-request", text)
-        logged(vm, log)
+        until_logged(vm, log)
 
 
 def test_an_address_that_is_refused():
     with booted() as vm:
         send(vm, dhcp4(vm, v4_wire.REQUEST, (50, bytes([10, 244, 9, 9]))))
         harmed(vm, "refused-address", "NAK", "10.244.9.9")
-        logged(vm, "NAK to REQUEST")
+        until_logged(vm, "NAK to REQUEST")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_requests_that_get_silence(options, fields, why):
         send(vm, dhcp4(vm, v4_wire.REQUEST, *options(vm), **fields))
         anchor = "other-mac" if "MAC" in why else "silence"
         harmed(vm, anchor, f"its REQUEST gets no answer ({why}")
-        logged(vm, f"silence to REQUEST: {why}")
+        until_logged(vm, f"silence to REQUEST: {why}")
 
 
 def test_an_address_that_was_released():
@@ -99,7 +99,7 @@ def test_an_address_that_was_released():
         server = (54, gateway4(vm).packed)
         send(vm, dhcp4(vm, v4_wire.RELEASE, server, ciaddr=vm.pod.layout.ipv4[0].ip))
         harmed(vm, "released", "the guest has released 10.244.1.5")
-        logged(vm, "silence to RELEASE: 10.244.1.5")
+        until_logged(vm, "silence to RELEASE: 10.244.1.5")
 
 
 def test_an_address_that_was_declined():
@@ -108,4 +108,4 @@ def test_an_address_that_was_declined():
         options = (50, address4(vm)), (54, gateway4(vm).packed)
         send(vm, dhcp4(vm, v4_wire.DECLINE, *options))
         harmed(vm, "declined", "the guest has declined 10.244.1.5")
-        logged(vm, "in use elsewhere")
+        until_logged(vm, "in use elsewhere")

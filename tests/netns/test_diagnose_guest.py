@@ -13,8 +13,8 @@ from tests.bed.diagnosis import (
     booted,
     diagnose,
     harmed,
-    logged,
     udhcpc,
+    until_logged,
     until_well,
 )
 from tests.bed.guest_frames import dhcp4, dhcp6, send
@@ -77,7 +77,7 @@ def test_a_guest_without_a_dhcpv6_client():
         until(lambda: "RS" in vm.sidecar.status()["guests"][0]["asked"], "an RS")
         seen = harmed(vm, "no-dhcp6-client", "RS, but no SOLICIT", "fd00:10:244:1::5")
         assert "the guest has been given 10.244.1.5/24 by DHCPv4" in seen.well
-        logged(vm, "RA to RS")
+        until_logged(vm, "RA to RS")
 
 
 def test_a_guest_without_ipv6():

@@ -16,9 +16,9 @@ from tests.bed.diagnosis import (
     booted,
     diagnose,
     harmed,
-    logged,
     udhcpc,
     until_diagnosed,
+    until_logged,
 )
 from tests.bed.dnsmasq import dnsmasq
 from tests.bed.guest_frames import dhcp4, dhcp6, send
@@ -40,7 +40,7 @@ def test_nobody_serves_where_ovn_should(request_):
         }
         send(vm, frames[request_])
         harmed(vm, "kube-ovn", "enableDHCP")
-        logged(vm, "enableDHCP")
+        until_logged(vm, "enableDHCP")
 
 
 RANGES = (
@@ -64,7 +64,7 @@ def test_a_rogue_router_beside_a_guard(tmp_path):
             assert seen.status == WARNING
             assert "rogue" in seen.wrong["rogue"]["text"]
             until(lambda: mac in until_diagnosed(vm, "rogue").said, "its MAC", 20)
-            logged(vm, "rogue RA from")
+            until_logged(vm, "rogue RA from")
 
 
 def test_a_rogue_router_without_a_guard(tmp_path):
@@ -134,7 +134,7 @@ def test_another_machine_that_claims_an_address(address, anchor, text, severity,
         assert text in said.wrong[anchor]["text"]
         assert OTHER in said.wrong[anchor]["text"]
         assert said.wrong[anchor]["severity"] == severity
-        logged(vm, text)
+        until_logged(vm, text)
 
 
 def test_a_gateway_that_does_not_answer():

@@ -94,37 +94,6 @@ def test_a_pod_nic_without_carrier(leased):
 
 
 @pytest.mark.parametrize(
-    ("change", "undo", "text"),
-    [
-        (
-            "link set tap0 type bridge_slave isolated on",
-            "link set tap0 type bridge_slave isolated off",
-            "tap0: isolated",
-        ),
-        (
-            "link set tap0 type bridge_slave flood off",
-            "link set tap0 type bridge_slave flood on",
-            "tap0: unicast flood off",
-        ),
-        (
-            "link set eth0-nic type bridge_slave mcast_flood off",
-            "link set eth0-nic type bridge_slave mcast_flood on",
-            "eth0-nic: multicast flood off",
-        ),
-    ],
-)
-def test_a_bridge_port_that_keeps_frames_back(leased, change, undo, text):
-    leased.pod.netns.ip(change)
-    try:
-        seen = until_diagnosed(leased, "bridge-port")
-        assert seen.status == WARNING
-        assert text in seen.wrong["bridge-port"]["text"]
-    finally:
-        leased.pod.netns.ip(undo)
-    until_well(leased)
-
-
-@pytest.mark.parametrize(
     ("rules", "table"),
     [
         pytest.param(DROP_IN_BRIDGE, "bridge strangers", id="bridge"),
@@ -218,6 +187,7 @@ def test_a_start_that_is_refused_is_told_in_its_own_words():
         assert done.returncode == HARM
         assert "KubeVirt's last call was refused: the sidecar lacks NET_RAW" in done.stdout
         assert "the container lacks NET_RAW" in done.stdout
+        assert "#no-net-raw" in done.stdout
         assert "#refused-start" in done.stdout
         assert "refused: the sidecar lacks NET_RAW" in side.log
 
@@ -238,6 +208,7 @@ def test_a_sidecar_that_serves_nobody_and_none_at_all(tmp_path):
             until(lambda: any(side.hooks_dir.glob("*.sock")), "the sidecar's socket")
             done = run(made.netns, side.hooks_dir, "diagnose")
             assert (done.returncode, "no guest is served" in done.stdout) == (WARNING, True)
+            assert "#no-guest" in done.stdout
         for words in (["diagnose"], ["status"], ["status", "--json"]):
             done = run(made.netns, tmp_path, *words)
             assert done.returncode == NO_SIDECAR

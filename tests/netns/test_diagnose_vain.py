@@ -160,21 +160,6 @@ def test_traffic_control_of_others(leased, words, text):
     until_well(leased)
 
 
-@pytest.mark.parametrize(
-    ("change", "undo", "text"),
-    [
-        ("locked on", "locked off", "tap0: locked"),
-    ],
-)
-def test_a_bridge_port_that_is_closed(leased, change, undo, text):
-    leased.pod.netns.ip(f"link set tap0 type bridge_slave {change}")
-    try:
-        found(leased, "bridge-port", text)
-    finally:
-        leased.pod.netns.ip(f"link set tap0 type bridge_slave {undo}")
-    until_well(leased)
-
-
 def test_iptables_that_frames_of_a_bridge_pass(leased):
     switch = "/proc/sys/net/bridge/bridge-nf-call-iptables"
     if not leased.pod.netns.run("sh", "-c", f"cat {switch} 2>/dev/null", check=False):
@@ -203,17 +188,6 @@ def test_a_table_of_others_is_named_in_the_log(leased):
     assert leased.sidecar.log.count(text) == 1
 
 
-def test_a_tap_that_qemu_may_not_open():
-    with started("flat", "managed") as vm:
-        vm.pod.netns.ip("""
-            link del tap0
-            tuntap add dev tap0 mode tap user 1000
-            link set tap0 mtu 1450 master k6t-eth0 up""")
-        found(
-            vm, "no-qemu", "it belongs to user 1000", "QEMU, user 107, may not open it", status=HARM
-        )
-
-
 def test_a_dns_server_that_does_not_answer(leased):
     server = "10.96.0.10"
     words = ("busybox", "nslookup", "-type=a", "name.example", server)
@@ -236,8 +210,6 @@ def test_another_host_with_the_guests_ipv6_address(leased):
         again_and_again(lambda: nic.send(advertisement(address, OTHER))),
     ):
         found(leased, "duplicate-address", f"{address}: {OTHER}", status=HARM)
-        # At rest nobody reads what others say of the guest's addresses.
-        send(leased, dhcp4(leased, v4_wire.DISCOVER, (60, b"wakes serve")))
         line = f"another host has the guest's address {address}"
         until(lambda: line in leased.sidecar.log, "its line")
 

@@ -15,10 +15,10 @@ from binding.ipc.status import (
     Status,
 )
 from binding.operator import diagnose
-from binding.operator.link_details import Details
 from binding.operator.look import Look
 from binding.operator.traffic import Traffic
 from binding.packet.guard import Observed
+from binding.packet.link_details import Details
 from binding.packet.link_table import LinkState
 from guest.network import GuestNetwork, Route
 

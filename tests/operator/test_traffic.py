@@ -121,8 +121,11 @@ def test_what_is_heard_of_a_guest_that_asked_nothing(changes, status, anchors):
     [
         ({"queues": {"tap0": ("filters of clsact",)}}, WARNING, {"traffic-control"}),
         ({"queues": {"eth7": ("filters of clsact",)}}, OK, set()),
-        ({"ports": {"default": frozenset({"eth0-nic"})}}, HARM, {"duplicate-mac"}),
-        ({"ports": {"default": frozenset({"tap0", "eth0"})}}, OK, set()),
+        ({"ports": {MAC: frozenset({"eth0-nic"})}}, HARM, {"duplicate-mac"}),
+        ({"ports": {MAC: frozenset({"tap0", "eth0"})}}, OK, set()),
+        ({"ports": {"0a:58:0a:f4:01:01": frozenset({"tap0"})}}, HARM, {"gateway-at-tap"}),
+        ({"unsaved": "there is no space left in /x"}, WARNING, {"not-saved"}),
+        ({"traffic": {"default": Traffic(was_asked=True)}}, WARNING, {"silent-guest"}),
         ({"hook_socket": False}, WARNING, {"hook-socket"}),
         ({"guard": Observed()}, OK, set()),
     ],

@@ -238,6 +238,15 @@ def test_at_rest_only_a_gateway_that_moved_wakes_us(frame, wanted):
     assert passes(CHANGES, frame) is wanted
 
 
+@pytest.mark.parametrize(
+    ("known", "wanted"),
+    [((), True), ((OTHER,), True), ((ROUTER,), False), ((OTHER, ROUTER), False)],
+)
+def test_at_rest_a_router_that_is_not_known_wakes_us(known, wanted):
+    assert passes(bpf.router_rules(known), FROM_ROUTER / IPv6() / ICMPv6ND_RA()) is wanted
+    assert not passes(bpf.router_rules(known), na(OTHER))
+
+
 TO_GUEST = Ether(src=ROUTER, dst=GUEST)
 TO_ALL = Ether(src=ROUTER, dst="33:33:00:00:00:01")
 

@@ -77,7 +77,7 @@ def test_what_cannot_be_read_may_concern_us_and_never_raises():
         (notice(NEWCHAIN, b"others"), {"netdev others"}),
         (notice(NEWTABLE, b"others"), set()),  # an empty table drops nothing
         (notice(DELRULE, b"others"), set()),
-        (notice(NEWRULE, b"filter", family=INET), set()),  # frames of a bridge do not pass it
+        (notice(NEWRULE, b"filter", family=INET), {"inet filter"}),  # by br_netfilter
         (notice(NEWRULE, b"dsbridge-own"), set()),
         (notice(NEWRULE, b"others")[:30], set()),
         (b"", set()),

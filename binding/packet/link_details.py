@@ -11,15 +11,19 @@ from dataclasses import dataclass, field
 
 from binding.packet.raw_netlink import RTM_GETLINK, as_number, as_text, attributes, dump
 
-_IFNAME, _PROTINFO, _LINKINFO, _AF_SPEC = 3, 12, 18, 26
+_IFNAME, _PROTINFO, _OPERSTATE, _LINKINFO, _AF_SPEC, _XDP = 3, 12, 16, 18, 26, 43
 _INFO_KIND, _INFO_DATA = 1, 2
-_TUN_OWNER = 1
-_BR_VLAN_FILTERING, _BR_STP = 7, 5
+_TUN_OWNER, _TUN_TYPE, _TUN_MULTI_QUEUE = 1, 3, 7
+_IFF_TAP = 2
+_XDP_ATTACHED = 2
+_IF_OPER_UP = 6
+_BR_VLAN_FILTERING = 7
 _AF_INET6, _AF_BRIDGE, _ADDR_GEN_MODE = 10, 7, 8
 _NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
 _PORT = {"state": 1, "unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
 _PORT_ISOLATED, _PORT_NEIGHBOUR_SUPPRESS, _PORT_LOCKED = 33, 32, 39
-_FORWARDING = 3
+_STATES = ("is disabled", "listens only (STP)", "learns only (STP)", "", "is blocked (STP)")
+"""What a bridge port does in each of its states; 3 is forwarding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,8 @@ class Details:
     """Whether the kernel gives it a link-local IPv6 address (addrgenmode)."""
     closed: tuple[str, ...] = field(default_factory=tuple)
     """Settings of a bridge or of a bridge port by which frames do not pass."""
+    odd: tuple[str, ...] = ()
+    """Of a tap: by which QEMU may not be able to open it."""
 
 
 def read() -> dict[str, Details]:
@@ -60,16 +66,29 @@ def _details(of_one: dict[int, bytes]) -> Details:
         kind,
         _number(data.get(_TUN_OWNER)) if kind == "tun" else None,
         None if mode is None else mode != _NO_ADDRESSES,
-        tuple(_closed(kind, data, attributes(of_one.get(_PROTINFO, b"")))),
+        tuple(_closed(kind, of_one, data)),
+        tuple(_odd(data)) if kind == "tun" else (),
     )
 
 
-def _closed(kind: str, data: dict[int, bytes], port: dict[int, bytes]) -> Iterator[str]:
+def _odd(data: dict[int, bytes]) -> Iterator[str]:
+    if _number(data.get(_TUN_TYPE)) != _IFF_TAP:
+        yield "a tun device, not a tap"
+    if _number(data.get(_TUN_MULTI_QUEUE)):
+        yield "a multi-queue tap, which QEMU opens only where the domain asks for queues"
+
+
+def _closed(kind: str, of_one: dict[int, bytes], data: dict[int, bytes]) -> Iterator[str]:
+    port = attributes(of_one.get(_PROTINFO, b""))
     if kind == "bridge" and _number(data.get(_BR_VLAN_FILTERING)):
         yield "vlan_filtering on"
-    state = _number(port.get(_PORT["state"]))
-    if state is not None and state != _FORWARDING:
-        yield "its bridge port does not forward (STP)"
+    if _number(attributes(of_one.get(_XDP, b"")).get(_XDP_ATTACHED)):
+        yield "an XDP program is attached"
+    state = _number(port.get(_PORT["state"])) or 0
+    # The kernel opens a port a moment after its link got carrier, with the operational state.
+    is_settled = _number(of_one.get(_OPERSTATE)) == _IF_OPER_UP
+    if is_settled and port.get(_PORT["state"]) and (what := _STATES[min(state, 4)]):
+        yield f"its bridge port {what}"
     for name, number in _PORT.items():
         if name != "state" and _number(port.get(number)) == 0:
             yield f"{name} off"

@@ -1,0 +1,17 @@
+"""The settings by which frames of a bridge pass the rules of iptables and ip6tables."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+_SETTINGS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
+
+
+def that_are_on() -> tuple[str, ...]:
+    """Return the names of those that are 1; none where br_netfilter is not loaded."""
+    found: list[str] = []
+    for name in _SETTINGS:
+        path = f"/proc/sys/net/bridge/{name}"
+        with suppress(OSError), open(path) as setting:  # noqa: PTH123  # the sidecar has no pathlib
+            found += [name] * (setting.read().strip() == "1")
+    return tuple(found)

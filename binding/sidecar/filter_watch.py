@@ -1,0 +1,95 @@
+"""Has `plumb` look at the pod's packet filters now and then, and says in the log what it found.
+
+The kernel counts what a guest sends as a server and drops it without a word, and what rules of
+others drop it does not tell either: so the look is a minute after a start, when another program
+has changed nf_tables, and now and then while a guest is served. Nothing wakes for it at rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from binding.ipc.codec import decode, encode
+from binding.packet.bridge_filters import that_are_on
+from binding.packet.guard import Filter, GuardTable, Observed, served_by_guest
+from binding.process import capabilities
+from binding.process.loop import Lock, Loop, Timer
+from binding.sidecar.plumb_child import PlumbError, plumb
+from binding.sidecar.status import StatusPages
+from guest.network import GuestNetwork
+
+_log = logging.getLogger(__name__)
+_AT_PORTS = ("table bridge ", "table netdev ")
+_AFTER_START, _AFTER_CHANGE, _RARELY = 60.0, 2.0, 3600.0
+_NOT_SOONER = 60.0
+"""Seconds between two looks, however often others change their tables."""
+_MOST_NAMED = 8
+
+
+class FilterWatch:
+    """When the next look is, and what has been named already."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        lock: Lock,
+        table: str,
+        pages: StatusPages,
+        filters: Callable[[tuple[GuestNetwork, ...]], tuple[Filter, ...]],
+    ) -> None:
+        self._loop, self._lock, self._table = loop, lock, table
+        self._pages, self._filters = pages, filters
+        self._timer: Timer | None = None
+        self._at, self._looked = 0.0, loop.now() - _NOT_SOONER
+        self._named: frozenset[str] = frozenset()
+        self.started()
+
+    def started(self) -> None:
+        """Look in a minute: the sidecar or a guest starts now."""
+        self._plan(_AFTER_START)
+
+    def changed(self) -> None:
+        """Look soon: another program has changed nf_tables."""
+        self._plan(max(_AFTER_CHANGE, self._looked + _NOT_SOONER - self._loop.now()))
+
+    def served(self) -> None:
+        """Look soon, if the last look is long ago: a guest is served, so nothing is at rest."""
+        if self._loop.now() >= self._looked + _RARELY:
+            self._plan(_AFTER_CHANGE)
+
+    def _plan(self, seconds: float) -> None:
+        at = self._loop.now() + seconds
+        if "NET_ADMIN" not in capabilities.permitted():
+            return
+        if self._timer is not None:
+            if self._at <= at:
+                return
+            self._timer.cancel()
+        self._at = at
+        self._timer = self._loop.at(at, lambda: self._loop.spawn(self._look()))
+
+    async def _look(self) -> None:
+        self._timer, self._looked = None, self._loop.now()
+        filters = self._filters(tuple(page.guest for page in self._pages.opened()))
+        if not filters:
+            return
+        with suppress(PlumbError, OSError, ValueError, TypeError, LookupError):
+            async with self._lock:
+                wanted = encode(GuardTable(self._table, filters))
+                done = await plumb(self._loop, {"look": wanted})
+            self._tell(decode(Observed, done.lines[-1]))
+
+    def _tell(self, seen: Observed) -> None:
+        passing = that_are_on()
+        foreign = {one for one in seen.foreign if one.startswith(_AT_PORTS) or passing}
+        for text in sorted(foreign - self._named)[:_MOST_NAMED]:
+            via = "" if text.startswith(_AT_PORTS) else f", as {passing[0]} is 1"
+            _log.warning("rules of others can drop what guests send or get: %s%s", text, via)
+        self._named = frozenset(foreign)
+        for page in self._pages.opened():
+            kinds = served_by_guest(seen.dropped, page.guest.tap)
+            text = f"the guest acts as a server or router: its {kinds} stop here; "
+            text += 'stop that service in the guest, or allow it by "shield": false'
+            self._pages.find(page.guest.network, "shield", text if kinds else "")

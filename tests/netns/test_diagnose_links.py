@@ -1,0 +1,258 @@
+"""Settings, addresses and rules in the pod that nobody notices: what `diagnose` and the log say."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from tests.bed.clients import client
+from tests.bed.diagnosis import (
+    HARM,
+    WARNING,
+    diagnose,
+    until_diagnosed,
+    until_logged,
+    until_well,
+)
+from tests.bed.guests import started, started_in
+from tests.bed.pod import pod
+from tests.bed.repeated import again_and_again
+from tests.bed.wait import until
+
+GUEST, GATEWAY = "0a:58:0a:f4:01:05", "0a:58:0a:f4:01:01"
+
+
+@pytest.fixture(scope="module")
+def leased(tmp_path_factory):
+    """A guest that has its leases, for faults that can be undone."""
+    with (
+        started("flat", "managed") as vm,
+        client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
+    ):
+        guest.lease(30)
+        until_well(vm)
+        yield vm
+        # Nothing is said any longer of what was undone; a gateway's move is told for an hour.
+        until(lambda: diagnose(vm).wrong.keys() <= {"gateway-moved"}, "all is well again")
+
+
+@contextmanager
+def changed(vm, change, undo):
+    """Run commands in the pod's namespace, and others at the end."""
+    vm.pod.netns.run(*shlex.split(change))
+    try:
+        yield
+    finally:
+        vm.pod.netns.run(*shlex.split(undo))
+
+
+PORT = "ip link set {} type bridge_slave"
+SETTINGS = [
+    (f"{PORT} isolated on", f"{PORT} isolated off", "tap0", WARNING, "tap0: isolated"),
+    (f"{PORT} flood off", f"{PORT} flood on", "tap0", WARNING, "tap0: unicast flood off"),
+    (f"{PORT} bcast_flood off", f"{PORT} bcast_flood on", "eth0-nic", WARNING, "broadcast flood"),
+    (f"{PORT} mcast_flood off", f"{PORT} mcast_flood on", "eth0-nic", WARNING, "multicast flood"),
+    (f"{PORT} neigh_suppress on", f"{PORT} neigh_suppress off", "tap0", WARNING, "neigh_suppress"),
+    (f"{PORT} locked on", f"{PORT} locked off", "tap0", WARNING, "tap0: locked"),
+    (
+        *("bridge link set dev {} state 0", "bridge link set dev {} state 3"),
+        *("tap0", HARM, "tap0: its bridge port is disabled"),
+    ),
+    (
+        *("bridge link set dev {} state 0", "bridge link set dev {} state 3"),
+        *("eth0-nic", HARM, "eth0-nic: its bridge port is disabled"),
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", SETTINGS, ids=lambda fault: fault[-1])
+def test_a_bridge_port_that_keeps_frames_back(leased, fault):
+    change, undo, link, status, text = fault
+    with changed(leased, change.format(link), undo.format(link)):
+        seen = until_diagnosed(leased, "bridge-port")
+        assert text in seen.wrong["bridge-port"]["text"], seen.said
+        assert seen.status >= status, seen.said
+        until_logged(leased, text)
+    until_well(leased)
+
+
+OWNERS = [
+    pytest.param(
+        f"ip link set k6t-eth0 address {GUEST}",
+        "ip link set k6t-eth0 address 02:00:00:00:10:01",
+        "pod-has-mac",
+        f"k6t-eth0 has the guest's own MAC {GUEST}",
+        id="the bridge has the guest's MAC",
+    ),
+    pytest.param(
+        f"ip link set eth0-nic address {GUEST}",
+        "ip link set eth0-nic address 02:00:00:00:10:02",
+        "pod-has-mac",
+        f"eth0-nic has the guest's own MAC {GUEST}",
+        id="the pod NIC has the guest's MAC",
+    ),
+    pytest.param(
+        "ip addr add 10.244.1.5/24 dev k6t-eth0",
+        "ip addr del 10.244.1.5/24 dev k6t-eth0",
+        "pod-has-address",
+        "k6t-eth0 has the guest's address 10.244.1.5",
+        id="the bridge has the guest's IPv4 address",
+    ),
+    pytest.param(
+        "ip addr add fd00:10:244:1::5/64 dev k6t-eth0 nodad",
+        "ip addr del fd00:10:244:1::5/64 dev k6t-eth0",
+        "pod-has-address",
+        "k6t-eth0 has the guest's address fd00:10:244:1::5",
+        id="the bridge has the guest's IPv6 address",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "undo", "anchor", "text"), OWNERS)
+def test_a_link_of_the_pod_that_has_what_is_the_guests(leased, change, undo, anchor, text):
+    with changed(leased, change, undo):
+        seen = until_diagnosed(leased, anchor)
+        assert text in seen.wrong[anchor]["text"], seen.said
+        assert seen.status == HARM
+        until_logged(leased, text)
+
+
+def test_a_bridge_that_sends_the_gateways_frames_to_the_guest(leased):
+    entry = f"{GATEWAY} dev tap0 master"
+    with changed(leased, f"bridge fdb replace {entry} static sticky", f"bridge fdb del {entry}"):
+        seen = until_diagnosed(leased, "gateway-at-tap")
+        assert seen.status == HARM
+        assert f"frames for {GATEWAY}" in seen.wrong["gateway-at-tap"]["text"]
+        assert "bridge fdb show br k6t-eth0" in seen.wrong["gateway-at-tap"]["remedy"]
+    until_well(leased)
+
+
+REWRITES = """table bridge strangers {
+  chain c { type filter hook prerouting priority 0;
+    ether type 0x88b5 ether saddr set 02:00:00:00:00:07; }
+}"""
+PASSES_BRIDGES = "as bridge-nf-call-iptables is 1"
+RULES = [
+    pytest.param(REWRITES, "nft delete table bridge strangers", "change frames", "", id="rewrites"),
+    pytest.param(
+        f"ebtables -A FORWARD -s {GUEST} -d 02:00:00:00:00:07 -j DROP",
+        "nft delete table bridge filter",
+        "table bridge filter, chain FORWARD: 1 rules that drop",
+        "",
+        id="ebtables",
+    ),
+    pytest.param(
+        "iptables -A FORWARD -s 10.244.1.5 -d 192.0.2.99 -j REJECT",
+        "nft delete table ip filter",
+        "table ip filter, chain FORWARD: 1 rules that drop",
+        PASSES_BRIDGES,
+        id="iptables",
+    ),
+    pytest.param(
+        "ip6tables -P FORWARD DROP",
+        "nft delete table ip6 filter",
+        "table ip6 filter, chain FORWARD: policy drop",
+        PASSES_BRIDGES,
+        id="ip6tables",
+    ),
+    pytest.param(
+        "iptables-legacy -A FORWARD -s 10.244.1.5 -d 192.0.2.99 -j DROP",
+        "iptables-legacy -F",
+        "table filter of iptables-legacy: 1 rules or policies that drop",
+        None,
+        id="iptables-legacy",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "undo", "text", "via"), RULES)
+def test_rules_of_others(leased, rules, undo, text, via):
+    netns = leased.pod.netns
+    if via != "" and not netns.run(
+        "sh", "-c", "cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null", check=False
+    ):
+        pytest.skip("this kernel has no br_netfilter")
+    words = shlex.split(rules)
+    if (
+        not rules.startswith("table")
+        and netns.run("sh", "-c", f"command -v {words[0]}", check=False) == ""
+    ):
+        pytest.skip(f"no {words[0]} here")
+    if rules.startswith("table"):
+        subprocess.run(netns.command("nft", "-f", "-"), input=rules, text=True, check=True)
+    else:
+        netns.run(*words)
+    try:
+        seen = until_diagnosed(leased, "foreign-rules")
+        assert text in seen.wrong["foreign-rules"]["text"], seen.said
+        assert seen.status == WARNING, seen.said
+    finally:
+        netns.run(*shlex.split(undo))
+
+
+def test_rules_of_others_are_told_in_the_log_with_what_they_do():
+    with started("flat", "managed") as vm:
+        rules = (
+            "table bridge x { chain c { type filter hook forward priority 0; udp dport 9 drop; }; }"
+        )
+        command = vm.pod.netns.command("nft", "-f", "-")
+        subprocess.run(command, input=rules, text=True, check=True)
+        until_logged(
+            vm, "can drop what guests send or get: table bridge x, chain c: 1 rules that drop"
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("mode tap user 1000", "it belongs to user 1000, and QEMU, user 107, may not open it"),
+        ("mode tap user 107 multi_queue", "it is a multi-queue tap"),
+        ("mode tun user 107", "it is a tun device, not a tap"),
+    ],
+)
+def test_a_tap_that_qemu_cannot_open(leased, kind, text):
+    """Beside the guest's own, so that one bed is enough: the look judges any tap of its name."""
+    pod_ = leased.pod.netns
+    pod_.ip("link set tap0 name kept")
+    try:
+        pod_.ip(f"tuntap add dev tap0 {kind}\nlink set tap0 up")
+        seen = until_diagnosed(leased, "no-qemu")
+        assert text in seen.wrong["no-qemu"]["text"], seen.said
+        assert seen.status == HARM
+    finally:
+        pod_.ip("link del tap0")
+        pod_.ip("link set kept name tap0")
+
+
+def test_a_state_directory_without_space():
+    with pod("flat") as made:
+        hooks_dir = made.workdir / "hook-sidecar-0"
+        hooks_dir.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", hooks_dir], check=True)
+        try:
+            (hooks_dir / "state").mkdir()
+            with (hooks_dir / "state/others").open("wb", buffering=0) as full:
+                while full.write(bytes(4096)) == 4096:
+                    pass
+        except OSError:
+            pass
+        try:
+            with started_in(made) as vm:
+                vm.guest.ip("link set eth0 up")
+                seen = until_diagnosed(vm, "not-saved")
+                assert "no space left" in seen.wrong["not-saved"]["text"]
+                until_logged(vm, "a restarted sidecar will miss it: No space left on device")
+        finally:
+            subprocess.run(["umount", "-l", hooks_dir], check=True)
+
+
+def test_another_gateway_mac_is_told_as_a_move(leased):
+    with again_and_again(lambda: leased.guest.reaches("10.244.1.1")):
+        leased.pod.gateway.ip("link set cni0 address 0a:58:0a:f4:01:77")
+        leased.guest.ip("neigh flush all")
+        seen = until_diagnosed(leased, "gateway-moved")
+    assert seen.status == WARNING, seen.said
+    until_logged(leased, f"gateway 10.244.1.1 has moved from {GATEWAY} to 0a:58:0a:f4:01:77")
