@@ -44,8 +44,10 @@ class Warned(NamedTuple):
     """A warning that stands."""
 
     kind: str
-    """`tap`, `nic`, `bridge`, `placeholder`: of links; `other dsbridge`, `guard`, `MAC`,
-    `v4 answer` …: found out by name; `call`: of the last hook call; `event`: it has happened."""
+    """`tap`, `nic`, `bridge`, `placeholder`: of links, alone or with `setting`, `MAC` or `address`
+    behind it; `lease ipv4`, `lease ipv6`: ran out; `shield`: own servers; `other dsbridge`,
+    `guard`, `MAC`, `v4 answer` …: found out by name; `call`: of the last hook call; `event`:
+    it has happened."""
     text: str
     time: str
 

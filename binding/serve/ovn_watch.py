@@ -194,6 +194,10 @@ class OvnWatch:
             )
         if wait.iaid0:
             return f"IAID 0: {what}; OVN takes IAID 0 for none, use another DHCPv6 client"
+        if service in self._latest:
+            return (
+                f"enableDHCP: {what}, though OVN has answered: is ovn-controller of this node up?"
+            )
         return (
             f"enableDHCP: {what}; set enableDHCP on the Subnet or annotate the pod with "
             f"ovn.kubernetes.io/dhcp-{service}-options"

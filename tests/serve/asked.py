@@ -54,8 +54,9 @@ def responder_of(frame):
 
 
 def said(one, frame, **how):
-    """Return what comes of a frame, but for what its first sight brings besides."""
-    return [x for x in one.from_guest(frame, 0.0, **how).exchanges if x.request]
+    """Return what comes of a request, but for what its first sight brings besides."""
+    output = one.from_guest(frame, 0.0, **how)
+    return [x for x in output.exchanges if x.request not in ("", "malformed")]
 
 
 def edited(frame, at, value):
