@@ -16,7 +16,7 @@ case ${1:-} in
   test-vm) set -- "${common[@]}" "${libvirt[@]}" ipxe ipxe-qemu dnsmasq-base grub-pc-bin \
     grub-common ;;
   test) set -- "${common[@]}" dhcpcd5 udhcpc systemd dbus network-manager wide-dhcpv6-client \
-    klibc-utils dnsmasq-base ndisc6 radvd ipxe ovmf u-boot-qemu tcpdump nftables ovn-central \
+    klibc-utils dnsmasq-base ndisc6 radvd ipxe ovmf u-boot-qemu tcpdump nftables iptables ovn-central \
     ovn-host openvswitch-switch ethtool strace netplan.io python3-configobj python3-requests \
     python3-yaml prometheus tshark zsh libvirt-clients libxml2-utils ;;
 esac

@@ -66,7 +66,7 @@ class Reconciler:
         self.pages = StatusPages(TerminationMessage().say)
         self._reminder = Reminder(loop, self.pages)
         self._leases = LeaseWatch(loop, self.pages)
-        self._filter_watch = FilterWatch(loop, self._lock, table, self.pages, self._filters)
+        self._filter_watch = FilterWatch(loop, self._lock, table, self.pages)
         self.guard = PodGuard(loop, table, self.look_soon, self._filter_watch.changed)
         self.serve = ServeChild(loop, self._reported)
 
