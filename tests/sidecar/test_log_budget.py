@@ -57,7 +57,8 @@ def log(monkeypatch):
     root, written = logging.getLogger(), io.StringIO()
     before = root.handlers[:], root.level
     monkeypatch.setattr(sys, "stderr", written)
-    logs.to_stderr("info")
+    monkeypatch.setenv("DSBRIDGE_LOG", "info")
+    logs.to_stderr()
     yield written
     root.handlers[:] = before[0]
     root.setLevel(before[1])
