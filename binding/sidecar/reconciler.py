@@ -19,9 +19,9 @@ from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
-from binding.sidecar import pod_warnings, state_file
+from binding.sidecar import link_faults, pod_warnings, state_file
 from binding.sidecar.desired import Desired, Saved
-from binding.sidecar.faults import PodLinks, faults, to_mend
+from binding.sidecar.faults import to_mend
 from binding.sidecar.filter_watch import FilterWatch
 from binding.sidecar.leases import LeaseWatch
 from binding.sidecar.plugs import Plugs
@@ -172,11 +172,7 @@ class Reconciler:
         if to_mend(wirings, table, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
             await self.guard.mend(wirings, self._nics)
-        table = (pod := PodLinks.read()).links
-        placeholders = {one.names.tap: one.names.pod for one in wirings}
-        for guest in self.desired.guests:
-            wrong = faults(guest, pod, placeholders.get(guest.tap, ""))
-            self.pages.fault(guest.network, wrong)
+        table = link_faults.judged(self.pages, self.desired.guests, wirings)
         self._reminder.look(table)
         there = tuple(guest for guest in self.desired.guests if guest.tap in table)
         unguarded = await self.guard.enforce(self._filters(there, self.desired.spared))
