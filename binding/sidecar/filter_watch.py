@@ -1,8 +1,9 @@
 """Has `plumb` look at the pod's packet filters now and then, and says in the log what it found.
 
 The kernel counts what a guest sends as a server and drops it without a word, and what rules of
-others drop it does not tell either: so the look is a minute after a start, when another program
-has changed nf_tables, and now and then while a guest is served. Nothing wakes for it at rest.
+others drop it does not tell either: so the look is as soon as a guest was served, when another
+program has changed nf_tables, and now and then while a guest is served. Nothing wakes for it at
+rest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from binding.sidecar.status import StatusPages
 
 _log = logging.getLogger(__name__)
 _AT_PORTS = ("table bridge ", "table netdev ")
-_AFTER_START, _AFTER_CHANGE, _RARELY = 60.0, 2.0, 3600.0
+_AFTER_REPORT, _AFTER_CHANGE = 10.0, 2.0
+_PAUSES = (0.0, 600.0, 3600.0)
+"""Seconds from one look to the next while a guest is served, the last for good."""
 _NOT_SOONER = 60.0
 """Seconds between two looks, however often others change their tables."""
 _MOST_NAMED = 8
@@ -34,11 +37,7 @@ class FilterWatch:
         self._timer: Timer | None = None
         self._at, self._looked = 0.0, loop.now() - _NOT_SOONER
         self._named: frozenset[str] = frozenset()
-        self.started()
-
-    def started(self) -> None:
-        """Look in a minute: the sidecar or a guest starts now."""
-        self._plan(_AFTER_START)
+        self._pauses = list(_PAUSES)
 
     def changed(self) -> None:
         """Look soon: another program has changed nf_tables."""
@@ -46,8 +45,8 @@ class FilterWatch:
 
     def served(self) -> None:
         """Look soon, if the last look is long ago: a guest is served, so nothing is at rest."""
-        if self._loop.now() >= self._looked + _RARELY:
-            self._plan(_AFTER_CHANGE)
+        if self._loop.now() >= self._looked + self._pauses[0]:
+            self._plan(_AFTER_REPORT)
 
     def _plan(self, seconds: float) -> None:
         at = self._loop.now() + seconds
@@ -62,6 +61,7 @@ class FilterWatch:
 
     async def _look(self) -> None:
         self._timer, self._looked = None, self._loop.now()
+        self._pauses = self._pauses[1:] or self._pauses
         if not self._pages.opened():
             return
         with suppress(PlumbError, OSError, ValueError, TypeError, LookupError):

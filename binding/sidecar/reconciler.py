@@ -143,7 +143,6 @@ class Reconciler:
             return "; ".join(filter(None, [str(error), remedy]))
         self._save(request.vmi, request.domain)
         self._reminder.start()
-        self._filter_watch.started()
         self.look_soon()
         return ""
 
