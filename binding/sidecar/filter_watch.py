@@ -24,7 +24,7 @@ _AT_PORTS = ("table bridge ", "table netdev ")
 _AFTER_REPORT, _AFTER_CHANGE = 10.0, 2.0
 _PAUSES = (0.0, 600.0, 3600.0)
 """Seconds from one look to the next while a guest is served, the last for good."""
-_NOT_SOONER = 60.0
+_NOT_SOONER = 10.0
 """Seconds between two looks, however often others change their tables."""
 _MOST_NAMED = 8
 
