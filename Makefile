@@ -12,7 +12,7 @@ PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test test-all fuzz differential soak million test-vm demo transcripts image test-image test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
+.PHONY: help setup lint unit test test-all fuzz differential soak million test-vm demo transcripts image test-image test-kernels test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -102,6 +102,11 @@ release: setup $(if $(WRITE),,image)  ## VERSION=x.y.z: check that changelog, ve
 test-image: setup image  ## run the image as KubeVirt would: runc, uid 107, 64 MB, 0.2 CPU; minutes
 	tests/packages.sh iproute2 busybox-static isc-dhcp-client libcap2-bin runc golang-github-containers-common
 	$(RUN) pytest -m image tests/image $(ARGS)
+
+test-kernels: setup  ## the guard's frames on the kernels of Debian 12 and 13, in a VM; minutes by KVM, an hour without
+	tests/packages.sh test
+	tests/packages.sh kmod xz-utils debian-archive-keyring
+	$(RUN) pytest -s tests/vm/kernels.py $(ARGS)
 
 test-arm64: setup  ## build the arm64 image and ask it by emulation what amd64 is asked; an hour
 	[ -n "$${IMAGE_STORE:-}" ] || .ci/image .cache/image arm64

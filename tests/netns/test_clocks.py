@@ -79,10 +79,8 @@ def test_a_jump_of_the_time_of_day_changes_no_decision(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(DAY.format(path=str(offset)))
     with started("flat", "managed", SHORT, PYTHONPATH=str(tmp_path)) as vm:
         vm.guest.ip("link set eth0 up")
-        answers_and_mends(vm)
         for years in (30, -60):
             offset.write_text(str(years * 365 * 86_400))
             answers_and_mends(vm)
             year = int(vm.sidecar.status()["now"][:4])
             assert year == pytest.approx(time.gmtime().tm_year + years, abs=1)
-            assert "is killed" not in vm.sidecar.log

@@ -44,7 +44,7 @@ FOR_PROGRAMS = [
 @pytest.mark.parametrize(
     ("call", "error", "step"),
     [
-        ("recvmsg", "ENOBUFS", 2),
+        ("recvmsg", "ENOBUFS", 8),
         *(pytest.param(*each, marks=EVERY) for each in FOR_PROGRAMS if each[0] != "accept4"),
     ],
 )

@@ -134,7 +134,6 @@ def test_a_call_that_its_caller_gave_up_leaves_nothing_half_done(
                 guest.ip("link set eth0 up")
                 assert leased(guest, tries=9)
             assert "Traceback" not in running.log
-            assert [one["restarts"] for one in status["processes"]] == [0, 0, 0]
 
 
 def _asked(channel: grpc.Channel, seconds: float) -> grpc.Future:
