@@ -72,7 +72,7 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
         dns = networks.get(nic.names.pod) if nic.secondary else None
         found.append(_guest(snapshot, vmi, nic, change, network=dns, warned=warned))
         if nic.shape == "own":
-            wirings.append(_wiring(vmi, nic))
+            wirings.append(_wiring(vmi, nic, snapshot))
         warnings += [f"network {interface.name}: {note}" for note in warned]
     _check_taps(found)
     if not ours:
@@ -210,7 +210,7 @@ def _boot(interface: VmiInterface, change: Override) -> Boot:
     return replace(boot, file=boot.file or dhcp.boot_file, server=boot.server or dhcp.tftp_server)
 
 
-def _wiring(vmi: Vmi, nic: Nic) -> Wiring:
+def _wiring(vmi: Vmi, nic: Nic, snapshot: Snapshot) -> Wiring:
     return Wiring(
         names=nic.names,
         mac=nic.link.mac,
@@ -219,4 +219,5 @@ def _wiring(vmi: Vmi, nic: Nic) -> Wiring:
         queues=max(1, vmi.queues(nic.interface)),
         owner=vmi.runtime_user,
         routes=nic.link.routes,
+        records=snapshot.records,
     )

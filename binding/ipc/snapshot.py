@@ -41,6 +41,9 @@ class Snapshot:
     links: tuple[Link, ...] = ()
     nameservers: tuple[Address, ...] = ()
     search: tuple[str, ...] = ()
+    records: tuple[tuple[int, bytes], ...] = ()
+    """Addresses, routes and permanent neighbours of the CNI in the kernel's own messages, by their
+    types. Only plumb reads them, to undo to the last flag what a killed plumb has left."""
 
     def link(self, name: str) -> Link | None:
         return next((link for link in self.links if link.name == name), None)
@@ -73,7 +76,7 @@ def merged(fresh: Snapshot, saved: Snapshot | None) -> Snapshot:
             continue
         if now is None or now.index != link.index:
             links[link.name] = _changed(link, now, by_index.get(link.index))
-    return Snapshot(fresh.netns, tuple(links.values()), fresh.nameservers, fresh.search)
+    return replace(fresh, links=tuple(links.values()), records=saved.records)
 
 
 def _is_unplugged(name: str, there: Collection[str]) -> bool:

@@ -25,6 +25,8 @@ class Wiring:
     """User and group that QEMU runs as."""
     routes: tuple[Route, ...] = ()
     """Routes of the pod link; only to undo what a killed run left behind."""
+    records: tuple[tuple[int, bytes], ...] = ()
+    """Those of the Snapshot; for the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from binding.packet.raw_netlink import (
     RTM_GETADDR,
     RTM_GETNEIGH,
     RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWNEIGH,
+    RTM_NEWROUTE,
     as_number,
     attributes,
     dump,
@@ -33,6 +36,8 @@ IFA_F_PERMANENT = 0x80
 LINK_LOCAL = IPv6Network("fe80::/64")
 """The kernel's route; Calico's fe80::…/128 is a gateway's."""
 RT_TABLE_MAIN, RTN_UNICAST = 254, 1
+_RT_TABLE_LOCAL = 255
+NUD_PERMANENT = 0x80
 _HOP = struct.Struct("=HBBi")
 _NEIGHBOR = struct.Struct("=BxxxiHBB")
 _NDA_DST, _NDA_LLADDR = 1, 2
@@ -81,6 +86,17 @@ class NeighborEntry(NamedTuple):
     """NUD_…."""
     address: Address
     mac: str
+
+
+def records() -> tuple[tuple[int, bytes], ...]:
+    """Return what the kernel lists but for its own: message types and payloads. Raises OSError."""
+    routes = (one for one in dump(RTM_GETROUTE, bytes(_ROUTE.size)) if one[4] != _RT_TABLE_LOCAL)
+    neighbors = (one for one in dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)) if one[8] & NUD_PERMANENT)
+    return (
+        *((RTM_NEWADDR, one) for one in dump(RTM_GETADDR, bytes(_ADDRESS.size))),
+        *((RTM_NEWROUTE, one) for one in routes),
+        *((RTM_NEWNEIGH, one) for one in neighbors),
+    )
 
 
 def addresses() -> list[AddressEntry]:

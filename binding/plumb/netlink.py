@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from binding.packet.raw_netlink import packed
 from binding.plumb.lean_pyroute2 import stand_ins
 
 _UNUSED = (
@@ -22,6 +23,7 @@ with stand_ins("pyroute2", *_UNUSED):
     from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+    from pyroute2.netlink.rtnl.ndmsg import ndmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 __all__ = [
@@ -32,8 +34,10 @@ __all__ = [
     "dump",
     "ifaddrmsg",
     "ifinfmsg",
+    "ndmsg",
     "nlmsg",
     "out",
+    "read",
     "request",
     "rtmsg",
 ]
@@ -62,6 +66,13 @@ def out(hop: NetlinkMessage) -> int:
     """Return the index of the link that a route, or one hop of a multipath route, leaves by."""
     # A hop has the index in its struct, a route in an attribute.
     return int(hop.get("oif") or hop.get("RTA_OIF") or 0)
+
+
+def read(kind: Callable[[bytes], NetlinkMessage], payload: bytes) -> NetlinkMessage:
+    """Return a message of the kernel from its payload."""
+    message = kind(packed(0, 0, 0, payload))
+    message.decode()
+    return message
 
 
 def request(ipr: IPRoute, message: NetlinkMessage, kind: int, flags: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from errno import EADDRNOTAVAIL, EEXIST
 from functools import partial
 from socket import AF_INET, AF_INET6
@@ -35,13 +35,16 @@ from binding.plumb.netlink import (
     NetlinkMessage,
     dump,
     ifaddrmsg,
+    ndmsg,
     out,
+    read,
     request,
     rtmsg,
 )
 from guest.network import IPInterface, Route
 
 Change = Callable[[], object]
+Dump = Collection[NetlinkMessage]
 
 _REQUEST = NLM_F_REQUEST | NLM_F_ACK
 CREATE = _REQUEST | NLM_F_CREATE
@@ -78,21 +81,27 @@ class PodLink:
 
 def remember(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
     """Remember a link that is still as the CNI made it."""
-    index = link["index"]
-    return PodLink(
-        index=index,
+    of_link = PodLink(
+        index=link["index"],
         name=link.get("ifname"),
         mac=link.get("address"),
         up=bool(link["flags"] & IFF_UP),
-        addresses=_as_added([one for one in dump(ipr.addr) if one["index"] == index]),
-        routes=_routes(ipr, index),
+        addresses=(),
+        routes=(),
         address_generation=address_generation(link),
         arp_ignore=arp_ignored(link),
-        neighbors=tuple(
-            one
-            for one in dump(ipr.neigh)
-            if one["ifindex"] == index and one["state"] == _PERMANENT and one.get("lladdr")
-        ),
+    )
+    return _with(of_link, dump(ipr.addr), dump(ipr.route), dump(ipr.neigh))
+
+
+def _with(pod: PodLink, addresses: Dump, routes: Dump, neighbors: Dump) -> PodLink:
+    """Return a link with what is its own of all that the kernel lists."""
+    permanent = (one for one in neighbors if one["state"] == _PERMANENT and one.get("lladdr"))
+    return replace(
+        pod,
+        addresses=_as_added([one for one in addresses if one["index"] == pod.index]),
+        routes=_routes(routes, pod.index),
+        neighbors=tuple(one for one in permanent if one["ifindex"] == pod.index),
     )
 
 
@@ -104,13 +113,16 @@ def _as_added(addresses: Collection[NetlinkMessage]) -> tuple[NetlinkMessage, ..
 
 def recall(link: NetlinkMessage, wiring: Wiring) -> PodLink:
     """Rebuild, from the snapshot, what an interrupted wiring has already taken off the link."""
-    # The snapshot's routes have the connected subnets.
+    pod = PodLink(link["index"], wiring.names.pod, wiring.mac, up=True, addresses=(), routes=())
+    kinds = (RTM_NEWADDR, ifaddrmsg), (RTM_NEWROUTE, rtmsg), (RTM_NEWNEIGH, ndmsg)
+    dumps = ([read(of, one) for sort, one in wiring.records if sort == kind] for kind, of in kinds)
+    recorded = _with(pod, *dumps)
+    if recorded.addresses or recorded.routes:
+        return recorded
+    # The link has been plugged in since. The snapshot's routes have the connected subnets.
     flags = _NOPREFIXROUTE if wiring.routes else 0
-    return PodLink(
-        index=link["index"],
-        name=wiring.names.pod,
-        mac=wiring.mac,
-        up=True,
+    return replace(
+        pod,
         addresses=tuple(address_message(link["index"], one, flags) for one in wiring.addresses),
         routes=tuple(_route_message(link["index"], one) for one in wiring.routes),
         exact=False,
@@ -125,7 +137,7 @@ def restore(ipr: IPRoute, pod: PodLink) -> None:
     """
     errors = [error for change in _changes(ipr, pod) if (error := _failure(change))]
     wanted = {_identity(route) for route in pod.routes}
-    for route in _routes(ipr, pod.index):
+    for route in _routes(dump(ipr.route), pod.index):
         # Else the kernel made it, and the CNI has deleted it.
         if pod.exact and _identity(route) not in wanted:
             _failure(partial(request, ipr, route, RTM_DELROUTE, _REQUEST))
@@ -213,9 +225,9 @@ def _address(message: NetlinkMessage, more: int = 0) -> NetlinkMessage:
     return request
 
 
-def _routes(ipr: IPRoute, index: int) -> tuple[NetlinkMessage, ...]:
+def _routes(listed: Dump, index: int) -> tuple[NetlinkMessage, ...]:
     found = []
-    for message in dump(ipr.route):
+    for message in listed:
         if message["family"] not in (AF_INET, AF_INET6) or message["table"] == _LOCAL_TABLE:
             continue
         hops = message.get("multipath") or (message,)

@@ -121,6 +121,7 @@ def placeholder_steps(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
     name = wiring.names.pod
     create = partial(_create_placeholder, ipr, wiring)
     yield Step(f"create placeholder {name}", create, partial(_delete, ipr, name))
+    yield Step(f"turn off ARP on {name}", partial(set_link, ipr, name, arp=False))
     yield Step(f"silence {name}", partial(_silence, ipr, name))
     for address in wiring.addresses:
         yield Step(f"keep {address} on {name}", partial(_keep, ipr, name, address))
@@ -134,7 +135,6 @@ def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
         if error.code != EOPNOTSUPP:
             raise
         ipr.link("add", kind="bridge", **what)
-    set_link(ipr, wiring.names.pod, arp=False)
 
 
 def _keep(ipr: IPRoute, name: str, address: IPInterface) -> None:

@@ -40,7 +40,7 @@ def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
         text = ""
     nameservers, search = resolv_conf.parse(text)
     netns = os.stat("/proc/self/ns/net").st_ino
-    return Snapshot(netns, links, nameservers, search)
+    return Snapshot(netns, links, nameservers, search, entries.records())
 
 
 def _links() -> tuple[Link, ...]:
