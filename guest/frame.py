@@ -20,6 +20,8 @@ _IPV4 = struct.Struct("!BxHxxHBBxx8s")
 _IPV6 = struct.Struct("!BxxxHBB32s")
 _UDP = struct.Struct("!HHH")
 _PSEUDO = struct.Struct("!II")
+_LINK_LOCAL = 0xFE
+"""First octet of link-local addresses (fe80::/10); behind them there are only multicast ones."""
 
 
 class Packet(NamedTuple):
@@ -58,6 +60,14 @@ def parse(frame: bytes, *, partial_checksum: bool = False) -> Packet | None:
     if ethertype == ETH_IPV6:
         return _ipv6(frame, partial_checksum=partial_checksum)
     return None
+
+
+def routed6(frame: bytes) -> IPv6Address | None:
+    """Return where an IPv6 frame to one station goes, unless that is link-local or multicast."""
+    if len(frame) < 54 or int.from_bytes(frame[12:14], "big") != ETH_IPV6 or frame[0] & 1:
+        return None
+    destination = IPv6Address(frame[38:54])
+    return None if destination.packed[0] >= _LINK_LOCAL else destination
 
 
 def _ipv4(frame: bytes, *, partial_checksum: bool) -> Packet | None:

@@ -1,8 +1,12 @@
 """Ends the router of the node that a guest came from by migration, where nobody here has it. Pure.
 
 Such a guest keeps the link-local router of its former node for as long as that had said, and sends
-part of its packets there. Its own neighbour solicitations tell which one: the pod network is asked
-for it as well, and unless somebody answers, an RA of lifetime 0 in its name ends it, at the tap.
+part of its packets there. Two things tell which one it is: the guest's own neighbour solicitations,
+which Linux sends only after up to 50 s, and the MAC to which the guest sends what is for other
+links: the router's address is the EUI-64 address of that MAC, or dsbridge's virtual one, which is
+ended by other means. The pod network is asked for the address as well, and unless somebody answers,
+an RA of lifetime 0 in its name ends it, at the tap; never before the guest has been told its router
+here, without which it would drop its connections.
 """
 
 from __future__ import annotations
@@ -56,12 +60,14 @@ def sought(
     return known
 
 
-def due(known: Known, now: float) -> tuple[Known, list[IPv6Address], list[IPv6Address]]:
+def due(
+    known: Known, now: float, *, may_end: bool
+) -> tuple[Known, list[IPv6Address], list[IPv6Address]]:
     """Return what is known then, whom to ask for, and which routers to end."""
     asked = [one.address for one in known if one.asked is None]
-    ended = [one.address for one in known if one.is_due(now)]
+    ended = [one.address for one in known if may_end and one.is_due(now)]
     after = (
-        replace(one, asked=one.asked or now, is_done=one.is_done or one.is_due(now))
+        replace(one, asked=one.asked or now, is_done=one.is_done or one.address in ended)
         for one in known
     )
     return tuple(after), asked, ended

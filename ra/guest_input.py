@@ -19,7 +19,16 @@ from ra.gateway import Router, has_default, may_be_eui64
 from ra.message import UNSPECIFIED
 from ra.resolve import Neighbor
 from ra.schedule import INITIAL_SHORTEST, begin
-from ra.state import DECISION, Action, Outcome, State, advance, virtual_lladdr
+from ra.state import (
+    DECISION,
+    Action,
+    Outcome,
+    State,
+    advance,
+    may_end_former,
+    routers_here,
+    virtual_lladdr,
+)
 
 
 def start(guest: GuestNetwork, now: float) -> State:
@@ -76,7 +85,8 @@ def wake_at(state: State) -> float | None:
     if state.active:
         asked = (state.gateway4, state.gateway6, state.probe)
         times += [state.decide_by, *(one.wake_at for one in asked if one is not None)]
-        times += [one.wake_at for one in state.former_routers]
+        if may_end_former(state):
+            times += [one.wake_at for one in state.former_routers]
     return min((at for at in times if at is not None), default=None)
 
 
@@ -99,6 +109,17 @@ def from_guest(state: State, guest: GuestNetwork, packet: Packet | None, now: fl
     if packet.payload[0] == NEIGHBOR_SOLICITATION:
         return _neighbor_solicitation(state, guest, packet, now)
     return state, ()
+
+
+def sends_to(state: State, guest: GuestNetwork, mac: str, now: float) -> Outcome:
+    """Take note of the MAC to which a guest that came by migration sends what is for other links.
+
+    It is that of the guest's router, which may be the one of its former node.
+    """
+    if not (guest.migration_target and guest.gets_ipv6):
+        return state, ()
+    state = replace(_appear(state, guest, now), sends_to=(*state.sends_to, mac))
+    return advance(state, guest, now)
 
 
 def answer_basis(state: State) -> tuple[object, ...]:
@@ -191,9 +212,7 @@ def _of_former_node(
     """Look for a router that the guest asks for, and that may be of the node that it came from."""
     if packet.src == UNSPECIFIED:  # its own address, before it uses it
         return state, ()
-    places = state.router, state.gateway6, state.probe
-    ours = {IPv6Address(one.address) for one in places if one is not None}
-    known = former_router.sought(state.former_routers, guest, target, ours, now)
+    known = former_router.sought(state.former_routers, guest, target, routers_here(state), now)
     if known == state.former_routers:
         return state, ()
     state = replace(_appear(state, guest, now), former_routers=known)

@@ -57,7 +57,9 @@ class State:
     ended: tuple[bytes, ...] = ()
     """RA options that end what the guest was told before; each RA of the series has them."""
     former_routers: former_router.Known = ()
-    """Routers of its former node that a guest which came by migration has asked for."""
+    """Routers of its former node that a guest which came by migration has asked for, or uses."""
+    sends_to: tuple[str, ...] = ()
+    """MACs of the routers that such a guest sends to, until the router here is known."""
     rs: IPv6Address | None = None
     """The source of an RS that is answered once the router is decided."""
     ns: IPv6Address | None = None
@@ -84,6 +86,7 @@ def advance(state: State, guest: GuestNetwork, now: float) -> Outcome:
         _answer_rs,
         _multicast,
         _withdraw_all,
+        _doubt_routers_in_use,
         _end_former_routers,
     ):
         state, more = step(state, guest, now)
@@ -272,8 +275,32 @@ def _withdrawal(state: State, guest: GuestNetwork, router: Router) -> Exchange:
     return Exchange("", "RA", frame, f"router {router.address} withdrawn")
 
 
+def _doubt_routers_in_use(state: State, guest: GuestNetwork, now: float) -> Outcome:
+    """Take the router that the guest sends to for a former one, unless it is the gateway here."""
+    if not state.sends_to or state.router is None or state.router.lladdr is None:
+        return state, ()
+    known = state.former_routers
+    for mac in state.sends_to:
+        if mac != state.router.lladdr:
+            known = former_router.sought(known, guest, eui64(mac), routers_here(state), now)
+    return replace(state, former_routers=known, sends_to=()), ()
+
+
+def routers_here(state: State) -> set[IPv6Address]:
+    """Return the addresses of the router and of the gateway that it may stand for."""
+    places = state.router, state.gateway6, state.probe
+    return {IPv6Address(one.address) for one in places if one is not None}
+
+
+def may_end_former(state: State) -> bool:
+    """Say whether the guest has another router, at a MAC that is known."""
+    return state.announced and state.router is not None and state.router.lladdr is not None
+
+
 def _end_former_routers(state: State, guest: GuestNetwork, now: float) -> Outcome:
-    known, asked, ended = former_router.due(state.former_routers, now)
+    may_end = may_end_former(state)
+    known, asked, ended = former_router.due(state.former_routers, now, may_end=may_end)
+    ended = [one for one in ended if one not in routers_here(state)]
     if known == state.former_routers:
         return state, ()
     own = guest.ipv6[0].ip

@@ -1,5 +1,6 @@
 """What holds for every test, and the table that the tests of clients on each CNI print."""
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -13,8 +14,11 @@ MIGRATION = "migration"
 """A test's property with the gateway's MAC, and what a move costs with sidecars and without."""
 GUESTS = "guest"
 """A test's property with a Debian guest's name and its cells in docs/guests.md, by column."""
+REFRESH = "link refresh"
+"""A test's property with a client, and when it had what after its link was up again."""
 _ROWS = {
     MIGRATION: ("Gateway", "With sidecars", "Without"),
+    REFRESH: ("Client", "New addresses", "Old ones gone", "Former router gone"),
 }
 
 
@@ -31,15 +35,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--write-table", metavar="PAGE", help="replace the rows of a page's table")
 
 
+def _write_below_mark(name: str, table: list[str]) -> None:
+    """Put a table into the page that $TABLES names, in the place of the one that stands there."""
+    if "TABLES" not in os.environ:
+        return
+    page = Path(os.environ["TABLES"])
+    before, mark, behind = page.read_text().partition(f"<!-- table: {name} -->\n")
+    lines = behind.split("\n")
+    while lines and lines[0].startswith("|"):
+        del lines[0]
+    page.write_text(before + mark + "\n".join([*table, *lines]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print layouts and clients as the table of docs/cni.md, migrations as that of its page."""
+    """Print layouts and clients as the table of docs/cni.md, migrations as those of their page."""
     for name, head in _ROWS.items():
         reports = terminalreporter.getreports("passed")
         rows = [
             dict(one.user_properties)[name] for one in reports if name in dict(one.user_properties)
         ]
-        for row in [head, ["---"] * len(head), *sorted(rows)] if rows else []:
-            terminalreporter.write_line(f"| {' | '.join(row)} |")
+        if rows:
+            table = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *sorted(rows))]
+            for line in table:
+                terminalreporter.write_line(line)
+            _write_below_mark(name, table)
     if page := terminalreporter.config.getoption("write_table"):
         _write(Path(page), terminalreporter.getreports("passed"))
     cells: dict[tuple[str, str], str] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
 
 from binding.packet import message_table
 from binding.packet.guard import HEARD_AT_NIC, heard_at_tap
@@ -96,6 +96,23 @@ CAPTURE_RULES = _rules(
     Parties(),
 )  # fmt: skip
 """For an operator: all that configures a guest, both ways, and none of its own traffic."""
+
+
+def router_rules(
+    mac: str, on_link: Iterable[IPv6Network], known: Iterable[str]
+) -> tuple[Rule, ...]:
+    """At the tap of a guest that came by migration: IPv6 to other links, by a router not known.
+
+    Prefixes are compared by pairs of octets.
+    """
+    beyond = (
+        Match(Field(Header.NETWORK, 24, length), one.network_address.packed[:length], Is.OTHER)
+        for one in on_link
+        if (length := one.prefixlen // 16 * 2)
+    )
+    others = (Match(message_table.FRAME_DESTINATION, mac_bytes(one), Is.OTHER) for one in known)
+    from_guest = Match(message_table.FRAME_SOURCE, mac_bytes(mac))
+    return (Rule(ETH_IPV6, (from_guest, *message_table.ROUTED6, *beyond, *others)),)
 
 
 def change_rules(known: Iterable[tuple[Address, str]]) -> tuple[Rule, ...]:

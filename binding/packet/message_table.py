@@ -155,6 +155,9 @@ _WHOLE = Match(IPV4_FRAGMENT, b"\0\0", mask=_FRAGMENT_BITS)
 _FROM_SERVER = Match(SOURCE_PORT, DHCP4_SERVER.to_bytes(2, "big"))
 _TO_ONE_STATION = Match(_first(FRAME_DESTINATION), b"\0", mask=_GROUP_BIT)
 
+ROUTED6 = (_TO_ONE_STATION, Match(_first(IPV6_DESTINATION), _LINK_LOCAL6, Is.BELOW))
+"""IPv6 to one station, and to an address that is neither link-local nor multicast."""
+
 
 def _of_each_guest() -> dict[Kind, tuple[Form, ...]]:
     to_client = _port(ETH_IPV4, DESTINATION_PORT, DHCP4_CLIENT)

@@ -17,15 +17,17 @@ from binding.packet.port import Port, Received
 from binding.serve import client_words
 from binding.serve.output import Output
 from binding.serve.responder import Responder
-from guest.ethernet import DHCP4_SERVER, DHCP6_SERVER, mac_bytes
+from guest.ethernet import DHCP4_SERVER, DHCP6_SERVER, mac_bytes, mac_text
 from guest.exchange import Exchange
-from guest.frame import parse
+from guest.frame import parse, routed6
 
 _ASKED = (0, DHCP4_SERVER, DHCP6_SERVER)
 """UDP ports of requests; ICMPv6 has no ports."""
 _FULL_SOCKET = 8
 """Reads, of Port.BATCH frames each, that empty a full packet socket."""
 _MOST_OWNERS = 8
+_MOST_ROUTERS = 3
+"""Whose MACs are learned from the frames of a guest that has arrived."""
 _MOST_REASONS = 16
 _DIGITS = frozenset("0123456789")
 _MOST_EVENTS = 20
@@ -55,6 +57,8 @@ class GuestPorts:
     """What came of each frame."""
     other_owners: set[AddressOwner] = field(default_factory=set)
     """Other hosts that say on the pod network that they have an address of the guest."""
+    routers: list[str] = field(default_factory=list)
+    """MACs to which a guest that has arrived sends what is for other links."""
     silences: Counter[str] = field(default_factory=Counter)
     """Requests without an answer, by `REQUEST: reason`."""
 
@@ -69,6 +73,8 @@ class GuestPorts:
             return
         if self.quiet:
             self._first(received, now)
+            return
+        if self._learn_router(frame, now) and not is_request(received):
             return
         output = self.responder.from_guest(frame, now, partial_checksum=partial)
         if answered:
@@ -91,13 +97,42 @@ class GuestPorts:
         if received.frame[6:12] != mac_bytes(self.responder.guest.mac):
             return  # from a machine behind the guest, which itself is not here yet
         self.quiet = False
-        self.tap.restrict(bpf.program(bpf.guest_rules(guard.parties(self.responder.guest))))
+        self._hear_router()
         self._put(self.responder.present(now))
         # Frames queued behind this one passed the former filter, as whatever waited for `serve`.
         behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
         for each in chain((received,), behind):
             if is_request(each):
                 self.receive(self.tap, each, now)
+            else:
+                self._learn_router(each.frame, now)
+
+    def _hear_router(self) -> None:
+        """Filter for messages, and for one frame to a router whose MAC is not known yet.
+
+        That shows which router a guest still uses that has just arrived. At rest nothing shows it.
+        """
+        guest = self.responder.guest
+        rules = bpf.guest_rules(guard.parties(guest))
+        if guest.gets_ipv6 and len(self.routers) < _MOST_ROUTERS:
+            on_link = (one.network for one in guest.ipv6)
+            rules = (*rules, *bpf.router_rules(guest.mac, on_link, self.routers))
+        self.tap.restrict(bpf.program(rules))
+
+    def _learn_router(self, frame: bytes, now: float) -> bool:
+        """Learn from a frame to another link which router is used; say whether it is one."""
+        guest = self.responder.guest
+        if not guest.migration_target or frame[6:12] != mac_bytes(guest.mac):
+            return False
+        to = routed6(frame)
+        if to is None or any(to in one.network for one in guest.ipv6):
+            return False
+        mac = mac_text(frame[:6])
+        if mac not in self.routers and len(self.routers) < _MOST_ROUTERS:
+            self.routers.append(mac)
+            self._hear_router()
+            self._put(self.responder.sends_to(mac, now))
+        return True
 
     def announce(self, now: float) -> None:
         """Send a guest that is here already what its new GuestNetwork changes."""

@@ -147,6 +147,10 @@ class Responder:
             self._choice.from_network(told)
         return self._begin_if_known(now)
 
+    def sends_to(self, mac: str, now: float) -> Output:
+        """Take note of the MAC of the router that a migrated guest sends to."""
+        return self._service.sends_to(mac, now) if self._service else NOTHING
+
     def present(self, now: float) -> Output:
         """Take note that the guest is there, whatever it was told so far."""
         self.here = True

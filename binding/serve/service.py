@@ -126,6 +126,10 @@ class Service:
         seen = self._see(self.others.from_network(told, now)) if told else NOTHING
         return seen + self._take(network_input.from_network(self.ra_state, self.guest, frame, now))
 
+    def sends_to(self, mac: str, now: float) -> Output:
+        """Take note of the MAC of the router that the guest sends to."""
+        return self._take(guest_input.sends_to(self.ra_state, self.guest, mac, now))
+
     def appear(self, now: float) -> Output:
         """Take note that the guest is there."""
         if self.ra_state.active:
