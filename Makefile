@@ -12,7 +12,7 @@ PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
 
-.PHONY: help setup lint unit test test-all fuzz differential soak million test-vm demo transcripts image test-image test-kernels test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
+.PHONY: help setup lint unit test test-all fuzz differential migration soak million test-vm demo transcripts image test-image test-kernels test-arm64 test-fresh test-chart test-grpc-go chart release proto bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,6 +50,11 @@ test-vm: setup  ## real libvirt, and Debian guests by each network manager; half
 	$(PY) -m tests.bed.debian
 	$(PY) -m tests.bed.installer
 	$(RUN) tests/as_root.sh pytest -n 2 -m vm_long --write-table docs/guests.md $(ARGS)
+
+migration: setup  ## migrations between two nodes, QEMU's own and link refreshes; writes the tables of docs/migration.md
+	tests/packages.sh test
+	$(RUN) TABLES=docs/migration.md tests/as_root.sh pytest tests/netns/test_migration.py tests/netns/test_migration_refresh.py \
+	  tests/vm/test_live_migration.py $(ARGS)
 
 soak: setup  ## forty pods, kills, flaps, flushes, floods for half an hour (SOAK_SECONDS), ten minutes of the virtual router
 	tests/packages.sh test

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from tests.bed.netns import Netns, end
 from tests.bed.wait import until
@@ -65,12 +66,46 @@ def stream(reader: Netns, server: Netns, address: object, workdir: Path) -> Iter
         serving.stdout.close()
 
 
+@contextmanager
+def echoed(server: Netns, address: object, workdir: Path) -> Iterator[Stream]:
+    """Serve a stream whose reader sends all of it back, and note when that comes."""
+    output = workdir / f"echoed-{address}".replace(":", "-")
+    with output.open("wb") as out:
+        program = (sys.executable, "-m", "tests.bed.stream", "echoed", str(address))
+        process = server.popen(*program, cwd=Path(__file__).parents[2], stdout=out)
+    try:
+        listening = ("ss", "-Hltn", f"src {_in_ss(address)}:{_PORT}")
+        until(lambda: server.run(*listening), "the stream's server")
+        yield Stream(output)
+    finally:
+        end(process)
+
+
+def _in_ss(address: object) -> str:
+    return f"[{address}]" if ":" in str(address) else str(address)
+
+
+def _echoed(address: str) -> None:
+    with socket.create_server((address, _PORT), family=_family(address)) as listener:
+        connection, _ = listener.accept()
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        Thread(target=_send, args=(connection,), daemon=True).start()
+        while connection.recv(4096):
+            print(time.monotonic(), flush=True)
+
+
 def _serve(address: str) -> None:
     with socket.create_server((address, _PORT), family=_family(address)) as listener:
         print("ready", flush=True)
         connection, _ = listener.accept()
-    with connection, suppress(OSError):
+    with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _send(connection)
+
+
+def _send(connection: socket.socket) -> None:
+    with suppress(OSError):
         while True:
             connection.sendall(b"a few octets")
             time.sleep(_EVERY)
@@ -87,4 +122,4 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 if __name__ == "__main__":
-    {"serve": _serve, "read": _read}[sys.argv[1]](sys.argv[2])
+    {"serve": _serve, "read": _read, "echoed": _echoed}[sys.argv[1]](sys.argv[2])

@@ -28,8 +28,11 @@ class Nic:
 
 
 @contextmanager
-def vm(pod: Pod, *nics: Nic) -> Iterator[Terminal]:
-    """Boot a guest with these NICs in the pod's namespace and pull its plug at exit."""
+def vm(pod: Pod, *nics: Nic, options: tuple[str, ...] = ()) -> Iterator[Terminal]:
+    """Boot a guest with these NICs in the pod's namespace and pull its plug at exit.
+
+    `options` are further ones of QEMU.
+    """
     for nic in nics:
         if not pod.netns.has(nic.tap):
             raise RuntimeError(f"no {nic.tap} in the pod: QEMU would not start")
@@ -38,6 +41,7 @@ def vm(pod: Pod, *nics: Nic) -> Iterator[Terminal]:
         process = pod.netns.popen(
             *_command(image(), accelerator(), f"reach={REMOTE4} reach={REMOTE6}"),
             *(word for index, nic in enumerate(nics) for word in _network(index, nic)),
+            *options,
             stdin=subprocess.PIPE,
             bufsize=0,
             stdout=out,
