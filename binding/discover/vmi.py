@@ -45,6 +45,8 @@ class InterfaceStatus:
     mac: str = ""
     pod_link: str = ""
     addresses: tuple[Address, ...] = ()
+    queues: int = 0
+    """Of the domain's NIC, where libvirt has told; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,13 @@ class Vmi:
         return self.statuses.get(name, InterfaceStatus())
 
     def queues(self, interface: VmiInterface) -> int:
-        """Return how many queues KubeVirt gives the interface; 0 without multiqueue."""
+        """Return how many queues KubeVirt gives the interface; 0 without multiqueue.
+
+        On a migration target as many as the source's domain has, whatever the spec says by now:
+        CPUs are plugged by a migration.
+        """
+        if self.migration_target and (seen := self.status(interface.name).queues):
+            return min(seen, MAX_QUEUES)
         if not self.multiqueue or not interface.virtio:
             return 0
         return min(self.vcpus, MAX_QUEUES)
@@ -139,6 +147,7 @@ def _network(node: Node) -> VmiNetwork:
 
 def _status(node: Node) -> tuple[str, InterfaceStatus]:
     addresses = []
+    of_domain = "domain" in re.split(r",\s*", node["infoSource"].text())
     for item in node["ipAddresses"].list():
         try:
             addresses.append(ip_address(item.text()))
@@ -148,6 +157,7 @@ def _status(node: Node) -> tuple[str, InterfaceStatus]:
         mac=mac(node["mac"].text()) or "",
         pod_link=node["podInterfaceName"].text(),
         addresses=tuple(addresses),
+        queues=(node["queueCount"].number(0, 2**31 - 1) or 0) if of_domain else 0,
     )
 
 

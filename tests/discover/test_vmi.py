@@ -123,6 +123,26 @@ def test_queues_follow_vcpus_up_to_256_and_only_for_virtio():
 
 
 @pytest.mark.parametrize(
+    ("arriving", "seen", "queues"),
+    [
+        (True, {"queueCount": 2, "infoSource": "domain"}, 2),
+        (True, {"queueCount": 1, "infoSource": "domain, guest-agent"}, 1),
+        (True, {"queueCount": 2, "infoSource": "guest-agent"}, 4),
+        (True, {"infoSource": "domain"}, 4),
+        (True, {"queueCount": 999, "infoSource": "domain"}, 256),
+        (False, {"queueCount": 2, "infoSource": "domain"}, 4),
+    ],
+)
+def test_a_migration_target_has_the_queues_of_the_source_whatever_cpus_were_plugged(
+    arriving, seen, queues
+):
+    vmi = json.loads(samples.vmi_json(name="07-multiqueue", arriving=arriving))
+    vmi["status"]["interfaces"] = [{"name": "default"} | seen]
+    found = decode(json.dumps(vmi).encode())
+    assert found.queues(found.interfaces[0]) == queues
+
+
+@pytest.mark.parametrize(
     "state, target",
     [
         (None, False),
