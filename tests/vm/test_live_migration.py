@@ -118,18 +118,22 @@ def test_a_migration_that_is_cancelled_succeeds_to_another_pod_that_is_asked_twi
         booted(before, by_hand=False)
         with (
             pod(replace(SOURCE, name="gone")) as gone,
-            launched(gone, mac=SOURCE.mac, arriving=True),
-            machine(gone, NIC, incoming=True) as never,
-            capture(gone.gateway, "pod0") as said,
+            launched(gone, mac=SOURCE.mac, arriving=True) as on_gone,
         ):
-            before.qmp.execute("migrate-set-parameters", **{"max-bandwidth": 1_000_000})
-            begin(before, never)
-            until(lambda: before.qmp.migration == "active", "the migration has begun")
-            before.qmp.execute("migrate_cancel")
-            until(lambda: before.qmp.migration == "cancelled", "the migration is cancelled")
-            assert before.qmp.is_running
-            mac = bytes.fromhex(SOURCE.mac.replace(":", ""))
-            assert not [one for one in said.read().received if one[6:12] == mac]
+            with (
+                machine(gone, NIC, incoming=True) as never,
+                capture(gone.gateway, "pod0") as said,
+            ):
+                before.qmp.execute("migrate-set-parameters", **{"max-bandwidth": 1_000_000})
+                begin(before, never)
+                until(lambda: before.qmp.migration == "active", "the migration has begun")
+                before.qmp.execute("migrate_cancel")
+                until(lambda: before.qmp.migration == "cancelled", "the migration is cancelled")
+                assert before.qmp.is_running
+                mac = bytes.fromhex(SOURCE.mac.replace(":", ""))
+                assert not [one for one in said.read().received if one[6:12] == mac]
+            on_gone.sidecar.process.terminate()  # its guest has never come
+            assert on_gone.sidecar.exit_status() == 0
         assert "lease of" in before.terminal.run("udhcpc -i eth0 -n -q -s /leased4 2>&1")
         before.qmp.execute("migrate-set-parameters", **{"max-bandwidth": 1 << 30})
         with (
