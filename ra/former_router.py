@@ -61,16 +61,19 @@ def sought(
 
 
 def due(
-    known: Known, now: float, *, may_end: bool
+    known: Known, now: float, here: set[IPv6Address] | None
 ) -> tuple[Known, list[IPv6Address], list[IPv6Address]]:
-    """Return what is known then, whom to ask for, and which routers to end."""
+    """Return what is known then, whom to ask for, and which routers to end.
+
+    `here` are the routers of this node; None is ended before the guest has been told one.
+    """
     asked = [one.address for one in known if one.asked is None]
-    ended = [one.address for one in known if may_end and one.is_due(now)]
+    late = [one.address for one in known if here is not None and one.is_due(now)]
     after = (
-        replace(one, asked=one.asked or now, is_done=one.is_done or one.address in ended)
+        replace(one, asked=one.asked or now, is_done=one.is_done or one.address in late)
         for one in known
     )
-    return tuple(after), asked, ended
+    return tuple(after), asked, [one for one in late if one not in (here or ())]
 
 
 def answered(known: Known, address: object) -> Known:

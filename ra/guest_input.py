@@ -25,8 +25,6 @@ from ra.state import (
     Outcome,
     State,
     advance,
-    may_end_former,
-    routers_here,
     virtual_lladdr,
 )
 
@@ -85,7 +83,7 @@ def wake_at(state: State) -> float | None:
     if state.active:
         asked = (state.gateway4, state.gateway6, state.probe)
         times += [state.decide_by, *(one.wake_at for one in asked if one is not None)]
-        if may_end_former(state):
+        if state.may_end_former:
             times += [one.wake_at for one in state.former_routers]
     return min((at for at in times if at is not None), default=None)
 
@@ -212,7 +210,7 @@ def _of_former_node(
     """Look for a router that the guest asks for, and that may be of the node that it came from."""
     if packet.src == UNSPECIFIED:  # its own address, before it uses it
         return state, ()
-    known = former_router.sought(state.former_routers, guest, target, routers_here(state), now)
+    known = former_router.sought(state.former_routers, guest, target, state.routers, now)
     if known == state.former_routers:
         return state, ()
     state = replace(_appear(state, guest, now), former_routers=known)

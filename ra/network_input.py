@@ -10,9 +10,10 @@ from guest.exchange import Exchange
 from guest.frame import parse
 from guest.network import OUR_MAC, GuestNetwork
 from ra import arp, former_router, neighbor
+from ra.announcement import unsolicited_na
 from ra.message import is_unicast
 from ra.resolve import Claim, Neighbor
-from ra.state import Outcome, State, advance, unsolicited_na
+from ra.state import Outcome, State, advance
 
 _Place = Literal["gateway4", "gateway6", "probe"]
 _PLACES: tuple[_Place, ...] = ("gateway4", "gateway6", "probe")

@@ -1,7 +1,6 @@
 """The state of one guest's router and gateways, and the frames to send for it. Pure.
 
-Each of the functions that `advance` runs takes the state and returns it with what is to be
-sent. `advance` runs all of them after every input.
+Each function that `advance` runs, after every input, returns the state with what is to be sent.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from guest.ethernet import group_mac
 from guest.exchange import Exchange
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, GuestNetwork
 from ra import advert, arp, former_router, neighbor
+from ra.announcement import told, unsolicited_na, withdrawal
 from ra.gateway import Router, decide, eui64, has_default, may_be_eui64
 from ra.message import ALL_NODES, UNSPECIFIED
 from ra.resolve import Neighbor
@@ -68,6 +68,16 @@ class State:
     """The guest must be told the IPv4 gateway's MAC: it may have cached another."""
     tell6: bool = False
     """The guest must be told the router's MAC: it may have cached another."""
+
+    @property
+    def routers(self) -> set[IPv6Address]:
+        """The router, and the gateway that it may stand for."""
+        return {IPv6Address(o.address) for o in (self.router, self.gateway6, self.probe) if o}
+
+    @property
+    def may_end_former(self) -> bool:
+        """Whether the guest has another router, at a MAC that is known."""
+        return self.announced and self.router is not None and self.router.lladdr is not None
 
 
 Outcome = tuple[State, tuple[Action, ...]]
@@ -194,13 +204,6 @@ def _correct_caches(state: State, guest: GuestNetwork, now: float) -> Outcome:  
     return state, tuple(actions)
 
 
-def unsolicited_na(router: Router) -> Exchange:
-    """Tell all nodes, which at the tap is the guest, where the router is now."""
-    lladdr = router.lladdr or OUR_MAC
-    note = f"router {router.address} is at {lladdr}"
-    return Exchange("", "NA", neighbor.advertise(router.address, lladdr), note)
-
-
 def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
     lladdr = virtual_lladdr(state, guest)
     if state.ns is None or lladdr is None:
@@ -243,7 +246,7 @@ def _answer_rs(state: State, guest: GuestNetwork, now: float) -> Outcome:
         return replace(state, rs=None), (Exchange("RS", note="too many"),)
     frame = _advertisement(state, guest, router, (to, guest.mac))
     state = replace(state, rs=None, schedule=schedule, announced=True)
-    return state, (Exchange("RS", "RA", frame, _note(state)),)
+    return state, (Exchange("RS", "RA", frame, told(state.router, has_default=state.has_default)),)
 
 
 def _advertisement(
@@ -258,54 +261,34 @@ def _multicast(state: State, guest: GuestNetwork, now: float) -> Outcome:
     if not state.active or state.router is None or due is None or now < due:
         return state, ()
     frame = _advertisement(state, guest, state.router, (ALL_NODES, group_mac(ALL_NODES)))
-    note = f"{state.schedule.reason}: {_note(state)}"
+    note = f"{state.schedule.reason}: {told(state.router, has_default=state.has_default)}"
     actions = [Exchange("", "RA", frame, note)]
     # The new router is announced first: without any router a guest drops its connections.
-    actions += [_withdrawal(state, guest, former) for former in state.withdrawn]
-    schedule = state.schedule.multicast(now)
-    state = replace(state, schedule=schedule, announced=True)
-    if not schedule.initial:
+    actions += [withdrawal(guest, former, state.ended) for former in state.withdrawn]
+    state = replace(state, schedule=state.schedule.multicast(now), announced=True)
+    if not state.schedule.initial:
         state = replace(state, withdrawn=(), ended=())
     return state, tuple(actions)
-
-
-def _withdrawal(state: State, guest: GuestNetwork, router: Router) -> Exchange:
-    to = ALL_NODES, group_mac(ALL_NODES)
-    frame = advert.withdrawal(guest, router, to, state.ended)
-    return Exchange("", "RA", frame, f"router {router.address} withdrawn")
 
 
 def _doubt_routers_in_use(state: State, guest: GuestNetwork, now: float) -> Outcome:
     """Take the router that the guest sends to for a former one, unless it is the gateway here."""
     if not state.sends_to or state.router is None or state.router.lladdr is None:
         return state, ()
-    known = state.former_routers
-    for mac in state.sends_to:
-        if mac != state.router.lladdr:
-            known = former_router.sought(known, guest, eui64(mac), routers_here(state), now)
+    known, macs = state.former_routers, set(state.sends_to) - {state.router.lladdr}
+    for mac in sorted(macs):
+        known = former_router.sought(known, guest, eui64(mac), state.routers, now)
     return replace(state, former_routers=known, sends_to=()), ()
 
 
-def routers_here(state: State) -> set[IPv6Address]:
-    """Return the addresses of the router and of the gateway that it may stand for."""
-    places = state.router, state.gateway6, state.probe
-    return {IPv6Address(one.address) for one in places if one is not None}
-
-
-def may_end_former(state: State) -> bool:
-    """Say whether the guest has another router, at a MAC that is known."""
-    return state.announced and state.router is not None and state.router.lladdr is not None
-
-
 def _end_former_routers(state: State, guest: GuestNetwork, now: float) -> Outcome:
-    may_end = may_end_former(state)
-    known, asked, ended = former_router.due(state.former_routers, now, may_end=may_end)
-    ended = [one for one in ended if one not in routers_here(state)]
+    here = state.routers if state.may_end_former else None
+    known, asked, ended = former_router.due(state.former_routers, now, here)
     if known == state.former_routers:
         return state, ()
     own = guest.ipv6[0].ip
     asks = [Solicit(neighbor.solicit(guest.mac, own, one), f"who has {one}") for one in asked]
-    ends = [_withdrawal(state, guest, Router(one, None, "pod")) for one in ended]
+    ends = [withdrawal(guest, Router(one, None, "pod"), state.ended) for one in ended]
     return replace(state, former_routers=known), (*asks, *ends)
 
 
@@ -313,12 +296,5 @@ def _withdraw_all(state: State, guest: GuestNetwork, now: float) -> Outcome:  # 
     """Withdraw the routers of a guest whose IPv6 was turned off: it gets no other RA."""
     if not state.active or not state.withdrawn or guest.gets_ipv6:
         return state, ()
-    actions = tuple(_withdrawal(state, guest, former) for former in state.withdrawn)
+    actions = tuple(withdrawal(guest, former, state.ended) for former in state.withdrawn)
     return replace(state, withdrawn=(), ended=()), actions
-
-
-def _note(state: State) -> str:
-    router = state.router
-    if router is None or not state.has_default:
-        return "no default router"
-    return f"router {router.address} at {router.lladdr or 'an unknown MAC'} ({router.source})"

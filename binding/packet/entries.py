@@ -37,7 +37,8 @@ LINK_LOCAL = IPv6Network("fe80::/64")
 """The kernel's route; Calico's fe80::…/128 is a gateway's."""
 RT_TABLE_MAIN, RTN_UNICAST = 254, 1
 _RT_TABLE_LOCAL = 255
-NUD_PERMANENT = 0x80
+_NUD_LASTING = 0x80 | 0x40
+"""PERMANENT, and NOARP."""
 _HOP = struct.Struct("=HBBi")
 _NEIGHBOR = struct.Struct("=BxxxiHBB")
 _NDA_DST, _NDA_LLADDR = 1, 2
@@ -91,7 +92,7 @@ class NeighborEntry(NamedTuple):
 def records() -> tuple[tuple[int, bytes], ...]:
     """Return what the kernel lists but for its own: message types and payloads. Raises OSError."""
     routes = (one for one in dump(RTM_GETROUTE, bytes(_ROUTE.size)) if one[4] != _RT_TABLE_LOCAL)
-    neighbors = (one for one in dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)) if one[8] & NUD_PERMANENT)
+    neighbors = (one for one in dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)) if one[8] & _NUD_LASTING)
     return (
         *((RTM_NEWADDR, one) for one in dump(RTM_GETADDR, bytes(_ADDRESS.size))),
         *((RTM_NEWROUTE, one) for one in routes),

@@ -57,7 +57,8 @@ _LOCAL_TABLE, _MAIN_TABLE = 255, 254
 _SCOPE_LINK = 253
 _STATIC, _UNICAST = 4, 1
 _ONLINK = 0x04
-_PERMANENT = 0x80
+_LASTING = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP
+_GROUP_BIT = 0x01  # of a MAC's first octet
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class PodLink:
     exact: bool = True
     """Whether `routes` is complete, so that any other route must be deleted again."""
     neighbors: tuple[NetlinkMessage, ...] = ()
-    """Permanent entries: AWS VPC CNI and Azure CNI give the pod its gateway's MAC this way."""
+    """Permanent and NOARP entries: so AWS VPC CNI and Azure CNI give the pod its gateway's MAC."""
 
 
 def remember(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
@@ -96,13 +97,19 @@ def remember(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
 
 def _with(pod: PodLink, addresses: Dump, routes: Dump, neighbors: Dump) -> PodLink:
     """Return a link with what is its own of all that the kernel lists."""
-    permanent = (one for one in neighbors if one["state"] == _PERMANENT and one.get("lladdr"))
+    lasting = (one for one in neighbors if one["state"] & _LASTING and _is_station(one))
     return replace(
         pod,
         addresses=_as_added([one for one in addresses if one["index"] == pod.index]),
         routes=_routes(routes, pod.index),
-        neighbors=tuple(one for one in permanent if one["ifindex"] == pod.index),
+        neighbors=tuple(one for one in lasting if one["ifindex"] == pod.index),
     )
+
+
+def _is_station(neighbor: NetlinkMessage) -> bool:
+    """Say whether an entry is not one of the kernel's own, which are of multicast groups."""
+    mac = neighbor.get("lladdr")
+    return bool(mac) and not int(mac[:2], 16) & _GROUP_BIT
 
 
 def _as_added(addresses: Collection[NetlinkMessage]) -> tuple[NetlinkMessage, ...]:

@@ -28,7 +28,8 @@ OF_THE_CNI = """
     route add 10.8.0.0/16 via 10.244.1.77 dev eth0 onlink metric 77
     route add 10.7.0.0/16 dev eth0 table 100
     route add fd07::/64 via fe80::7 dev eth0 metric 7
-    neigh replace 10.244.1.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent"""
+    neigh replace 10.244.1.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent
+    neigh replace 10.244.1.3 lladdr 02:00:00:00:00:03 dev eth0 nud noarp"""
 """What a snapshot's addresses and routes alone do not tell."""
 TABLE = codec.encode(guard.GuardTable("dsbridge", guard.filters((GUEST,))))
 
