@@ -11,7 +11,6 @@ import pytest
 
 from binding.ipc import codec
 from binding.ipc.messages import Undone
-from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
 from binding.packet import guard
 from tests.bed.guarded import GUEST
@@ -20,6 +19,7 @@ from tests.bed.netns import Netns
 from tests.bed.plumb import WITHOUT_TUN, plumb, wire, wiring
 from tests.bed.pod import Pod, pod
 from tests.bed.pod_state import as_before, links, state
+from tests.netns.test_snapshot import read
 
 WIRED = {"eth0", "eth0-nic", "k6t-eth0", "tap0"}
 ALL = pytest.param(range(1, 1000), id="each", marks=pytest.mark.matrix)
@@ -51,7 +51,7 @@ def _injected(what: str) -> tuple[str, ...]:
 
 def asked(made: Pod) -> Wiring:
     """Return how eth0 is to be wired, with what the sidecar knows of it by its snapshot."""
-    taken = codec.decode(Snapshot, plumb(made.netns, "snapshot").stdout)
+    taken = read(made.netns)
     eth0 = taken.link("eth0")
     assert eth0 is not None
     return replace(wiring(made.layout), routes=eth0.routes, records=taken.records)
