@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from binding.packet import link_names
 from guest.network import Address, IPInterface, Route
@@ -41,9 +41,10 @@ class Snapshot:
     links: tuple[Link, ...] = ()
     nameservers: tuple[Address, ...] = ()
     search: tuple[str, ...] = ()
-    records: tuple[tuple[int, bytes], ...] = ()
+    records: tuple[tuple[int, bytes], ...] = field(default=(), compare=False)
     """Addresses, routes and permanent neighbours of the CNI in the kernel's own messages, by their
-    types. Only plumb reads them, to undo to the last flag what a killed plumb has left."""
+    types. Only plumb reads them, to undo to the last flag what a killed plumb has left. Not
+    compared: the kernel's times are among them."""
 
     def link(self, name: str) -> Link | None:
         return next((link for link in self.links if link.name == name), None)

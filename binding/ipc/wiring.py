@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from binding.packet.link_names import LinkNames
 from guest.network import IPInterface, Route
@@ -25,7 +25,7 @@ class Wiring:
     """User and group that QEMU runs as."""
     routes: tuple[Route, ...] = ()
     """Routes of the pod link; only to undo what a killed run left behind."""
-    records: tuple[tuple[int, bytes], ...] = ()
+    records: tuple[tuple[int, bytes], ...] = field(default=(), compare=False)
     """Those of the Snapshot; for the same."""
 
 

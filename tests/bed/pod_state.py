@@ -35,12 +35,6 @@ def state(space: Netns) -> dict[str, list[dict[str, Any]]]:
     shown = space.query("-d", "addr", "show")
     routes = space.query("-4", "route", "show", "table", "all")
     routes += space.query("-6", "route", "show", "table", "all")
-    lasting = [
-        one
-        for nud in ("permanent", "noarp")
-        for one in space.query("neigh", "show", "nud", nud)
-        if not one["dst"].startswith(("ff", "224."))  # the kernel's own
-    ]
     arp_ignore = {
         one["ifname"]: space.run("cat", f"/proc/sys/net/ipv4/conf/{one['ifname']}/arp_ignore")
         for one in shown
@@ -60,7 +54,7 @@ def state(space: Netns) -> dict[str, list[dict[str, Any]]]:
             key=str,
         ),
         "routes": sorted((_lasting(route) for route in routes), key=str),
-        "neighbours": sorted(lasting, key=str),
+        "neighbours": sorted(space.query("neigh", "show", "nud", "permanent"), key=str),
         "arp_ignore": [arp_ignore],
     }
 

@@ -90,6 +90,7 @@ def test_wiring_that_was_killed_is_undone_or_done_by_the_next_try(requests: Iter
             if done.returncode:
                 assert wire(inside, one, prefix=WITHOUT_TUN)["step"] == "create tap tap0"
                 assert as_before(inside, before), request
+                assert "10.244.1.3" in str(inside.query("neigh", "show", "nud", "noarp"))
             wire(inside, one)
             assert wire(inside, one) == {"wired": [], "adopted": ["eth0"]}, request
             ips = [str(each.ip) for each in (*made.layout.ipv4, *made.layout.ipv6)]
