@@ -109,11 +109,11 @@ def test_a_guard_that_was_interrupted_is_whole_at_the_next_try(requests: Iterabl
             with pod("flat", dad=False) as made:
                 inside = made.netns
                 managed_tap(inside)
-                before = state(inside)
+                before = links(inside)
                 done = plumb(inside, "guard", stdin=TABLE, prefix=prefix)
                 if done.returncode > 0:
                     assert inside.run("nft", "list", "ruleset") == ""
-                    assert as_before(inside, before), request
+                    assert links(inside) == before, request
                 assert plumb(inside, "guard", stdin=TABLE).returncode == 0
                 look = plumb(inside, "look", stdin=TABLE)
                 assert json.loads(look.stdout)["wrong"] == [], (request, look)
