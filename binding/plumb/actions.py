@@ -107,7 +107,7 @@ def _set_guard(table: GuardTable) -> tuple[int, str]:
         short = _shortage(error)
     try:
         own = guard_table.replace(table)
-    except nfnetlink.TransactionError as error:
+    except (nfnetlink.TransactionError, OSError) as error:
         if not made:
             raise
         listening_bridge.remove(made)
