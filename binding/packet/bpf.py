@@ -98,7 +98,7 @@ CAPTURE_RULES = _rules(
 """For an operator: all that configures a guest, both ways, and none of its own traffic."""
 
 
-def router_rules(
+def used_router_rules(
     mac: str, on_link: Iterable[IPv6Network], known: Iterable[str]
 ) -> tuple[Rule, ...]:
     """At the tap of a guest that came by migration: IPv6 to other links, by a router not known.

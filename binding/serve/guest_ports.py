@@ -116,7 +116,7 @@ class GuestPorts:
         rules = bpf.guest_rules(guard.parties(guest))
         if guest.gets_ipv6 and len(self.routers) < _MOST_ROUTERS:
             on_link = (one.network for one in guest.ipv6)
-            rules = (*rules, *bpf.router_rules(guest.mac, on_link, self.routers))
+            rules = (*rules, *bpf.used_router_rules(guest.mac, on_link, self.routers))
         self.tap.restrict(bpf.program(rules))
 
     def _learn_router(self, frame: bytes, now: float) -> bool:

@@ -3,7 +3,7 @@
 import ctypes
 import socket
 import struct
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from scapy.layers.dhcp import BOOTP, DHCP
@@ -285,24 +285,3 @@ def test_a_guest_that_has_arrived_is_heard_when_it_asks_for_a_router_other_than_
     ours = IPv6Address("fe80::858:aff:fef4:202")
     rules = bpf.guest_rules(Parties(has_arrived=True, router=ours))
     assert passes(rules, V6 / ICMPv6ND_NS(tgt=target)) is heard
-
-
-ON_LINK = (IPv6Network("fd00:10:244:1::/64"), IPv6Network("fd00:20::5/128"))
-AWAY = Ether(src=GUEST, dst=OTHER) / IPv6(dst="2001:db8::1")
-
-
-@pytest.mark.parametrize(
-    ("frame", "heard"),
-    [
-        pytest.param(AWAY / TCP(), True, id="to another link"),
-        pytest.param(Ether(src=GUEST, dst=ROUTER) / IPv6(dst="2001:db8::1") / TCP(), False,
-                     id="by the router that is known"),
-        pytest.param(Ether(src=GUEST, dst=OTHER) / IPv6(dst="fd00:10:244:1::9") / TCP(), False,
-                     id="to a neighbour"),
-        pytest.param(Ether(src=OTHER, dst=ROUTER) / IPv6(dst="2001:db8::1") / TCP(), False,
-                     id="of a machine behind the guest"),
-    ],
-)  # fmt: skip
-def test_one_frame_to_a_router_that_is_not_known_is_heard(frame, heard):
-    assert passes(bpf.router_rules(GUEST, ON_LINK, [ROUTER]), frame) is heard
-    assert not passes(bpf.router_rules(GUEST, ON_LINK, [ROUTER, OTHER]), frame)
