@@ -124,7 +124,8 @@ def _gateway(guest: GuestStatus, look: Look, family: str, gateway: str) -> Findi
         text = f"the bridge sends frames for {mac}, the MAC of gateway {gateway}, to the guest"
         remedy = REMEDIES["gateway-at-tap"].replace("BRIDGE", guest.bridge)
         return finding("harm", text, "gateway-at-tap", remedy=remedy, **about)
-    if silent:
+    # Without the gateway's MAC dsbridge cannot answer for a router of its own: one cause, one text.
+    if silent and mac is not None:
         text = f"gateway {silent} does not answer the guest, which asks for its MAC"
         is_explained = any(is_of_links(one) for one in guest.warned)
         return None if is_explained else finding("harm", text, "gateway-mac", **about)
