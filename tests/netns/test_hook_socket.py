@@ -57,16 +57,16 @@ def connected(side):
     return raw
 
 
-def ask(channel, timeout=INFO):
-    limit = timeout * crowd()
-    return info_pb2_grpc.InfoStub(channel).Info(info_pb2.InfoParams(), timeout=limit).name
+def ask(channel, timeout=INFO, *, dials_again=None):
+    limit, info = timeout * crowd(), info_pb2_grpc.InfoStub(channel).Info
+    return info(info_pb2.InfoParams(), timeout=limit, wait_for_ready=dials_again).name
 
 
 def dialled(side, timeout=10):
     """Ask over a connection of its own, as virt-launcher does for each call."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(f"unix:{path(side)}", options) as channel:
-        return ask(channel, timeout)
+        return ask(channel, timeout, dials_again=True)  # also as virt-launcher does
 
 
 def test_hooks_leaves_when_nobody_calls_and_the_next_connection_starts_it(side_without_hooks):
