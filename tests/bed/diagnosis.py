@@ -66,6 +66,14 @@ def until_diagnosed(vm, anchor: str, timeout: float = 20, **options) -> Diagnosi
         raise
 
 
+def solicit(vm) -> None:
+    """Have the guest send an RS.
+
+    On a busy machine our RA may come before networkd asks for one, and then networkd never does.
+    """
+    vm.guest.run("rdisc6", "-1", "eth0", check=False)
+
+
 def until_well(vm, timeout: float = 20) -> Diagnosis:
     """Diagnose until nothing is wrong."""
     said: list[Diagnosis] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bed.clients import client
-from tests.bed.diagnosis import diagnose, until_well
+from tests.bed.diagnosis import diagnose, solicit, until_well
 from tests.bed.guests import started
 from tests.bed.repeated import again_and_again
 
@@ -33,6 +33,8 @@ def test_a_healthy_guest_gives_no_warning(kind, tmp_path):
         client(name, vm.guest, tmp_path, families=families) as guest,
     ):
         guest.lease(30)
+        if name == "networkd":
+            solicit(vm)
         until_well(vm)
         for _ in range(2):
             assert diagnose(vm).status == OK, diagnose(vm).said

@@ -13,6 +13,7 @@ from tests.bed.diagnosis import (
     HARM,
     WARNING,
     diagnose,
+    solicit,
     until_diagnosed,
     until_logged,
     until_well,
@@ -33,6 +34,7 @@ def leased(tmp_path_factory):
         client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
     ):
         guest.lease(30)
+        solicit(vm)
         until_well(vm)
         yield vm
         # Nothing is said any longer of what was undone; a gateway's move is told for an hour.

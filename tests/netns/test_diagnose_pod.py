@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from tests.bed.clients import client
-from tests.bed.diagnosis import diagnose, run, until_diagnosed, until_well
+from tests.bed.diagnosis import diagnose, run, solicit, until_diagnosed, until_well
 from tests.bed.guests import started, started_in
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import collect, phase2
@@ -39,8 +39,7 @@ def leased(tmp_path_factory):
         client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
     ):
         guest.lease(30)
-        # On a busy machine our RA may come before networkd asks for one, and then it never does.
-        vm.guest.run("rdisc6", "-1", "eth0", check=False)
+        solicit(vm)
         until_well(vm)
         yield vm
 
@@ -170,6 +169,7 @@ def test_a_guard_that_is_off_by_choice_is_no_problem(tmp_path):
         client("networkd", vm.guest, tmp_path) as guest,
     ):
         guest.lease(30)
+        solicit(vm)
         seen = diagnose(vm, prefix)
         assert seen.status == 0, seen.said
         assert "the guard is off, as NET_ADMIN is left out" in seen.well

@@ -14,7 +14,7 @@ import pytest
 
 from tests.bed.capture import capture
 from tests.bed.clients import client
-from tests.bed.diagnosis import diagnose, run, until_diagnosed, until_well
+from tests.bed.diagnosis import diagnose, run, solicit, until_diagnosed, until_well
 from tests.bed.guest_frames import dhcp4, send
 from tests.bed.guests import started, started_in
 from tests.bed.lan import machine
@@ -47,6 +47,7 @@ def leased(tmp_path_factory):
         client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
     ):
         guest.lease(30)
+        solicit(vm)
         assert until_well(vm).status == OK
         yield vm
 
