@@ -86,9 +86,10 @@ def test_what_others_broke_is_mended_whatever_call_of_plumb_fails(
         whole = rules(vm), links(vm.pod.netns)
         for number in until_no_call(fault, program, step):
             fault.wait_for(program, call, f"error={error}", number)
-            broken.change(vm)
-            until(lambda: fault.was_taken(program), f"{program} runs", 60)
-            until(lambda: is_whole(vm, whole), f"whole after {call} {number}", 60)
+            # A run that still mends what was broken before mends this, too, and takes no fault.
+            while not fault.was_taken(program):
+                broken.change(vm)
+                until(lambda: is_whole(vm, whole), f"whole after {call} {number}", 60)
         until(lambda: is_served(vm), "the guest is served", 60)
         assert vm.sidecar.process.poll() is None
 
