@@ -39,7 +39,7 @@ unit: setup  ## the tests that need no root and no namespaces; under a minute, A
 
 test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -n 4 -m "not image and not matrix and not vm_long" $(ARGS)
+	$(RUN) tests/as_root.sh pytest -n 5 -m "not image and not matrix and not vm_long" $(ARGS)
 
 test-all: setup  ## the same with every client in every combination
 	tests/packages.sh test

@@ -209,7 +209,9 @@ class Loop:
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._timeout()):
-            self._guarded(key.data)
+            # A callback of this turn may have closed the descriptor, or given it to another.
+            if self._selector.get_map().get(key.fd) is key:
+                self._guarded(key.data)
         self._due()
 
     def _timeout(self) -> float | None:

@@ -22,7 +22,7 @@ BITS = {"NET_ADMIN": 1 << 12, "NET_RAW": 1 << 13}
 IOCTL = "ioctl socket"
 """Held to ask for a link's number or MTU: /proc lists no socket that is not bound."""
 TUN = "/dev/net/tun"
-FOR_A_MOMENT = defaultdict(lambda: {IOCTL}, plumb={IOCTL, TUN})
+FOR_A_MOMENT = defaultdict(lambda: {IOCTL}, plumb={IOCTL, TUN}, sidecar={IOCTL, "memory file"})
 """What a program opens for so short a time that a test may not see it."""
 
 

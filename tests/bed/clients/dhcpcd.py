@@ -47,4 +47,5 @@ class Dhcpcd:
         self.guest.run("dhcpcd", "-n", *self._link())
 
     def release(self) -> None:
-        self.guest.run("dhcpcd", "-k", *self._link())
+        # It gives dhcpcd 10 s to end, too few on a busy machine; what the guest has is looked at.
+        self.guest.run("dhcpcd", "-k", *self._link(), check=False)
