@@ -52,6 +52,10 @@ def _steps(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:
 
 def _settings(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
     names, links = wiring.names, _links(ipr)
+    # A mend that failed may have made a link and not silenced it.
+    for name in (names.bridge, names.tap, names.nic, names.pod):
+        if name in links:
+            yield Step(f"silence {name}", partial(wire.silence, ipr, name))
     for name in (names.tap, names.bridge):
         if name in links and links[name].get("mtu") != wiring.mtu:
             change = partial(wire.set_link, ipr, name, mtu=wiring.mtu)

@@ -91,10 +91,10 @@ def bridge_steps(ipr: IPRoute, wiring: Wiring) -> tuple[tuple[Step, ...], tuple[
     device = partial(tap.create, names.tap, multi_queue=wiring.queues > 1, owner=wiring.owner)
     return (
         Step(f"create bridge {names.bridge}", bridge, partial(_delete, ipr, names.bridge)),
-        Step(f"silence {names.bridge}", partial(_silence, ipr, names.bridge)),
+        Step(f"silence {names.bridge}", partial(silence, ipr, names.bridge)),
     ), (
         Step(f"create tap {names.tap}", device, partial(_delete, ipr, names.tap)),
-        Step(f"silence {names.tap}", partial(_silence, ipr, names.tap)),
+        Step(f"silence {names.tap}", partial(silence, ipr, names.tap)),
         Step(f"set the MTU of {names.tap}", partial(set_link, ipr, names.tap, mtu=wiring.mtu)),
         attach_step(ipr, names.tap, names.bridge),
     )
@@ -109,7 +109,7 @@ def _nic(ipr: IPRoute, wiring: Wiring, before: pod_link.PodLink) -> Iterator[Ste
     yield Step(f"rename {before.name} to {nic}", partial(change, ifname=nic))
     yield Step(f"flush the addresses of {nic}", partial(pod_link.flush, ipr, index))
     yield Step(f"set the MAC of {nic}", partial(change, address=_random_mac()))
-    yield Step(f"silence {nic}", partial(_silence, ipr, nic))
+    yield Step(f"silence {nic}", partial(silence, ipr, nic))
     yield attach_step(ipr, nic, wiring.names.bridge)
     # The guest's MAC is behind the tap: a frame from outside with that MAC must not move it.
     no_learning = partial(ipr.brport, "set", index=index, learning=0)
@@ -122,7 +122,7 @@ def placeholder_steps(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
     create = partial(_create_placeholder, ipr, wiring)
     yield Step(f"create placeholder {name}", create, partial(_delete, ipr, name))
     yield Step(f"turn off ARP on {name}", partial(set_link, ipr, name, arp=False))
-    yield Step(f"silence {name}", partial(_silence, ipr, name))
+    yield Step(f"silence {name}", partial(silence, ipr, name))
     for address in wiring.addresses:
         yield Step(f"keep {address} on {name}", partial(_keep, ipr, name, address))
 
@@ -151,7 +151,7 @@ def attach_step(ipr: IPRoute, port: str, bridge: str) -> Step:
     return Step(f"attach {port} to {bridge}", attach)
 
 
-def _silence(ipr: IPRoute, name: str) -> None:
+def silence(ipr: IPRoute, name: str) -> None:
     index = _index(ipr, name)
     generate_addresses(ipr, index, ADDRESSES_NONE)
     ignore_arp(ipr, index)
