@@ -57,12 +57,12 @@ def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
     its tap yet.
     """
     names = wiring.names
-    killed = names.nic in links
-    for name in (names.tap, names.bridge, *([names.pod] if killed else [])):
+    killed = names.nic in links or _was_taken_down(links[names.pod], wiring)
+    for name in (names.tap, names.bridge, *([names.pod] if names.nic in links else [])):
         if name in links:
             yield Step(f"remove {name} of an interrupted wiring", partial(_delete, ipr, name))
     if killed:
-        before = pod_link.recall(links[names.nic], wiring)
+        before = pod_link.recall(links.get(names.nic) or links[names.pod], wiring)
         yield Step(f"restore {names.pod}", partial(pod_link.restore, ipr, before))
     else:
         before = pod_link.remember(ipr, links[names.pod])
@@ -72,6 +72,11 @@ def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:
     yield from placeholder_steps(ipr, wiring)
     for name in (names.bridge, names.nic, names.tap):
         yield Step(f"bring up {name}", partial(set_link, ipr, name, state="up"))
+
+
+def _was_taken_down(link: NetlinkMessage, wiring: Wiring) -> bool:
+    """Say whether the CNI's link is down, which its addresses say it had brought up."""
+    return bool(wiring.records and wiring.addresses) and not link["flags"] & IFF_UP
 
 
 def bridge_steps(ipr: IPRoute, wiring: Wiring) -> tuple[tuple[Step, ...], tuple[Step, ...]]:

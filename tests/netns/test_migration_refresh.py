@@ -105,7 +105,10 @@ def test_it_has_the_new_addresses_alone_and_the_new_router(
         until(lambda: guest.reaches(REMOTE4), "a host beyond the gateway, IPv4")
         if name != "udhcpc":
             until(lambda: guest.reaches(REMOTE6), "a host beyond the gateway, IPv6")
-        router = seconds(lambda: default_routers(guest) == [TARGET.router], "the new router alone")
+        router = "sends no IPv6"
         if name != "udhcpc":
+            router = seconds(
+                lambda: default_routers(guest) == [TARGET.router], "the new router alone"
+            )
             assert all(guest.reaches(REMOTE6) for _ in range(6))
         record_property(REFRESH, (name, new, old, router))
