@@ -22,6 +22,7 @@ from dhcp.v6_message import (
     CLIENT_ID,
     CONFIRM,
     DECLINE,
+    IA_PD,
     INFORMATION_REQUEST,
     REBIND,
     RELEASE,
@@ -160,6 +161,9 @@ def _assign(
     prefixes = sorted(delegations(message, guest).values(), key=guest.delegated.index)
     given += [f"prefix {_list(prefixes)}"] if prefixes else []
     note = ", ".join([*given, f"lease {guest.lease_text}"]) if given else "no address"
+    wanted = sum(ia.code == IA_PD for ia in message.associations)
+    if wanted > len(prefixes):  # a router may insist on it, and go on with SOLICITs for ever
+        note += f", no prefix for {wanted - len(prefixes)} of {wanted} IA_PD"
     if message.kind != SOLICIT:
         return _REPLY, options, note
     if message.rapid_commit and given:

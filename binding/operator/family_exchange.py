@@ -53,6 +53,9 @@ def _untaken_offer(words: _Words, note: str) -> tuple[str, str]:
     if note.startswith(_WITHOUT_ADDRESS):
         text = f"the guest asks {words.name} for no address, only for a prefix or options"
         return text, "no-dhcp6-client"
+    if "no prefix for" in note:
+        text = f"{text}: the guest insists on a prefix (IA_PD), and `delegate` has none for it"
+        return text, "no-prefix"
     if "without a boot file" in note:
         return f"{text}: a PXE client takes none without a boot file", "no-boot-file"
     return f"{text}: the guest does not take it", "no-request"

@@ -50,6 +50,7 @@ REMEDIES: dict[str, str] = {
     "address missing? is there a DHCPv6 client?",
     "no-ipv6-in-guest": "is IPv6 disabled in the guest (disable_ipv6, ipv6.disable=1)?",
     "no-boot-file": "give it one by the key `boot`, or let the VM boot from its disk first",
+    "no-prefix": "give the VM one by the key `delegate`, or let its client do without one",
     "silent-guest": "is the VM paused, or still booting? is its NIC up (`ip link`), and does it "
     "still have that address (`ip addr`)?",
     "no-request": "does the guest's firewall drop UDP to its port 68 or 546?",

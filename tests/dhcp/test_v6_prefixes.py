@@ -67,6 +67,19 @@ def test_each_ia_pd_gets_one_prefix_and_those_beyond_a_status(kind):
 
 
 @pytest.mark.parametrize("kind", ASSIGNING)
+def test_the_note_says_how_many_ia_pd_go_without_a_prefix(kind):
+    """Some routers (odhcp6c -F) take no address without a prefix, and ask for ever."""
+    many = [ia_pd(iaid) for iaid in range(3)]
+    assert ask(GUEST, *ASSIGNING[kind], ia_na(1), many[0]).note == (
+        "fd77::42, lease infinite, no prefix for 1 of 1 IA_PD"
+    )
+    assert ask(ROUTER, *ASSIGNING[kind], *many).note == (
+        f"prefix {LARGE}, lease infinite, no prefix for 2 of 3 IA_PD"
+    )
+    assert ask(GUEST, *ASSIGNING[kind], many[0]).note == "no address, no prefix for 1 of 1 IA_PD"
+
+
+@pytest.mark.parametrize("kind", ASSIGNING)
 def test_ia_pd_that_names_a_prefix_of_ours_keeps_it(kind):
     """So a client keeps what it has, though it now asks for less, or in another order."""
     assert ias(TWO, kind, ia_pd(1), ia_pd(2, LARGE)) == [delegated(1, SMALL), delegated(2)]

@@ -69,12 +69,16 @@ def test_an_address_that_is_declined_each_time_and_one_of_another_link():
         until_logged(vm, "REPLY to CONFIRM: NotOnLink: fd99::5")
 
 
-def test_a_request_whose_checksum_is_wrong():
+def test_a_request_whose_checksum_is_wrong_and_a_router_that_insists_on_a_prefix():
     with booted(speaks_ipv6=False) as vm:
         frame = dhcp4(vm, v4_wire.DISCOVER)
+        send(vm, dhcp6(vm, v6_wire.SOLICIT, v6_wire.ia_na(1), PREFIX_ONLY))
         send(vm, frame[:40] + b"\x12\x34" + frame[42:])
         harmed(vm, "malformed", "its lengths or its checksum are wrong")
+        seen = harmed(vm, "no-prefix", "insists on a prefix (IA_PD)", "fd00:10:244:1::5")
+        assert "`delegate`" in seen.wrong["no-prefix"]["remedy"]
         until_logged(vm, "silence to malformed: its lengths or its checksum are wrong")
+        until_logged(vm, "fd00:10:244:1::5, lease infinite, no prefix for 1 of 1 IA_PD")
 
 
 def test_a_guest_that_forwards_and_so_takes_no_router():
