@@ -161,10 +161,11 @@ class ServeChild:
 
     def _take(self, message: messages.Message, descriptors: list[int]) -> None:
         match message:
-            case messages.Ready() if self._guests:
-                self._send_guests()
             case messages.Ready():
+                # From now on it alone reads: whoever has other guests has to send them to it.
                 self.child.is_running()
+                if self._guests:
+                    self._send_guests()
             case messages.Opened() | messages.Serving():
                 self._open(message, descriptors)
             case messages.Failed(number, link, error, privilege):
@@ -189,7 +190,6 @@ class ServeChild:
             self.child.kill()
             return
         if isinstance(message, messages.Serving):
-            self.child.is_running()
             self._look()
         elif self._standby is None:
             self._stand_by()
