@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.bed.clients.lease import Told, finite, resolv_conf, variables
 from tests.bed.clients.userland import Daemon, Userland
+from tests.bed.wait import until
+
+_SIGNALS = 10
 
 
 @dataclass(slots=True)
@@ -41,11 +45,31 @@ class Dhcpcd:
         self.daemon.stop("TERM")  # "persistent" in Debian's configuration: nothing is released
 
     def renew(self) -> None:
-        self.guest.run("dhcpcd", "-N", *self._link())
+        self._signal("USR1")  # as dhcpcd -N does
 
     def rebind(self) -> None:
-        self.guest.run("dhcpcd", "-n", *self._link())
+        self._signal("HUP")  # as dhcpcd -n does
 
     def release(self) -> None:
-        # It gives dhcpcd 10 s to end, too few on a busy machine; what the guest has is looked at.
-        self.guest.run("dhcpcd", "-k", *self._link(), check=False)
+        daemon = self._signal("ALRM")  # as dhcpcd -k does, which gives up after 10 s
+        daemon.process.wait(60)
+
+    def _signal(self, name: str) -> Daemon:
+        """Send a signal until dhcpcd says that it has it.
+
+        dhcpcd 9 loses a signal that comes while it waits for its hooks, which run at each router
+        advertisement, too. `dhcpcd -k` then says "failed to exit", and nothing is released.
+        """
+        assert self.daemon
+        word, begin = f"received SIG{name}", len(self.guest.log)
+        for _ in range(_SIGNALS):
+            until(self._is_idle, "dhcpcd's hooks to end")
+            self.daemon.signal(name)
+            with suppress(TimeoutError):
+                until(lambda: word in self.guest.log[begin:], word, 2)
+                return self.daemon
+        message = f"dhcpcd has lost SIG{name} {_SIGNALS} times"
+        raise TimeoutError(message)
+
+    def _is_idle(self) -> bool:
+        return not self.guest.run("pgrep", "-f", "dhcpcd-run-hooks", check=False)
