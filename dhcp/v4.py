@@ -22,7 +22,7 @@ from dhcp.v4_options import (
 from dhcp.v4_reply import EVERYBODY, NOBODY, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
 from guest.ethernet import BROADCAST, DHCP4_SERVER, UDP, mac_bytes, mac_text
-from guest.exchange import Exchange, Malformed
+from guest.exchange import IPV6_PREFERRED, Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_IPV4, GuestNetwork
 
@@ -94,7 +94,9 @@ def _discover(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     wanted = (address for address in guest.ipv4 if address.ip == request.requested)
     address = next(wanted, guest.ipv4[0])
     # A lease that is committed cannot be given up for IPv6 (RFC 8925 section 3.2): OFFER first.
-    if request.rapid_commit and not prefers_ipv6(guest, request):  # RFC 4039
+    if prefers_ipv6(guest, request):
+        return _give(_OFFER, address, request, guest, IPV6_PREFERRED)
+    if request.rapid_commit:  # RFC 4039
         return _give(_ACK, address, request, guest, "rapid commit")
     return _give(_OFFER, address, request, guest, "")
 

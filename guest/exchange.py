@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+IPV6_PREFERRED = "IPv6 preferred"
+"""In the note of an OFFER with option 108: its client may do without IPv4 (RFC 8925), and then
+sends no REQUEST."""
+
 
 @dataclass(frozen=True, slots=True)
 class Malformed:

@@ -31,6 +31,11 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
             "delegate: where OVN offers the pod's IPv6 address, OVN serves DHCPv6 and delegates no "
             'prefix; write "provider": "in-pod"'
         )
+    if change.ipv6_only is not None and guest.ipv6_only is None:
+        yield (
+            "ipv6Only: the guest has no IPv6 on this network, so option 108 is not sent; a guest "
+            "that heeds it would have no network; leave ipv6Only out, or give an IPv6 address"
+        )
     if guest.preference != "medium" and (guest.provider == "kube-ovn" or not guest.gets_ipv6):
         who = "OVN" if guest.provider == "kube-ovn" else "nobody"
         yield (

@@ -13,6 +13,7 @@ from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
+from guest.exchange import IPV6_PREFERRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ _DHCP = {
 }
 _WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink")  # as dhcp.v6 notes a REPLY
 
+
+_WITHOUT_IPV4 = "the guest does without IPv4, as ipv6Only lets it: it takes no offer of it"
 
 _BEGINS_AGAIN, _TAKES = 150.0, 5.0
 """Seconds between the tries of a client, at most, and from an OFFER to the REQUEST."""
@@ -214,12 +217,12 @@ class FamilyExchange:
             said = wrong.note if wrong.reply != "NAK" else f"NAK, {wrong.note}"
             text = f"the guest asks for an address that is not its own: {said}; {lacks}"
             return self._find(text, "refused-address", wrong)
-        begun = self._asked(words.begins)
-        if begun is not None and begun.answer is not None:
+        if (begun := self._asked(words.begins)) is not None and begun.answer is not None:
+            if IPV6_PREFERRED in begun.answer.note:
+                return self._ok(f"{_WITHOUT_IPV4} ({self._addresses})", begun.answer)
             text, anchor = _untaken_offer(words, begun.answer.note)
             return self._find(f"{text}, {lacks}", anchor, begun.answer)
-        malformed = self._malformed()
-        if malformed is not None:
+        if (malformed := self._malformed()) is not None:
             text = f"its request is malformed: {malformed.note}; {lacks}"
             return self._find(text, "malformed", malformed)
         return never_asked(self._guest, self._look, self._family, lacks)

@@ -8,6 +8,7 @@ from binding.ipc.status import Asked
 from binding.packet import link_table, links
 from binding.process.loop import Loop, Timer
 from binding.sidecar.status import StatusPages
+from guest.exchange import IPV6_PREFERRED
 from guest.network import GuestNetwork
 
 _WITHIN = 60.0
@@ -96,7 +97,9 @@ def silent_gateways(guest: GuestNetwork, ours: Collection[int], known: Collectio
 def _dhcp4(_: GuestNetwork, asked: Mapping[str, Asked]) -> str:
     if not asked.keys() & _DHCP4:
         return "nothing by DHCPv4: is the NIC set to DHCP for IPv4 in the guest?"
-    if "DISCOVER" in asked and "REQUEST" not in asked:
+    begun = asked.get("DISCOVER", Asked()).answer
+    is_offered = begun is not None and begun.reply == "OFFER" and IPV6_PREFERRED not in begun.note
+    if is_offered and "REQUEST" not in asked:
         return "DISCOVER without REQUEST: does the OFFER reach the client?"
     return ""
 

@@ -154,7 +154,9 @@ RAPID = (80, b"")
 
 def test_who_may_do_without_ipv4_is_not_committed_to_it():
     """networkd 257 keeps the lease of a rapid commit and loses option 108 (RFC 8925)."""
-    reply = seen(ask(DISCOVER, RAPID, prl(1, 108), guest=V6ONLY))
+    exchange = ask(DISCOVER, RAPID, prl(1, 108), guest=V6ONLY)
+    assert exchange.note == "10.244.1.7, IPv6 preferred"
+    reply = seen(exchange)
     assert (reply.options[53], reply.options[108]) == (b"\x02", WAIT.to_bytes(4))
     assert 80 not in reply.options
 

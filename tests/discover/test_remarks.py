@@ -149,6 +149,14 @@ def test_a_preference_that_no_advertisement_carries_is_warned_of(settings, who):
     assert [f"preference low: {who} sends" in each for each in warned] == ([True] if who else [])
 
 
+@pytest.mark.parametrize("more", [{"ipv6": "off"}, {"addresses": ["10.244.1.9/24"]}])
+def test_who_has_no_ipv6_is_not_told_to_do_without_ipv4(more):
+    text = json.dumps({"ipv6Only": 300} | more)
+    found = discovered(samples.vmi("01-single-binding", {"dsbridge.io/default": text}))
+    assert found.guests[0].ipv6_only is None
+    assert any("ipv6Only: the guest has no IPv6" in each for each in found.warnings)
+
+
 def test_with_provider_auto_ovn_might_leave_a_prefix_undelegated():
     def warned(provider):
         settings = f'{{"provider": "{provider}", "delegate": ["fd00:64:7::/56"]}}'

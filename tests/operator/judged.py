@@ -112,6 +112,8 @@ def judged(look=LOOK, status=STATUS, **changes):
     return diagnose.exit_status(found), wrong
 
 
-def said_well(look=LOOK, status=STATUS):
+def said_well(look=LOOK, status=STATUS, **changes):
+    if changes:
+        status = replace(status, guests=(replace(GUEST, **changes),))
     found = diagnose.findings(status, look)
     return "\n".join(one.text for one in found if one.severity == "ok")

@@ -45,6 +45,14 @@ def test_a_guest_that_has_everything_is_well():
     assert "given fd00::5/64 by DHCPv6" in said_well()
 
 
+def test_a_guest_that_takes_no_ipv4_because_it_may_do_without_it_is_well():
+    """RFC 8925: a client that takes option 108 sends no REQUEST."""
+    asked = {**GIVEN, "DISCOVER": answered("OFFER", "10.244.1.5, IPv6 preferred")}
+    del asked["REQUEST"]
+    assert judged(asked=asked, counters={}) == (OK, {})
+    assert "does without IPv4" in said_well(asked=asked, counters={})
+
+
 @pytest.mark.parametrize(
     ("modes", "asked"),
     [

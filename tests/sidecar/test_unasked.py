@@ -24,7 +24,6 @@ V4, V6 = ("DISCOVER", "REQUEST"), ("RS", "SOLICIT", "DHCPv6 REQUEST")
         (V4, 9, "neither RS nor DHCPv6: is IPv6 off in the guest"),
         ((*V4, "RS"), 9, "RS, but no SOLICIT"),
         ((*V4, "SOLICIT"), 9, "DHCPv6, but no RS"),
-        (("DISCOVER", *V6), 9, "DISCOVER without REQUEST"),
     ],
 )
 def test_what_is_missing_and_its_usual_cause(asked, frames, text):
@@ -45,6 +44,22 @@ def test_what_is_missing_and_its_usual_cause(asked, frames, text):
 )
 def test_of_a_guest_that_asked_for_all_that_it_is_given_nothing_is_said(guest, asked, ours):
     assert unasked(guest, dict.fromkeys(asked, TOLD), ours, 9) == ""
+
+
+def test_an_offer_that_nobody_takes():
+    asked = dict.fromkeys(V6, TOLD)
+    asked["DISCOVER"] = Asked(3, LastExchange("OFFER", "10.244.1.5", ""))
+    assert "does the OFFER reach the client?" in unasked(GUEST, asked, (4, 6), 9)
+
+
+@pytest.mark.parametrize(
+    ("reply", "note"),
+    [("ACK", "10.244.1.5, rapid commit"), ("OFFER", "10.244.1.5, IPv6 preferred")],
+)
+def test_a_client_that_needs_no_request_lacks_nothing(reply, note):
+    asked = dict.fromkeys(V6, TOLD)
+    asked["DISCOVER"] = Asked(1, LastExchange(reply, note, ""))
+    assert unasked(GUEST, asked, (4, 6), 9) == ""
 
 
 def test_an_advertise_that_nobody_takes():
