@@ -10,6 +10,11 @@ from binding.discover.nic import Nic
 from binding.ipc.snapshot import Snapshot
 from guest.network import GuestNetwork
 
+# Its defaults, of the cluster's network and of user-defined ones.
+_JOIN_NETWORKS = tuple(
+    map(ip_network, ("100.64.0.0/16", "100.65.0.0/16", "fd98::/64", "fd99::/64"))
+)
+
 
 def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot) -> Iterator[str]:
     """Yield the warnings about one guest, each with its remedy."""
@@ -24,6 +29,7 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
         )
     if not nic.rewired and guest.mac != nic.link.mac.lower():
         yield from _other_mac(guest, nic)
+    yield from _unused(guest, change)
     if change.dns is None and not guest.dns:
         yield from _no_dns(guest, nic, snapshot)
     if guest.provider == "auto" and guest.delegated:
@@ -67,12 +73,22 @@ def _other_mac(guest: GuestNetwork, nic: Nic) -> Iterator[str]:
             f"sends; {remedy}, or give the pod the same MAC in annotation "
             "ovn.kubernetes.io/mac_address"
         )
+    elif _is_ovn_kubernetes(guest):
+        yield (
+            f"MAC: the guest has {guest.mac}, the pod's link {pod}, and OVN-Kubernetes drops what "
+            f"another MAC sends: the guest gets leases and reaches nothing; {remedy}"
+        )
     elif _is_cilium_like(guest, nic):
         yield (
             f"MAC: the guest has {guest.mac}, the pod's link {pod}; a CNI that wires pods as this "
             "one is (Cilium) delivers to the pod's MAC alone: the guest gets leases and reaches "
             f"nothing; {remedy}"
         )
+
+
+def _is_ovn_kubernetes(guest: GuestNetwork) -> bool:
+    """Say whether the pod has a route to the join networks of OVN-Kubernetes' routers."""
+    return any(route.destination in _JOIN_NETWORKS and route.gateway for route in guest.routes)
 
 
 def _is_cilium_like(guest: GuestNetwork, nic: Nic) -> bool:
@@ -87,6 +103,20 @@ def _is_cilium_like(guest: GuestNetwork, nic: Nic) -> bool:
     gateways = [gateway for gateway in defaults if gateway is not None]
     known = {address for address, _ in guest.permanent_neighbors}
     return bool(gateways) and not any(one.is_link_local or one in known for one in gateways)
+
+
+def _unused(guest: GuestNetwork, change: Override) -> Iterator[str]:
+    """Name the gateways and routes of the annotation that the guest hears nothing of."""
+    families = {address.version for address in guest.addresses}
+    given = [("gateways", gateway) for gateway in change.gateways or ()]
+    if given and change.default_route is False:
+        yield "gateways are not told, since defaultRoute is false; leave one of both out"
+    for key, one in (*given, *(("routes", route.destination) for route in change.routes or ())):
+        if one.version not in families:
+            yield (
+                f"{key}: {one} is not told, the guest has no IPv{one.version} address on this NIC; "
+                "give one in addresses, or leave it out"
+            )
 
 
 def _no_dns(guest: GuestNetwork, nic: Nic, snapshot: Snapshot) -> Iterator[str]:

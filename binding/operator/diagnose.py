@@ -12,7 +12,7 @@ from binding.operator.remedies import finding
 NO_SIDECAR = 3
 _EXIT: dict[Severity, int] = {"ok": 0, "warning": 1, "harm": 2}
 _MARK: dict[Severity, str] = {"ok": "ok     ", "warning": "WARNING", "harm": "HARM   "}
-_JUDGED_ELSEWHERE = ("guard", "lease ipv4", "lease ipv6", "shield")
+_JUDGED_ELSEWHERE = ("gateway", "guard", "lease ipv4", "lease ipv6", "shield")
 _KUBE_OVN = ("enableDHCP", "enableIPv6RA", "dns_server", "address_mode", "IAID 0", "address:")
 
 

@@ -11,7 +11,7 @@ from binding.ipc.status import GuestStatus, Said, Warned
 from binding.process import logs
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
-from binding.sidecar.status_page import Page, now, serves
+from binding.sidecar.status_page import SILENT_GATEWAY, Page, now, serves
 from guest.network import FAMILIES, Family, GuestNetwork
 
 _log = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ class StatusPages:
             self._divide(page, one.serves)
             for kind, text in one.findings.items():
                 self._change(page, page.findings, kind, text)
+            if SILENT_GATEWAY in page.findings:
+                self._change(page, page.findings, SILENT_GATEWAY, page.silent_gateways())
             for event in one.events:
                 self._event(page, event)
         self._tell(self._standing())

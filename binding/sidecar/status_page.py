@@ -17,6 +17,8 @@ _MOST_KINDS = 40
 _MOST_COUNTERS = 100
 """`serve` names them, and may have been taken over by the guest."""
 _MOST_GATEWAYS = 8
+SILENT_GATEWAY = "gateway"
+"""Kind of a finding: a gateway has told nobody its MAC."""
 WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink", "NoBinding", "NoAddrsAvail")
 """How the note of an answer begins that gives the guest none of its addresses."""
 _LEASED_BY: dict[tuple[str, str], Family] = {
@@ -78,6 +80,20 @@ class Page:
             self.gateways = report.gateways
         self.router = report.router
         return tuple(moved)
+
+    def silent_gateways(self) -> str:
+        """Name the gateways that have told nobody their MAC; empty where none is missing."""
+        guest, ours = self.guest, self.serves or ()
+        known = {*self.gateways, *(str(address) for address, _ in guest.permanent_neighbors)}
+        used = (guest.gets_ipv4 and guest.gateway4, guest.gets_ipv6 and guest.gateway6)
+        missing = [str(one) for one in used if one and one.version in ours]
+        which = ", ".join(one for one in missing if one not in known)
+        if not which:
+            return ""
+        return (
+            f"the MAC of gateway {which} is not known, it answers nobody: is it there, and does "
+            f"the CNI let the guest's MAC, {guest.mac}, send?"
+        )
 
     def exchanged(self, event: Event) -> None:
         """Remember an exchange as the latest of its kind."""

@@ -8,6 +8,7 @@ from binding.ipc.status import Asked
 from binding.packet import link_table, links
 from binding.process.loop import Loop, Timer
 from binding.sidecar.status import StatusPages
+from binding.sidecar.status_page import SILENT_GATEWAY
 from guest.exchange import IPV6_PREFERRED
 from guest.network import GuestNetwork
 
@@ -51,9 +52,8 @@ class Reminder:
                 continue
             else:
                 text = unasked(page.guest, page.asked, page.serves or (), frames.get(tap.name, 0))
-                silent = silent_gateways(page.guest, page.serves or (), page.gateways)
-                if page.asked and silent:
-                    text = "; ".join(filter(None, (text, silent)))
+                if page.asked:
+                    self._pages.find(page.guest.network, SILENT_GATEWAY, page.silent_gateways())
             self._pages.remind(page, text)
 
 
@@ -80,18 +80,6 @@ def unasked(
             "VLAN? set the NIC itself to DHCP"
         )
     return "; ".join(filter(None, (missing(guest, asked) for missing in served)))
-
-
-def silent_gateways(guest: GuestNetwork, ours: Collection[int], known: Collection[str]) -> str:
-    """Name the gateways whose MAC nobody has told; empty where none is missing."""
-    permanent = {address for address, _ in guest.permanent_neighbors}
-    used = (guest.gets_ipv4 and guest.gateway4, guest.gets_ipv6 and guest.gateway6)
-    asked = [one for one in used if one and one.version in ours]
-    missing = [one for one in asked if str(one) not in known and one not in permanent]
-    if not missing:
-        return ""
-    which = ", ".join(map(str, missing))
-    return f"the MAC of gateway {which}: is it there, and does the CNI let the guest's MAC send?"
 
 
 def _dhcp4(_: GuestNetwork, asked: Mapping[str, Asked]) -> str:

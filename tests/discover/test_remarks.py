@@ -42,6 +42,17 @@ AWS_LINK = samples.pod_link(
     permanent=((ip_address("169.254.1.1"), GATEWAY_MAC), (ip_address("fe80::1"), GATEWAY_MAC)),
 )
 CILIUM, AWS = samples.snapshot(CILIUM_LINK), samples.snapshot(AWS_LINK)
+OVN_KUBERNETES = samples.snapshot(
+    replace(
+        FLAT_LINK,
+        routes=(
+            *FLAT_LINK.routes,
+            route("10.244.0.0/16", "10.244.1.1"),
+            route("100.64.0.0/16", "10.244.1.1"),
+            route("169.254.0.5/32", "10.244.1.1"),
+        ),
+    )
+)
 KUBE_OVN = samples.snapshot(replace(FLAT_LINK, mac="00:00:00:7d:1c:07"))
 
 
@@ -49,7 +60,9 @@ def mac_warnings(pod, instance):
     return [text for text in discovered(instance, pod).warnings if "MAC: " in text]
 
 
-@pytest.mark.parametrize("pod", [CILIUM, KUBE_OVN], ids=["Cilium", "Kube-OVN"])
+@pytest.mark.parametrize(
+    "pod", [CILIUM, KUBE_OVN, OVN_KUBERNETES], ids=["Cilium", "Kube-OVN", "OVN-Kubernetes"]
+)
 def test_a_mac_that_the_cni_does_not_know_is_named_with_the_remedy(pod):
     (warning,) = mac_warnings(pod, samples.vmi("01-single-binding", macAddress=OTHER))
     assert warning.startswith(f"network default: MAC: the guest has {OTHER}, the pod's link ")
@@ -147,6 +160,28 @@ def test_a_preference_that_no_advertisement_carries_is_warned_of(settings, who):
     instance = samples.vmi("01-single-binding", {"dsbridge.io/default": text})
     warned = [each for each in discovered(instance).warnings if "preference" in each]
     assert [f"preference low: {who} sends" in each for each in warned] == ([True] if who else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"addresses": ["10.244.1.9/24"], "gateways": ["10.244.1.1", "fd00::1"]},
+            "gateways: fd00::1 is not told, the guest has no IPv6 address",
+        ),
+        (
+            {"addresses": ["fd00::9/64"], "routes": [{"to": "10.1.0.0/16", "via": "10.0.0.1"}]},
+            "routes: 10.1.0.0/16 is not told, the guest has no IPv4 address",
+        ),
+        ({"gateways": ["10.244.1.1"], "defaultRoute": False}, "gateways are not told"),
+        ({"gateways": ["10.244.1.1", "fe80::1"]}, ""),
+    ],
+)
+def test_a_gateway_or_route_that_the_guest_is_not_told_is_named(settings, said):
+    text = json.dumps(settings)
+    found = discovered(samples.vmi("01-single-binding", {"dsbridge.io/default": text})).warnings
+    warned = [each for each in found if "not told" in each]
+    assert [said in each for each in warned] == ([True] if said else [])
 
 
 @pytest.mark.parametrize("more", [{"ipv6": "off"}, {"addresses": ["10.244.1.9/24"]}])

@@ -120,6 +120,8 @@ def test_a_gateway_that_dsbridge_answers_for_and_one_of_a_family_that_is_off_are
     assert judged(told=told, gateways={})[0] == OK
     assert judged(told=replace(TOLD, ipv4_mode="off"), gateways={})[0] == OK
     assert judged(gateways={})[1].keys() == {"gateway-mac"}
+    warned = (Warned("gateway", "the MAC of gateway 10.244.1.1 is not known, …", TIME),)
+    assert judged(gateways={}, warned=warned)[1].keys() == {"gateway-mac"}
 
 
 def test_only_the_address_that_dhcpv4_gives_is_said_to_be_given():

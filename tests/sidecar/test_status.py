@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from binding.ipc.messages import Event, GuestReport, Report
 from binding.sidecar.status import StatusPages
+from binding.sidecar.status_page import SILENT_GATEWAY, Page
 from tests.samples import GUEST
 
+FOUR, SIX = str(GUEST.gateway4), str(GUEST.gateway6)
 NO_DNS = f"network {GUEST.network}: no DNS"
 
 
@@ -55,3 +57,42 @@ def test_what_is_wrong_with_links_stands_as_long_as_it_is_so_and_its_end_is_logg
     assert warnings(pages) == ["eth0-nic is down"]
     assert caplog.messages.count("eth0-nic is down") == 1
     assert "resolved: tap0 is down" in caplog.messages
+
+
+def silent_gateways(*known, guest=GUEST, serves=(4, 6)):
+    return Page(
+        guest, gateways=dict.fromkeys(known, "02:00:00:00:00:01"), serves=serves
+    ).silent_gateways()
+
+
+def test_gateways_whose_mac_nobody_tells():
+    assert silent_gateways(FOUR, SIX) == ""
+    said = silent_gateways(FOUR)
+    assert f"the MAC of gateway {SIX} is not known" in said
+    assert f"does the CNI let the guest's MAC, {GUEST.mac}, send?" in said
+    assert f"gateway {FOUR}, {SIX}" in silent_gateways()
+    assert silent_gateways(serves=()) == silent_gateways(serves=None) == ""
+    assert silent_gateways(SIX, guest=replace(GUEST, ipv4_mode="off")) == ""
+    permanent = tuple((one, "02:00:00:00:00:01") for one in (GUEST.gateway4, GUEST.gateway6))
+    assert silent_gateways(guest=replace(GUEST, permanent_neighbors=permanent)) == ""
+
+
+def test_a_silent_gateway_stands_until_it_has_told_its_mac(caplog):
+    """Where Open vSwitch knows the pod's MAC alone, nothing else tells of the guest's other one."""
+    caplog.set_level("INFO")
+    pages = StatusPages()
+    pages.open((GUEST,), ())
+    pages.take(report())
+    (page,) = pages.opened()
+    pages.find(GUEST.network, SILENT_GATEWAY, page.silent_gateways())
+    assert [FOUR in one and SIX in one for one in warnings(pages)] == [True]
+
+    def told(*known):
+        gateways = dict.fromkeys(known, "02:00:00:00:00:01")
+        pages.take(Report((GuestReport(GUEST.network, serves=(4, 6), gateways=gateways),)))
+
+    told(FOUR)
+    assert [FOUR not in one and SIX in one for one in warnings(pages)] == [True]
+    told(FOUR, SIX)
+    assert warnings(pages) == []
+    assert caplog.messages[-1].startswith(f"resolved: the MAC of gateway {SIX}")

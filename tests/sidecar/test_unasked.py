@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from binding.ipc.status import Asked, LastExchange
-from binding.sidecar.unasked import silent_gateways, unasked
+from binding.sidecar.unasked import unasked
 from tests.samples import GUEST
 
 TOLD = Asked(1, LastExchange("RA", "", ""))
@@ -68,14 +68,3 @@ def test_an_advertise_that_nobody_takes():
     assert "does the ADVERTISE reach the client?" in unasked(GUEST, asked, (4, 6), 9)
     asked["SOLICIT"] = Asked(1, LastExchange("REPLY", "", ""))
     assert unasked(GUEST, asked, (4, 6), 9) == ""
-
-
-def test_gateways_whose_mac_nobody_tells():
-    four, six = str(GUEST.gateway4), str(GUEST.gateway6)
-    assert silent_gateways(GUEST, (4, 6), (four, six)) == ""
-    assert f"the MAC of gateway {six}: " in silent_gateways(GUEST, (4, 6), (four,))
-    assert f"gateway {four}, {six}" in silent_gateways(GUEST, (4, 6), ())
-    assert silent_gateways(GUEST, (), ()) == ""
-    assert silent_gateways(replace(GUEST, ipv4_mode="off"), (4, 6), (six,)) == ""
-    permanent = tuple((one, "02:00:00:00:00:01") for one in (GUEST.gateway4, GUEST.gateway6))
-    assert silent_gateways(replace(GUEST, permanent_neighbors=permanent), (4, 6), ()) == ""
