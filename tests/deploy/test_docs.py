@@ -71,6 +71,13 @@ def test_the_error_of_a_key_is_the_one_described(key, text):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_file_that_a_command_reads_is_there_and_names_no_image_of_nobody(page):
+    """kustomize puts the administrator's image in; what a file is read for alone has none."""
+    for name in re.findall(r"(?:--patch-file|-f) (deploy/\S+\.yaml)", page.read_text()):
+        assert "REGISTRY/" not in (ROOT / name).read_text(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_a_relative_link_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if "://" in link:

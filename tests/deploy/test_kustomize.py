@@ -74,7 +74,7 @@ def test_the_registration_in_the_cluster_is_the_file(tmp_path):
     made = of_ones_own(tmp_path, ".")
     registration = kustomize.of_kind(list(yaml.safe_load_all(made)), "ConfigMap")
     for name in ("registration.yaml", "registration-own.yaml"):
-        expected = (DEPLOY / name).read_text().replace(PLACEHOLDER, IMAGE)
+        expected = (DEPLOY / "registration" / name).read_text().replace(PLACEHOLDER, IMAGE)
         assert registration["data"][name] == expected
 
 

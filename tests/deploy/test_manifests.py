@@ -73,7 +73,12 @@ def test_what_kustomize_makes_fits_its_schemas(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["registration.yaml", "registration-own.yaml", "structured-plugin/registration.yaml"]
+    "name",
+    [
+        "registration/registration.yaml",
+        "registration/registration-own.yaml",
+        "structured-plugin/registration.yaml",
+    ],
 )
 def test_a_registration_leaves_other_bindings_alone(name):
     (patch,) = documents(DEPLOY / name)
@@ -86,12 +91,18 @@ def test_a_registration_leaves_other_bindings_alone(name):
         assert plugin in ("dsbridge", "dsbridge-own"), "the policy knows no other"
 
 
-@pytest.mark.parametrize("earlier", ["registration.yaml", "structured-plugin/registration.yaml"])
+@pytest.mark.parametrize(
+    "earlier", ["registration/registration.yaml", "structured-plugin/registration.yaml"]
+)
 @pytest.mark.parametrize(
     ("name", "plugin", "expected"),
     [
-        ("registration.yaml", "dsbridge", {"sidecarImage", "domainAttachmentType", "migration"}),
-        ("registration-own.yaml", "dsbridge-own", {"sidecarImage", "migration"}),
+        (
+            "registration/registration.yaml",
+            "dsbridge",
+            {"sidecarImage", "domainAttachmentType", "migration"},
+        ),
+        ("registration/registration-own.yaml", "dsbridge-own", {"sidecarImage", "migration"}),
         ("structured-plugin/registration.yaml", "dsbridge", {"domainAttachmentType", "migration"}),
     ],
 )
