@@ -112,7 +112,7 @@ def main() -> int:
     if wrong:
         return 1
     next_step = "make chart, commit" if arguments.write else f"git tag -s v{version}, push it"
-    print(f"all agree on {version}; next: {next_step}")  # noqa: T201  # likewise
+    print(f"all agree on {version}; next: {next_step}")  # noqa: T201  # what it is for
     return 0
 
 

@@ -63,7 +63,6 @@ class GrpcServer:
         self._on_lost = on_lost
         self._callers: dict[_Caller, None] = {}
         self._latest = loop.now()
-        self._is_closed = False
         listener.settimeout(0)
         loop.watch(listener, self._accept_some)
 
@@ -84,13 +83,10 @@ class GrpcServer:
 
     def close(self) -> None:
         """Accept no further connection; calls under way go on."""
-        self._is_closed = True
         self._loop.unwatch(self._listener)
 
     def _accept_some(self) -> None:
         for _ in range(_AT_ONCE):
-            if self._is_closed:  # in this very turn of the loop
-                return
             try:
                 client, _ = self._listener.accept()
             except OSError:  # nobody waits, or no descriptor is left: the caller calls again
@@ -161,7 +157,7 @@ class GrpcServer:
             self._loop.watch(caller.client, partial(self._readable, caller))
 
     def _hang_up(self, caller: _Caller) -> None:
-        if caller not in self._callers:  # another callback of this turn of the loop has closed it
+        if caller not in self._callers:  # sending to it has failed before it was read, say
             return
         del self._callers[caller]
         self._loop.unwatch(caller.client)

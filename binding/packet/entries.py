@@ -6,7 +6,7 @@ Numbers are those of linux/rtnetlink.h and linux/if_addr.h.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from socket import AF_INET, AF_INET6
 from typing import NamedTuple
@@ -89,20 +89,42 @@ class NeighborEntry(NamedTuple):
     mac: str
 
 
-def records() -> tuple[tuple[int, bytes], ...]:
-    """Return what the kernel lists but for its own: message types and payloads. Raises OSError."""
-    routes = (one for one in dump(RTM_GETROUTE, bytes(_ROUTE.size)) if one[4] != _RT_TABLE_LOCAL)
-    neighbors = (one for one in dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)) if one[8] & _NUD_LASTING)
-    return (
-        *((RTM_NEWADDR, one) for one in dump(RTM_GETADDR, bytes(_ADDRESS.size))),
-        *((RTM_NEWROUTE, one) for one in routes),
-        *((RTM_NEWNEIGH, one) for one in neighbors),
+class Tables(NamedTuple):
+    """What the kernel lists, in its own messages."""
+
+    addresses: list[bytes]
+    routes: list[bytes]
+    neighbors: list[bytes]
+
+    def records(self) -> tuple[tuple[int, bytes], ...]:
+        """Return all but the kernel's own entries, with the type of each message."""
+        return (
+            *((RTM_NEWADDR, one) for one in self.addresses),
+            *((RTM_NEWROUTE, one) for one in self.routes if one[4] != _RT_TABLE_LOCAL),
+            *((RTM_NEWNEIGH, one) for one in self.neighbors if one[8] & _NUD_LASTING),
+        )
+
+
+def read() -> Tables:
+    """Read the three tables. Raises OSError."""
+    return Tables(
+        dump(RTM_GETADDR, bytes(_ADDRESS.size)),
+        dump(RTM_GETROUTE, bytes(_ROUTE.size)),
+        dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)),
     )
 
 
-def addresses() -> list[AddressEntry]:
-    """Return the addresses of both families. Raises OSError."""
-    return [*filter(None, map(address, dump(RTM_GETADDR, bytes(_ADDRESS.size))))]
+def addresses_of_links() -> dict[int, frozenset[Address]]:
+    """Return the addresses of each link by its index. Raises OSError."""
+    found: dict[int, set[Address]] = {}
+    for one in addresses(dump(RTM_GETADDR, bytes(_ADDRESS.size))):
+        found.setdefault(one.link, set()).add(one.interface.ip)
+    return {index: frozenset(of_one) for index, of_one in found.items()}
+
+
+def addresses(payloads: Iterable[bytes]) -> list[AddressEntry]:
+    """Return the addresses of both families."""
+    return [*filter(None, map(address, payloads))]
 
 
 def address(payload: bytes) -> AddressEntry | None:
@@ -121,9 +143,9 @@ def address(payload: bytes) -> AddressEntry | None:
     return AddressEntry(family, index, scope, flags, own)
 
 
-def routes() -> list[RouteEntry]:
-    """Return the routes of both families. Raises OSError."""
-    return [*filter(None, map(route, dump(RTM_GETROUTE, bytes(_ROUTE.size))))]
+def routes(payloads: Iterable[bytes]) -> list[RouteEntry]:
+    """Return the routes of both families."""
+    return [*filter(None, map(route, payloads))]
 
 
 def route(payload: bytes) -> RouteEntry | None:
@@ -142,10 +164,10 @@ def route(payload: bytes) -> RouteEntry | None:
     return RouteEntry(family, table, protocol, kind, metric, destination, hops)
 
 
-def neighbors() -> list[NeighborEntry]:
-    """Return the neighbours of both families whose MAC is known. Raises OSError."""
+def neighbors(payloads: Iterable[bytes]) -> list[NeighborEntry]:
+    """Return the neighbours of both families whose MAC is known."""
     found = []
-    for payload in dump(RTM_GETNEIGH, bytes(_NEIGHBOR.size)):
+    for payload in payloads:
         family, index, state, _, _ = _NEIGHBOR.unpack_from(payload)
         about = attributes(payload[_NEIGHBOR.size :])
         to, mac = about.get(_NDA_DST), about.get(_NDA_LLADDR)

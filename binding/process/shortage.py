@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 
-PASSES = frozenset(
-    (
-        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC),
-        *(errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT),
-    )
-)
+PASSES = {
+    errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC,
+    errno.EAGAIN, errno.EINTR, errno.ETIMEDOUT,
+}  # fmt: skip
 
 
 def passes(error: OSError) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from binding.ipc.wiring import Wiring
-from binding.packet import link_addresses, link_details, link_table
+from binding.packet import entries, link_details, link_table
 from binding.packet.link_details import Details
 from binding.packet.link_table import LinkState
 from guest.network import Address, GuestNetwork
@@ -26,7 +26,7 @@ class PodLinks:
     @classmethod
     def read(cls) -> PodLinks:
         """Read them. Raises OSError."""
-        return cls(link_table.read(), link_details.read(), link_addresses.read())
+        return cls(link_table.read(), link_details.read(), entries.addresses_of_links())
 
 
 def faults(guest: GuestNetwork, pod: PodLinks, placeholder: str = "") -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Has `plumb` look at the pod's packet filters now and then, and says in the log what it found.
 
 The kernel counts what a guest sends as a server and drops it without a word, and what rules of
-others drop it does not tell either: so the look is as soon as a guest was served, when another
-program has changed nf_tables, and now and then while a guest is served. Nothing wakes for it at
-rest.
+others drop it does not tell either: so the look is soon after a guest was served, before the
+sidecar is at rest, then now and then while a guest is served, and when another program has changed
+nf_tables. At rest nothing else wakes the sidecar for it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from binding.sidecar.status import StatusPages
 
 _log = logging.getLogger(__name__)
 _AT_PORTS = ("table bridge ", "table netdev ")
-_AFTER_REPORT, _AFTER_CHANGE = 10.0, 2.0
+_AFTER_REPORT, _AFTER_CHANGE = 4.0, 2.0
+"""Seconds; `serve` leaves after 8 quiet seconds, and then nothing is to wake the sidecar."""
 _PAUSES = (0.0, 600.0, 3600.0)
 """Seconds from one look to the next while a guest is served, the last for good."""
 _NOT_SOONER = 10.0
@@ -64,7 +65,8 @@ class FilterWatch:
         self._pauses = self._pauses[1:] or self._pauses
         if not self._pages.opened():
             return
-        with suppress(PlumbError, OSError, ValueError, TypeError, LookupError):
+        # What fails is tried at the next look: nothing depends on it.
+        with suppress(PlumbError, OSError, ValueError, IndexError):
             async with self._lock:
                 # Whether the guard is as it should be is not asked: the kernel's notices say so.
                 done = await plumb(self._loop, {"look": encode(GuardTable(self._table))})

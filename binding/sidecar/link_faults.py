@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from binding.ipc.wiring import Wiring
-from binding.packet.link_table import LinkState
 from binding.sidecar.faults import PodLinks, faults
 from binding.sidecar.status import StatusPages
 from guest.network import GuestNetwork
 
 
-def judged(
-    pages: StatusPages, guests: tuple[GuestNetwork, ...], wirings: tuple[Wiring, ...]
-) -> dict[str, LinkState]:
-    """Write what is wrong with the links of guests on their pages; return the links.
-
-    Raises OSError where the links cannot be read.
-    """
-    pod = PodLinks.read()
+def judge(
+    pages: StatusPages,
+    pod: PodLinks,
+    guests: tuple[GuestNetwork, ...],
+    wirings: tuple[Wiring, ...],
+) -> None:
+    """Write what is wrong with the links of guests on their pages."""
     placeholders = {one.names.tap: one.names.pod for one in wirings}
     for guest in guests:
         pages.fault(guest.network, faults(guest, pod, placeholders.get(guest.tap, "")))
-    return pod.links

@@ -113,8 +113,7 @@ class PodGuard:
 
     def _heard(self, own: int) -> None:
         """Read the kernel's notices; set the guard anew after another program changed its table."""
-        if self._changes is None:  # another callback of this turn of the loop has closed it
-            return
+        assert self._changes is not None
         others: set[str] = set()
         is_changed = table_changes.changed(self._changes, self._table, own, others)
         if others:

@@ -30,7 +30,8 @@ def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
 
     Raises OSError.
     """
-    links = _links()
+    tables = entries.read()
+    links = _links(tables)
     try:
         with open(resolver, errors="replace") as file:
             text = file.read()
@@ -40,14 +41,15 @@ def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
         text = ""
     nameservers, search = resolv_conf.parse(text)
     netns = os.stat("/proc/self/ns/net").st_ino
-    return Snapshot(netns, links, nameservers, search, entries.records())
+    return Snapshot(netns, links, nameservers, search, tables.records())
 
 
-def _links() -> tuple[Link, ...]:
+def _links(tables: entries.Tables) -> tuple[Link, ...]:
     links = link_table.read().values()
     names = {link.index: link.name for link in links}
-    addresses, neighbors = entries.addresses(), entries.neighbors()
-    routes = tuple(_of_cni(entries.routes(), addresses))
+    addresses = entries.addresses(tables.addresses)
+    neighbors = entries.neighbors(tables.neighbors)
+    routes = tuple(_of_cni(entries.routes(tables.routes), addresses))
     own = frozenset(one.interface.ip for one in addresses)
     return tuple(
         Link(

@@ -21,7 +21,7 @@ from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
 from binding.sidecar import link_faults, pod_warnings, state_file
 from binding.sidecar.desired import Desired, Saved
-from binding.sidecar.faults import to_mend
+from binding.sidecar.faults import PodLinks, to_mend
 from binding.sidecar.filter_watch import FilterWatch
 from binding.sidecar.leases import LeaseWatch
 from binding.sidecar.plugs import Plugs
@@ -128,7 +128,7 @@ class Reconciler:
             _check_taps(wanted.guests)
         except (_RefusedError, OSError) as refusal:
             self._claim(former.guests)
-            return str(refusal)
+            return _text(refusal)
         self._open(wanted, unguarded)
         try:
             await self.serve.serve(self.served)
@@ -167,13 +167,14 @@ class Reconciler:
     async def _make_true(self) -> bool:
         """Mend what dsbridge made, warn of the rest; return whether all is true now."""
         self._claim(self.desired.guests)
-        wirings, table = self._ours(self.desired.wirings), link_table.read()
-        if to_mend(wirings, table, self._nics):
+        wirings, pod = self._ours(self.desired.wirings), PodLinks.read()
+        if to_mend(wirings, pod.links, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
             await self.guard.mend(wirings, self._nics)
-        table = link_faults.judged(self.pages, self.desired.guests, wirings)
-        self._reminder.look(table)
-        there = tuple(guest for guest in self.desired.guests if guest.tap in table)
+            pod = PodLinks.read()
+        link_faults.judge(self.pages, pod, self.desired.guests, wirings)
+        self._reminder.look(pod.links)
+        there = tuple(guest for guest in self.desired.guests if guest.tap in pod.links)
         unguarded = await self.guard.enforce(self._filters(there, self.desired.spared))
         self._warn(unguarded)
         await self.serve.serve(tuple(one for one in self.served if one in there))
@@ -268,6 +269,12 @@ def _name_in_log(vmi: Instance) -> None:
 
 class _RefusedError(Exception):
     """The text tells KubeVirt's user what is missing and what to do."""
+
+
+def _text(refusal: _RefusedError | OSError) -> str:
+    if isinstance(refusal, OSError):  # of a node that is short of files or memory
+        return f"cannot look at the pod's links: {refusal}; KubeVirt calls again"
+    return str(refusal)
 
 
 def _check_privileges(wanted: Desired) -> None:
