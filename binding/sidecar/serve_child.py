@@ -89,11 +89,12 @@ class ServeChild:
 
         Raises ServeError, and goes on serving the former guests, or LateError, and goes on trying.
         """
-        self._is_called = True
         if not guests:
-            self._serve_nobody()
-            await self.child.gone(_LEAVES_WITHIN)
+            if self._guests:  # else a serve that was started ahead waits for its first guests
+                self._serve_nobody()
+                await self.child.gone(_LEAVES_WITHIN)
             return
+        self._is_called = True
         places = _places_of(guests)
         if (guests, places) == (self._guests, self._places) and self._serving is None:
             return

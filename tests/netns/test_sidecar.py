@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_any_name_that_a_registration_may_have_makes_a_socket(plugin):
 def test_cloud_init_is_subscribed_only_where_the_policy_says_there_is_one():
     with running(DSBRIDGE_CLOUD_INIT="1") as (_, _, hook):
         assert "PreCloudInitIso" in hook.points
+
+
+def test_the_serve_that_was_started_ahead_is_the_one_that_serves():
+    with running() as (made, side, hook):
+        ahead = until(lambda: serve_of(side)["pid"], "a serve ahead of its guests")
+        made.netns.ip("link add cni0 type veth peer name cni1")  # at which the sidecar looks
+        time.sleep(1)
+        hook.define(NO_NIC, VMI)
+        assert serve_of(side)["pid"] == ahead
 
 
 def test_a_killed_serve_is_back_within_two_seconds_and_answers_the_same_guest():
