@@ -269,7 +269,7 @@ class Guarded(NamedTuple):
     """By which the kernel's notices of plumb's own change name their sender."""
     links: tuple[str, ...]
     short: str = ""
-    """What of the guard, but for its filters, is still to be made, and why it could not be."""
+    """Which part of the guard the node was too short of memory for; empty when it is whole."""
 
 
 class Undone(NamedTuple):

@@ -101,7 +101,7 @@ def news(netlink: socket.socket) -> News:
             links = addresses = True
             if error.errno == errno.ENOBUFS:  # more has changed than the socket holds
                 continue
-            return News(tuple(messages), links, addresses)  # no memory: it is called again
+            return News(tuple(messages), links, addresses)  # no memory to read them now
         for kind, _, _, payload in raw_netlink.messages(data):
             messages.append((kind, payload))
             if kind in (raw_netlink.RTM_NEWLINK, raw_netlink.RTM_DELLINK):

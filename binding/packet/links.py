@@ -53,7 +53,7 @@ def is_up(link: str) -> bool | None:
 
 
 def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int | None:
-    """Return None for no such link only: a node that is short of descriptors says nothing of it."""
+    """Return None where there is no such link. Raises OSError where that cannot be known."""
     if len(link.encode()) > _LONGEST_NAME:
         return None
     request = form.pack(link.encode(), 0)

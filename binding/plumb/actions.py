@@ -96,7 +96,7 @@ def _set_guard(table: GuardTable) -> tuple[int, str]:
     """Set the guard, with listening bridges where the kernel's nf_tables can copy frames (dup).
 
     Without a listening bridge the packet sockets listen at its link itself. Returns the number by
-    which the kernel's notices of this change name their sender, and what bridges were short of.
+    which the kernel's notices of this change name their sender, and why bridges are missing yet.
     """
     heard = [one.link for one in table.filters if one.hear and links.index(one.link)]
     made: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ def _set_guard(table: GuardTable) -> tuple[int, str]:
 
 
 def _shortage(error: OSError) -> str:
-    """Return what a listening bridge was short of; nothing where the kernel cannot make one."""
+    """Return why listening bridges are missing for now; empty where the kernel cannot make any."""
     return f"listening bridges: {os.strerror(error.errno or 0)}" if passes(error) else ""
 
 

@@ -201,7 +201,7 @@ def _counted(family: int, table: str) -> dict[tuple[str, str], nft.Expression]:
     try:
         there = dump(NFT_MSG_GETRULE, text(_NFTA_RULE_TABLE, table), family)
     except OSError as error:
-        if passes(error):  # what was counted is not lost for that
+        if passes(error):  # a later try can still read the counters
             raise
         return {}  # no such table, or the transaction will tell what is wrong
     sums: dict[tuple[str, str], tuple[int, int]] = {}

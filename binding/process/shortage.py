@@ -11,5 +11,5 @@ PASSES = {
 
 
 def passes(error: OSError) -> bool:
-    """Say whether what failed is worth another try."""
+    """Say whether the call that failed may work later."""
     return error.errno in PASSES or isinstance(error, TimeoutError)

@@ -124,7 +124,7 @@ class Child:
         ours, theirs = channel.pair()
         with theirs:
             try:
-                self._loop.watch(ours, self._readable)  # before there is a child that is not heard
+                self._loop.watch(ours, self._readable)  # if this fails, no child is started
                 number = theirs.fileno()
                 keep = (number, *descriptors)
                 self._process = Process(self._module, (str(number), *words), keep=keep)

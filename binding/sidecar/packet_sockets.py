@@ -20,9 +20,10 @@ class PacketSockets:
         self.ports: dict[str, Port] = {}
 
     def keep(self, sockets: dict[str, int]) -> bool:
-        """Keep these descriptors, and close what was kept before; False where we are short of some.
+        """Keep these descriptors, close those kept before, and return True.
 
-        Raises ValueError, and keeps what was kept, where one is no packet socket.
+        Returns False, and keeps the former, where the node is too short of descriptors or memory.
+        Raises ValueError, and keeps the former, where one is no packet socket.
         """
         try:
             _check(sockets.values())

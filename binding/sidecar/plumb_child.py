@@ -55,7 +55,7 @@ async def plumb(
     ours.settimeout(0)
     with theirs, _file("".join(f"{line}\n" for line in actions.values())) as asked:
         try:
-            loop.watch(ours, lambda: None)  # before there is a plumb that is not heard
+            loop.watch(ours, lambda: None)  # if this fails, no plumb is started
             process = Process(
                 "binding.plumb", (*actions, *words), stdin=asked.fileno(), stdout=theirs.fileno()
             )

@@ -20,7 +20,7 @@ from binding.sidecar.plumb_child import Done, PlumbError, plumb
 _log = logging.getLogger(__name__)
 _MOST_TOLD = 8
 _SHORT_FOR = 5.0
-"""Seconds after which what the node was too short of memory for is tried again."""
+"""Seconds after which a guard that lacks a part is set again."""
 _AT_LINKS = ("netdev ", "bridge ")
 """Families of nf_tables whose rules every frame of a guest passes."""
 
@@ -40,7 +40,7 @@ class PodGuard:
         self._on_change = on_change
         self._on_others = on_others
         self._in_force: _InForce | None = ()
-        """None where that is not known: what is to be in force is set then."""
+        """None where that is not known: `enforce` then sets the guard in any case."""
         self._changes: socket.socket | None = None
         self._budget = LogBudget(loop.now())
         self._others: set[str] = set()
@@ -90,7 +90,7 @@ class PodGuard:
         return self._take(done, filters)
 
     def _take(self, done: Done, filters: tuple[Filter, ...]) -> str:
-        """Take note of what plumb has set; return why that cannot be, or an empty text."""
+        """Take note of what plumb has set; return why the guard is off, or an empty text."""
         guarded = decode(Guarded, done.lines[-1])
         try:
             for descriptor in done.descriptors:
@@ -101,7 +101,7 @@ class PodGuard:
             return self._off(error)
         self.state = "on" if _is_needed(filters) else "not needed"
         if guarded.short:
-            _log.warning("retrying in %.0f s: %s", _SHORT_FOR, guarded.short)
+            _log.warning("guard not whole, retrying in %.0f s: %s", _SHORT_FOR, guarded.short)
             self._in_force = None
             self._loop.after(_SHORT_FOR, self._on_change)
         return ""

@@ -38,6 +38,7 @@ _SOONEST_START = 0.3
 
 
 _Places = dict[str, tuple[int | None, int | None]]
+"""By link: its index, and that of the link where packet sockets listen for it."""
 
 
 class ServeError(Exception):
@@ -236,10 +237,10 @@ class ServeChild:
     def _stand_by(self, queued: tuple[messages.QueuedFrame, ...] = ()) -> None:
         if ports := self._sockets.ports:
             known = tuple(self.handovers.latest.values())
-            with suppress(OSError):
+            try:
                 self._standby = Standby(self._loop, known, ports, self._wanted, queued)
-                return
-            self._wanted()  # the frames wait in their packet sockets
+            except OSError:
+                self._wanted()  # the frames wait in their packet sockets
 
     def _wanted(self) -> None:
         """Start `serve`: the stand-in lacks an answer, or has sent all planned frames."""
@@ -257,7 +258,7 @@ class ServeChild:
 
 
 def _places_of(guests: tuple[GuestNetwork, ...]) -> _Places:
-    """Return the index of each link, and of where packet sockets listen for it. Raises ServeError.
+    """Return where packet sockets listen for these guests. Raises ServeError.
 
     A packet socket must be bound anew where its link or listening bridge was made anew.
     """
@@ -269,7 +270,7 @@ def _places_of(guests: tuple[GuestNetwork, ...]) -> _Places:
 
 
 def _with_taps(guests: tuple[GuestNetwork, ...]) -> tuple[GuestNetwork, ...]:
-    """Leave out the guests whose tap is gone; where that cannot be known, `serve` says which is."""
+    """Return the guests whose tap is there; all, where that cannot be known: `serve` then says."""
     with suppress(OSError):
         return tuple(one for one in guests if links.index(one.tap) is not None)
     return guests

@@ -131,7 +131,7 @@ class _Sidecar:
             self._loop.run_while(lambda: any(one.is_there for one in children), _GRACE)
             for child in children:
                 child.kill()
-            _remove(self._socket)  # the start may have come as far as that meanwhile
+            _remove(self._socket)  # again: `_start` may have made it meanwhile
             _log.info("stopped answering")
 
     async def _start(self) -> None:
@@ -144,7 +144,7 @@ class _Sidecar:
         _log.info("dsbridge %s listens on %s", VERSION, self._socket)
 
     async def _until_done(self, call: Callable[[], None]) -> None:
-        """Do what the sidecar cannot start without, as often as a short node needs."""
+        """Do what the sidecar cannot start without; retry while the node is short of something."""
         while True:
             try:
                 call()
