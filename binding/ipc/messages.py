@@ -267,7 +267,8 @@ class Guarded(NamedTuple):
 
     sender: int
     """By which the kernel's notices of plumb's own change name their sender."""
-    links: tuple[str, ...]
+    places: tuple[tuple[int | None, int | None], ...]
+    """By filter: the index of its link, and of where that link's frames are heard."""
     short: str = ""
     """Which part of the guard the node was too short of memory for; empty when it is whole."""
 

@@ -16,7 +16,7 @@ from binding.ipc import codec
 from binding.ipc.messages import Guarded, Undone, Wired
 from binding.ipc.wiring import Mend, Wiring
 from binding.packet import links
-from binding.packet.guard import GuardTable
+from binding.packet.guard import Filter, GuardTable
 from binding.plumb import foreign_tables, guard_table, listening_bridge, nfnetlink
 from binding.plumb.answer import say
 from binding.process.shortage import PASSES, passes
@@ -70,9 +70,7 @@ def _guard(asked: str) -> int:
     table = codec.decode(GuardTable, asked)
     try:
         with nfnetlink.changes() as changes:  # before the guard is set: no change is missed
-            own, short = _set_guard(table)
-            guarded = Guarded(own, tuple(one.link for one in table.filters), short)
-            say(codec.encode(guarded), changes)
+            say(codec.encode(_set_guard(table)), changes)
     except nfnetlink.TransactionError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
@@ -92,11 +90,10 @@ def _look(asked: str) -> int:
     return 0
 
 
-def _set_guard(table: GuardTable) -> tuple[int, str]:
+def _set_guard(table: GuardTable) -> Guarded:
     """Set the guard, with listening bridges where the kernel's nf_tables can copy frames (dup).
 
-    Without a listening bridge the packet sockets listen at its link itself. Returns the number by
-    which the kernel's notices of this change name their sender, and why bridges are missing yet.
+    Without a listening bridge the packet sockets listen at its link itself.
     """
     heard = [one.link for one in table.filters if one.hear and links.index(one.link)]
     made: tuple[str, ...] = ()
@@ -105,6 +102,9 @@ def _set_guard(table: GuardTable) -> tuple[int, str]:
         made = listening_bridge.make(heard)
     except OSError as error:
         short = _shortage(error)
+    # Looked up before the rules are set, the places differ from what the sidecar finds later if
+    # somebody removes a bridge meanwhile.
+    places = _places(table)
     try:
         own = guard_table.replace(table)
     except (nfnetlink.TransactionError, OSError) as error:
@@ -113,12 +113,22 @@ def _set_guard(table: GuardTable) -> tuple[int, str]:
         listening_bridge.remove(made)
         if error.errno in PASSES:
             raise
-        return guard_table.replace(table), ""
+        return Guarded(guard_table.replace(table), _places(table))
     try:
         listening_bridge.bring_up(heard)
     except OSError as error:
         short = short or _shortage(error)
-    return own, short
+    return Guarded(own, places, short)
+
+
+def _places(table: GuardTable) -> tuple[tuple[int | None, int | None], ...]:
+    return tuple((links.index(one.link), _place(one)) for one in table.filters)
+
+
+def _place(one: Filter) -> int | None:
+    """Return the index of the link where a filter's frames are heard once all bridges are up."""
+    bridge = links.index(links.listening_bridge(one.link)) if one.hear else None
+    return bridge or links.index(links.place(one.link))
 
 
 def _shortage(error: OSError) -> str:

@@ -96,7 +96,7 @@ class PodGuard:
             for descriptor in done.descriptors:
                 self._changes = changes = socket.socket(fileno=descriptor)
                 self._loop.watch(changes, lambda: self._heard(guarded.sender))
-            self._in_force = _with_links(filters)
+            self._in_force = tuple(zip(filters, guarded.places, strict=True))
         except OSError as error:
             return self._off(error)
         self.state = "on" if _is_needed(filters) else "not needed"
@@ -143,13 +143,13 @@ class PodGuard:
             self._changes = None
 
 
-_InForce = tuple[tuple[Filter, int | None, int | None], ...]
-"""Filters, the index of the link that each is at, and of the link that it copies frames to."""
+_InForce = tuple[tuple[Filter, tuple[int | None, int | None]], ...]
+"""Filters, the index of the link that each is at, and of where that link's frames are heard."""
 
 
 def _with_links(filters: tuple[Filter, ...]) -> _InForce:
     return tuple(
-        (one, links.index(one.link), links.index(links.place(one.link))) for one in filters
+        (one, (links.index(one.link), links.index(links.place(one.link)))) for one in filters
     )
 
 
