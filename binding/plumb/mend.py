@@ -45,7 +45,9 @@ def _steps(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:
             yield from steps
     for name in (names.tap, names.nic):
         links = _links(ipr)
-        if name in links and links[name].get("master") != links[names.bridge]["index"]:
+        if not {name, names.bridge} <= links.keys():
+            continue  # somebody has removed it meanwhile: the next mend makes it
+        if links[name].get("master") != links[names.bridge]["index"]:
             yield wire.attach_step(ipr, name, names.bridge)
     yield from _settings(ipr, wiring)
 
