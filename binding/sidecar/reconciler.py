@@ -60,8 +60,6 @@ class Reconciler:
         self._saved = 0
         self._nics: dict[str, int] = {}
         self._claims = TapClaims()
-        self._others: frozenset[str] = frozenset()
-        """Taps that another dsbridge of this pod serves: they are left to it."""
         self.desired = Desired()
         self.pages = StatusPages(TerminationMessage().say)
         self._reminder = Reminder(loop, self.pages)
@@ -78,7 +76,7 @@ class Reconciler:
     @property
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
-        ours = (one for one in self.desired.guests if one.tap not in self._others)
+        ours = (one for one in self.desired.guests if one.tap not in self._claims.taken)
         return tuple(filter(guard.is_heard, ours))
 
     @property
@@ -177,14 +175,15 @@ class Reconciler:
         there = tuple(guest for guest in self.desired.guests if guest.tap in pod.links)
         unguarded = await self.guard.enforce(self._filters(there, self.desired.spared))
         self._warn(unguarded)
-        await self.serve.serve(tuple(one for one in self.served if one in there))
-        return (not unguarded or self.guard.is_for_good) and not self._others
+        if self.desired.guests:  # else a serve that was started ahead stays for its first guests
+            await self.serve.serve(tuple(one for one in self.served if one in there))
+        return (not unguarded or self.guard.is_for_good) and not self._claims.taken
 
     def _claim(self, guests: tuple[GuestNetwork, ...]) -> None:
-        self._others = self._claims.claim([one.tap for one in guests])
+        self._claims.claim([one.tap for one in guests])
 
     def _ours(self, wirings: tuple[Wiring, ...]) -> tuple[Wiring, ...]:
-        return tuple(one for one in wirings if one.names.tap not in self._others)
+        return tuple(one for one in wirings if one.names.tap not in self._claims.taken)
 
     def _open(self, wanted: Desired, unguarded: str) -> None:
         self.desired = wanted
@@ -222,14 +221,14 @@ class Reconciler:
         self, guests: tuple[GuestNetwork, ...], spared: tuple[str, ...] | None
     ) -> tuple[guard.Filter, ...]:
         """Return the guard; nothing can be filtered at a link that is gone."""
-        ours = tuple(one for one in guests if one.tap not in self._others)
+        ours = tuple(one for one in guests if one.tap not in self._claims.taken)
         every = guard.filters(ours, self.pages.families_served(ours), spared)
         return tuple(one for one in every if one.is_of_pod or links.index(one.link) is not None)
 
     def _warn(self, unguarded: str) -> None:
         guests = self.desired.guests
         pod_warnings.unguarded(self.pages, guests, unguarded)
-        pod_warnings.left_to_others(self.pages, guests, self._others)
+        pod_warnings.left_to_others(self.pages, guests, self._claims.taken)
 
     def _save(self, vmi: str, domain: str) -> None:
         version, netns = desired_state.VERSION, desired_state.netns()

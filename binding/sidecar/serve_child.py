@@ -73,7 +73,7 @@ class ServeChild:
         self._number = 0
         self._early_ends = EarlyEnds()
         self._next_look: Timer | None = None
-        self._is_called = self._is_closing = False
+        self._is_closing = False
 
     @property
     def is_resting(self) -> bool:
@@ -82,7 +82,7 @@ class ServeChild:
 
     def prepare(self) -> None:
         """Start a `serve` ahead of its first guests: its imports take most of its start."""
-        if not self.child.is_there and not self._is_called:
+        if not self._guests:
             self._start()
 
     async def serve(self, guests: tuple[GuestNetwork, ...]) -> None:
@@ -91,11 +91,9 @@ class ServeChild:
         Raises ServeError, and goes on serving the former guests, or LateError, and goes on trying.
         """
         if not guests:
-            if self._guests:  # else a serve that was started ahead waits for its first guests
-                self._serve_nobody()
-                await self.child.gone(_LEAVES_WITHIN)
+            self._serve_nobody()
+            await self.child.gone(_LEAVES_WITHIN)
             return
-        self._is_called = True
         places = _places_of(guests)
         if (guests, places) == (self._guests, self._places) and self._serving is None:
             return
@@ -188,13 +186,14 @@ class ServeChild:
 
     def _open(self, message: messages.Opened | messages.Serving, descriptors: list[int]) -> None:
         """Keep the packet sockets; until `serve` answers, the stand-in reads them."""
+        queued = self._end_standby()  # it reads the former sockets, which are closed now
         if not self._sockets.keep(dict(zip(message.sockets, descriptors, strict=True))):
             self.child.kill()
             return
         if isinstance(message, messages.Serving):
             self._look()
-        elif self._standby is None:
-            self._stand_by()
+        else:
+            self._stand_by(queued)
         if self._serving is not None and message.number == self._number:
             self._serving.set(None)
 

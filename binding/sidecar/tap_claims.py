@@ -20,12 +20,15 @@ class TapClaims:
 
     def __init__(self) -> None:
         self._sockets: dict[str, socket.socket] = {}
+        self.taken: frozenset[str] = frozenset()
+        """Wanted taps that another sidecar of this pod has claimed; they are left to it."""
 
-    def claim(self, taps: Collection[str]) -> frozenset[str]:
-        """Claim these taps and release all others; return those that another sidecar has."""
+    def claim(self, taps: Collection[str]) -> None:
+        """Claim these taps and release all others."""
         for tap in self._sockets.keys() - set(taps):
             self._sockets.pop(tap).close()
-        return frozenset(tap for tap in taps if tap not in self._sockets and self._is_taken(tap))
+        unclaimed = (tap for tap in taps if tap not in self._sockets)
+        self.taken = frozenset(filter(self._is_taken, unclaimed))
 
     def _is_taken(self, tap: str) -> bool:
         """Claim a tap; say whether another sidecar has. Want of memory or files says nothing."""

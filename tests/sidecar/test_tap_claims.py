@@ -12,11 +12,16 @@ TAP = f"t{os.getpid()}"  # the names are those of this network namespace
 
 def test_the_second_is_told_so_until_the_first_lets_go():
     first, second = TapClaims(), TapClaims()
-    assert first.claim([TAP]) == frozenset()
-    assert first.claim([TAP]) == frozenset()
-    assert second.claim([TAP]) == {TAP}
-    assert first.claim([]) == frozenset()
-    assert second.claim([TAP]) == frozenset()
+    first.claim([TAP])
+    assert first.taken == frozenset()
+    first.claim([TAP])
+    assert first.taken == frozenset()
+    second.claim([TAP])
+    assert second.taken == {TAP}
+    first.claim([])
+    assert first.taken == frozenset()
+    second.claim([TAP])
+    assert second.taken == frozenset()
     second.claim([])
 
 
@@ -25,9 +30,11 @@ def test_want_of_descriptors_is_no_other_sidecar():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
-        assert claims.claim([TAP]) == frozenset()
+        claims.claim([TAP])
+        assert claims.taken == frozenset()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert claims.claim([TAP]) == frozenset()
+    claims.claim([TAP])
+    assert claims.taken == frozenset()
     assert TapClaims().claim([TAP]) == {TAP}
     claims.claim([])
