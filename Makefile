@@ -110,7 +110,7 @@ test-image: setup image  ## run the image as KubeVirt would: runc, uid 107, 64 M
 
 test-kernels: setup  ## the guard's frames on the kernels of Debian 12 and 13, in a VM; minutes by KVM, an hour without
 	tests/packages.sh test
-	tests/packages.sh kmod xz-utils debian-archive-keyring
+	tests/packages.sh kmod debian-archive-keyring
 	$(RUN) pytest -s tests/vm/kernels.py $(ARGS)
 
 test-arm64: setup  ## build the arm64 image and ask it by emulation what amd64 is asked; an hour

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bed.image import CACHE, MODULES, alone, image, plain, program
+from tests.bed.image import CACHE, MODULES, alone, image, packed, plain, program
 from tests.bed.libvirt_domain import Kernel
 
 _SOURCE = Path(__file__).with_name("debian")
@@ -126,14 +126,7 @@ def _build_initrd(work: Path) -> Path:
         for found in _modules().glob(f"**/{module}.ko*"):
             (root / "modules" / f"{index:02}-{module}.ko").write_bytes(plain(found))
     shutil.copy(_SOURCE / "init", root / "init")  # with its mode
-    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    made = work / "initrd"
-    with made.open("wb") as out:
-        subprocess.run(
-            ["busybox", "cpio", "-o", "-H", "newc"],
-            cwd=root, input=names.encode(), stdout=out, stderr=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-    return made
+    return packed(root, work / "initrd")
 
 
 if __name__ == "__main__":  # what is fetched, before a namespace without network is entered

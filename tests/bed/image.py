@@ -123,14 +123,18 @@ def _build(unpacked: Path, initrd: Path) -> None:
             for found in unpacked.glob(f"**/{module}.ko*"):
                 (root / "modules" / f"{index}-{module}.ko").write_bytes(plain(found))
         shutil.copytree(_GUEST, root, dirs_exist_ok=True)
-        names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-        packed = Path(text) / "initrd"
-        with packed.open("wb") as out:
-            subprocess.run(
-                ["busybox", "cpio", "-o", "-H", "newc"],
-                cwd=root, input=names.encode(), stdout=out, stderr=subprocess.DEVNULL, check=True,
-            )  # fmt: skip
-        packed.rename(initrd)
+        packed(root, Path(text) / "initrd").rename(initrd)
+
+
+def packed(root: Path, initrd: Path) -> Path:
+    """Pack a directory for the kernel, and return the file."""
+    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    with initrd.open("wb") as out:
+        subprocess.run(
+            [program("busybox"), "cpio", "-o", "-H", "newc"],
+            cwd=root, input=names.encode(), stdout=out, stderr=subprocess.DEVNULL, check=True,
+        )  # fmt: skip
+    return initrd
 
 
 def plain(module: Path) -> bytes:

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.bed.image import CACHE, apt
+from tests.bed.image import CACHE, apt, packed, plain, program
 from tests.bed.vm import accelerator
 
 ROOT = Path(__file__).parents[2]
@@ -106,9 +106,7 @@ def _initrd(tree: Path, version: str, command: str, room: Path) -> Path:
     root = room / "root"
     for name in ("bin", "dev", "new", "modules"):
         (root / name).mkdir(parents=True)
-    busybox = shutil.which("busybox")
-    assert busybox, "busybox is not installed"
-    shutil.copy(busybox, root / "bin/busybox")
+    shutil.copy(program("busybox"), root / "bin/busybox")
     (root / "init").write_text(_INIT)
     (root / "init").chmod(0o755)
     (root / "command").write_text(
@@ -117,19 +115,9 @@ def _initrd(tree: Path, version: str, command: str, room: Path) -> Path:
         f"{command}\n"
     )
     for number, module in enumerate(_modules(tree, version)):
-        plain = root / f"modules/{number:03}-{module.name.partition('.')[0]}.ko"
-        if module.suffix == ".xz":
-            plain.write_bytes(subprocess.check_output(["xz", "-dc", module]))
-        else:
-            shutil.copy(module, plain)
-    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
-    packed = room / "initrd"
-    with packed.open("wb") as out:
-        subprocess.run(
-            ["busybox", "cpio", "-o", "-H", "newc"],
-            cwd=root, input=names.encode(), stdout=out, stderr=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-    return packed
+        place = root / f"modules/{number:03}-{module.name.partition('.')[0]}.ko"
+        place.write_bytes(plain(module))
+    return packed(root, room / "initrd")
 
 
 def _modules(tree: Path, version: str) -> list[Path]:

@@ -46,6 +46,7 @@ def answers_and_mends(vm: Started) -> None:
     until(lambda: "dhcp4-to-server" in vm.pod.netns.run("nft", "list", "ruleset"), "the guard", 60)
     until(lambda: vm.sidecar.status()["guard"] == "on", "status says so", 60)
     assert vm.sidecar.process.poll() is None
+    assert "Traceback" not in vm.sidecar.log
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.bed.clients import client
 from tests.bed.diagnosis import (
     HARM,
     WARNING,
     diagnose,
-    solicit,
     until_diagnosed,
     until_logged,
     until_well,
@@ -27,18 +25,10 @@ GUEST, GATEWAY = "0a:58:0a:f4:01:05", "0a:58:0a:f4:01:01"
 
 
 @pytest.fixture(scope="module")
-def leased(tmp_path_factory):
-    """A guest that has its leases, for faults that can be undone."""
-    with (
-        started("flat", "managed") as vm,
-        client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
-    ):
-        guest.lease(30)
-        solicit(vm)
-        until_well(vm)
-        yield vm
-        # Nothing is said any longer of what was undone; a gateway's move is told for an hour.
-        until(lambda: diagnose(vm).wrong.keys() <= {"gateway-moved"}, "all is well again")
+def leased(well_guest):
+    """Nothing is said of what was undone once it is; a gateway's move is told for an hour."""
+    yield well_guest
+    until(lambda: diagnose(well_guest).wrong.keys() <= {"gateway-moved"}, "all is well again")
 
 
 @contextmanager

@@ -31,19 +31,6 @@ table netdev strangers {
 }"""
 
 
-@pytest.fixture(scope="module")
-def leased(tmp_path_factory):
-    """A managed guest that has its leases, for faults that can be undone."""
-    with (
-        started("flat", "managed") as vm,
-        client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
-    ):
-        guest.lease(30)
-        solicit(vm)
-        until_well(vm)
-        yield vm
-
-
 LINKS = [
     ("link set eth0-nic down", "link set eth0-nic up", "link-down", HARM, "eth0-nic is down"),
     (
@@ -67,31 +54,31 @@ LINKS = [
 
 
 @pytest.mark.parametrize("fault", LINKS)
-def test_a_link_that_is_not_as_it_should_be(leased, fault):
+def test_a_link_that_is_not_as_it_should_be(well_guest, fault):
     change, undo, anchor, status, text = fault
-    leased.pod.netns.ip(change)
+    well_guest.pod.netns.ip(change)
     try:
-        seen = until_diagnosed(leased, anchor)
+        seen = until_diagnosed(well_guest, anchor)
         assert seen.status == status
         assert text in seen.wrong[anchor]["text"]
         assert seen.wrong[anchor]["remedy"]
         assert seen.wrong[anchor]["time"]
-        assert text in leased.sidecar.log
+        assert text in well_guest.sidecar.log
     finally:
-        leased.pod.netns.ip(undo)
-    until_well(leased)
+        well_guest.pod.netns.ip(undo)
+    until_well(well_guest)
 
 
-def test_a_pod_nic_without_carrier(leased):
-    leased.pod.gateway.ip("link set pod0 down")
+def test_a_pod_nic_without_carrier(well_guest):
+    well_guest.pod.gateway.ip("link set pod0 down")
     try:
-        seen = until_diagnosed(leased, "no-carrier")
+        seen = until_diagnosed(well_guest, "no-carrier")
         assert seen.status == HARM
         assert "other end" in seen.wrong["no-carrier"]["remedy"]
-        assert "eth0-nic has no carrier" in leased.sidecar.log
+        assert "eth0-nic has no carrier" in well_guest.sidecar.log
     finally:
-        leased.pod.gateway.ip("link set pod0 up")
-    until_well(leased)
+        well_guest.pod.gateway.ip("link set pod0 up")
+    until_well(well_guest)
 
 
 @pytest.mark.parametrize(
@@ -101,17 +88,17 @@ def test_a_pod_nic_without_carrier(leased):
         pytest.param(DROP_AT_TAP, "netdev strangers", id="netdev"),
     ],
 )
-def test_packet_filters_of_others(leased, rules, table):
-    command = leased.pod.netns.command("nft", "-f", "-")
+def test_packet_filters_of_others(well_guest, rules, table):
+    command = well_guest.pod.netns.command("nft", "-f", "-")
     subprocess.run(command, input=rules, text=True, check=True)
     try:
-        seen = until_diagnosed(leased, "foreign-rules")
+        seen = until_diagnosed(well_guest, "foreign-rules")
         assert seen.status == WARNING
         assert f"table {table}, chain" in seen.wrong["foreign-rules"]["text"]
         assert "1 rules that drop" in seen.wrong["foreign-rules"]["text"]
     finally:
-        leased.pod.netns.run("nft", "delete", "table", *table.split())
-    until_well(leased)
+        well_guest.pod.netns.run("nft", "delete", "table", *table.split())
+    until_well(well_guest)
 
 
 def process(vm, name):

@@ -14,7 +14,7 @@ import pytest
 
 from tests.bed.capture import capture
 from tests.bed.clients import client
-from tests.bed.diagnosis import diagnose, run, solicit, until_diagnosed, until_well
+from tests.bed.diagnosis import diagnose, run, until_diagnosed, until_well
 from tests.bed.guest_frames import dhcp4, send
 from tests.bed.guests import started, started_in
 from tests.bed.lan import machine
@@ -37,19 +37,6 @@ def found(vm, anchor, *texts, status=WARNING, timeout=20):
     assert finding["remedy"]
     assert finding["time"]
     return seen
-
-
-@pytest.fixture(scope="module")
-def leased(tmp_path_factory):
-    """A guest that has its leases, for faults that can be undone."""
-    with (
-        started("flat", "managed") as vm,
-        client("networkd", vm.guest, tmp_path_factory.mktemp("guest")) as guest,
-    ):
-        guest.lease(30)
-        solicit(vm)
-        assert until_well(vm).status == OK
-        yield vm
 
 
 def drops(guest, what):
@@ -89,17 +76,17 @@ def test_a_static_configuration_with_another_gateway_or_prefix_length(asked):
             found(vm, "wrong-gateway", f"who has {asked}, and nobody answers", "10.244.1.1")
 
 
-def test_a_gateway_that_does_not_answer_any_more(leased):
-    gateway, node = "10.244.1.1", leased.pod.gateway
+def test_a_gateway_that_does_not_answer_any_more(well_guest):
+    gateway, node = "10.244.1.1", well_guest.pod.gateway
     node.ip(f"addr del {gateway}/24 dev cni0")
     try:
-        leased.guest.ip("neigh flush all")
-        with again_and_again(lambda: leased.guest.reaches(gateway)):
-            found(leased, "gateway-mac", f"gateway {gateway} does not answer", status=HARM)
+        well_guest.guest.ip("neigh flush all")
+        with again_and_again(lambda: well_guest.guest.reaches(gateway)):
+            found(well_guest, "gateway-mac", f"gateway {gateway} does not answer", status=HARM)
     finally:
         node.ip(f"addr add {gateway}/24 dev cni0")
-    assert until(lambda: leased.guest.reaches(gateway), "it answers again")
-    until_well(leased)
+    assert until(lambda: well_guest.guest.reaches(gateway), "it answers again")
+    until_well(well_guest)
 
 
 def test_a_guest_that_tags_its_frames():
@@ -112,30 +99,34 @@ def test_a_guest_that_tags_its_frames():
             found(vm, "vlan", "VLAN tag 5", status=HARM)
 
 
-def test_another_machine_with_the_guests_mac(leased):
-    with machine(leased.pod, 8, addressed=False) as other:
-        other.ip(f"link set eth0 address {leased.pod.layout.mac} up")
-        own = v4_wire.mac(leased.pod.layout.mac)
+def test_another_machine_with_the_guests_mac(well_guest):
+    with machine(well_guest.pod, 8, addressed=False) as other:
+        other.ip(f"link set eth0 address {well_guest.pod.layout.mac} up")
+        own = v4_wire.mac(well_guest.pod.layout.mac)
         asks = (
             struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + own + bytes(4) + bytes(6) + b"\x0a\xf4\1M"
         )
         frame = b"\xff" * 6 + own + b"\x08\x06" + asks + bytes(18)
         with capture(other, "eth0") as nic, again_and_again(lambda: nic.send(frame)):
-            seen = found(leased, "duplicate-mac", leased.pod.layout.mac, "eth0-nic", status=HARM)
+            seen = found(
+                well_guest, "duplicate-mac", well_guest.pod.layout.mac, "eth0-nic", status=HARM
+            )
             assert "frames from it came in" in seen.wrong["duplicate-mac"]["evidence"]
-    leased.guest.reaches("10.244.1.1")
-    until_well(leased)
+    well_guest.guest.reaches("10.244.1.1")
+    until_well(well_guest)
 
 
-def test_a_bridge_that_sends_to_the_guests_mac_elsewhere(leased):
-    entry = (leased.pod.layout.mac, "dev", "eth0-nic", "master")
-    leased.pod.netns.run("bridge", "fdb", "replace", *entry, "static", "sticky")
+def test_a_bridge_that_sends_to_the_guests_mac_elsewhere(well_guest):
+    entry = (well_guest.pod.layout.mac, "dev", "eth0-nic", "master")
+    well_guest.pod.netns.run("bridge", "fdb", "replace", *entry, "static", "sticky")
     try:
-        found(leased, "duplicate-mac", "the bridge sends frames", "out by eth0-nic", status=HARM)
+        found(
+            well_guest, "duplicate-mac", "the bridge sends frames", "out by eth0-nic", status=HARM
+        )
     finally:
-        leased.pod.netns.run("bridge", "fdb", "del", *entry)
-    leased.guest.reaches("10.244.1.1")
-    until_well(leased)
+        well_guest.pod.netns.run("bridge", "fdb", "del", *entry)
+    well_guest.guest.reaches("10.244.1.1")
+    until_well(well_guest)
 
 
 @pytest.mark.parametrize(
@@ -148,71 +139,76 @@ def test_a_bridge_that_sends_to_the_guests_mac_elsewhere(leased):
         ),
     ],
 )
-def test_traffic_control_of_others(leased, words, text):
-    leased.pod.netns.run("tc", "qdisc", "add", "dev", "tap0", *words)
+def test_traffic_control_of_others(well_guest, words, text):
+    well_guest.pod.netns.run("tc", "qdisc", "add", "dev", "tap0", *words)
     try:
         if words == ("clsact",):
-            assert diagnose(leased).status == OK  # without filters it holds nothing back
+            assert diagnose(well_guest).status == OK  # without filters it holds nothing back
             drop = ("bpf", "da", "bytecode", "1,6 0 0 2")
-            leased.pod.netns.run("tc", "filter", "add", "dev", "tap0", "ingress", *drop)
-        found(leased, "traffic-control", text, "tc qdisc show dev tap0")
+            well_guest.pod.netns.run("tc", "filter", "add", "dev", "tap0", "ingress", *drop)
+        found(well_guest, "traffic-control", text, "tc qdisc show dev tap0")
     finally:
-        leased.pod.netns.run("tc", "qdisc", "del", "dev", "tap0", words[0])
-    until_well(leased)
+        well_guest.pod.netns.run("tc", "qdisc", "del", "dev", "tap0", words[0])
+    until_well(well_guest)
 
 
-def test_iptables_that_frames_of_a_bridge_pass(leased):
+def test_iptables_that_frames_of_a_bridge_pass(well_guest):
     switch = "/proc/sys/net/bridge/bridge-nf-call-iptables"
-    if not leased.pod.netns.run("sh", "-c", f"cat {switch} 2>/dev/null", check=False):
+    if not well_guest.pod.netns.run("sh", "-c", f"cat {switch} 2>/dev/null", check=False):
         pytest.skip("this kernel has no br_netfilter")
     rules = (
         "table ip strangers {\n chain c {\n type filter hook forward priority 0; policy drop;\n}\n}"
     )
-    command = leased.pod.netns.command("nft", "-f", "-")
+    command = well_guest.pod.netns.command("nft", "-f", "-")
     subprocess.run(command, input=rules, text=True, check=True)
     try:
-        found(leased, "foreign-rules", "table ip strangers, chain c: policy drop", "bridge-nf-call")
+        found(
+            well_guest,
+            "foreign-rules",
+            "table ip strangers, chain c: policy drop",
+            "bridge-nf-call",
+        )
     finally:
-        leased.pod.netns.run("nft", "delete", "table", "ip", "strangers")
-    until_well(leased)
+        well_guest.pod.netns.run("nft", "delete", "table", "ip", "strangers")
+    until_well(well_guest)
 
 
-def test_a_table_of_others_is_named_in_the_log(leased):
+def test_a_table_of_others_is_named_in_the_log(well_guest):
     rules = "table bridge others {\n chain c {\n type filter hook forward priority 0;\n}\n}"
-    command = leased.pod.netns.command("nft", "-f", "-")
+    command = well_guest.pod.netns.command("nft", "-f", "-")
     subprocess.run(command, input=rules, text=True, check=True)
     try:
         text = "another program has made rules in table bridge others of nf_tables"
-        until(lambda: text in leased.sidecar.log, "the log names it")
+        until(lambda: text in well_guest.sidecar.log, "the log names it")
     finally:
-        leased.pod.netns.run("nft", "delete", "table", "bridge", "others")
-    assert leased.sidecar.log.count(text) == 1
+        well_guest.pod.netns.run("nft", "delete", "table", "bridge", "others")
+    assert well_guest.sidecar.log.count(text) == 1
 
 
-def test_a_dns_server_that_does_not_answer(leased):
+def test_a_dns_server_that_does_not_answer(well_guest):
     server = "10.96.0.10"
     words = ("busybox", "nslookup", "-type=a", "name.example", server)
-    queries = [leased.guest.popen(*words, stdout=subprocess.DEVNULL) for _ in range(1)]
+    queries = [well_guest.guest.popen(*words, stdout=subprocess.DEVNULL) for _ in range(1)]
     with again_and_again(
-        lambda: queries.append(leased.guest.popen(*words, stdout=subprocess.DEVNULL))
+        lambda: queries.append(well_guest.guest.popen(*words, stdout=subprocess.DEVNULL))
     ):
-        found(leased, "dns-silent", f"DNS server {server} has answered none of")
+        found(well_guest, "dns-silent", f"DNS server {server} has answered none of")
     for one in queries:
         one.kill()
         one.wait()
-    until_well(leased)
+    until_well(well_guest)
 
 
-def test_another_host_with_the_guests_ipv6_address(leased):
-    address = leased.pod.layout.ipv6[0].ip
+def test_another_host_with_the_guests_ipv6_address(well_guest):
+    address = well_guest.pod.layout.ipv6[0].ip
     with (
-        machine(leased.pod, 9) as other,
+        machine(well_guest.pod, 9) as other,
         capture(other, "eth0") as nic,
         again_and_again(lambda: nic.send(advertisement(address, OTHER))),
     ):
-        found(leased, "duplicate-address", f"{address}: {OTHER}", status=HARM)
+        found(well_guest, "duplicate-address", f"{address}: {OTHER}", status=HARM)
         line = f"another host has the guest's address {address}"
-        until(lambda: line in leased.sidecar.log, "its line")
+        until(lambda: line in well_guest.sidecar.log, "its line")
 
 
 def advertisement(address, mac):

@@ -63,6 +63,7 @@ GUARD, LINKS = Broken("managed", flush, "plumb-guard"), Broken("own", break_link
     ("broken", "call", "error", "step"),
     [
         (GUARD, "sendto", "ENOBUFS", 4),
+        (LINKS, "recvfrom", "ENOMEM", 30),
         *(
             pytest.param(broken, call, error, 1, marks=EVERY)
             for broken in (GUARD, LINKS)
@@ -91,6 +92,7 @@ def test_what_others_broke_is_mended_whatever_call_of_plumb_fails(
                 broken.change(vm)
                 until(lambda: is_whole(vm, whole), f"whole after {call} {number}", 60)
         until(lambda: is_served(vm), "the guest is served", 60)
+        assert "Traceback" not in vm.sidecar.log
         assert vm.sidecar.process.poll() is None
 
 
@@ -125,6 +127,7 @@ def test_a_guard_is_taken_down_and_set_up_whatever_call_of_plumb_fails(
             define(vm, vm.vmi)
             until(lambda: is_whole(vm, up), f"up after {call} {number}", 60)
         until(lambda: is_served(vm), "the guest is served", 60)
+        assert "Traceback" not in vm.sidecar.log
 
 
 @pytest.mark.parametrize(

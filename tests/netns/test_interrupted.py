@@ -57,11 +57,12 @@ def test_sigterm_at_any_stage_of_the_start_leaves_the_pod_as_it_was(
                     "the sidecar has started, or ended",
                     60,
                 )
-                if "SIGTERM" not in log.read_text():
+                if "--- SIGTERM" not in log.read_text():
                     return
                 assert running.exit_status() in (0, -signal.SIGTERM)
                 until(lambda: not made.netns.pids(), "all its programs have ended")
                 assert not list(running.hooks_dir.glob("*.sock"))
+                assert "Traceback" not in running.log
                 assert as_before(made.netns, before)
 
 
@@ -132,6 +133,7 @@ def test_a_call_that_its_caller_gave_up_leaves_nothing_half_done(
             with cable(made.netns, mac=made.layout.mac, mtu=made.layout.mtu) as guest:
                 guest.ip("link set eth0 up")
                 assert leased(guest, tries=9)
+            assert "Traceback" not in running.log
 
 
 def _asked(channel: grpc.Channel, seconds: float) -> grpc.Future:

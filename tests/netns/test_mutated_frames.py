@@ -26,7 +26,7 @@ from tests.fuzz.guests import MAC
 from tests.samples import MANAGED_DOMAIN, vmi_json
 
 pytestmark = pytest.mark.timeout(7200)
-FRAMES = int(os.environ.get("FRAMES", "15000"))
+FRAMES = int(os.environ.get("FRAMES", "40000"))
 BATCH = 24
 GROWTH = 3 << 20
 """Bytes, between the first third and the end."""

@@ -94,18 +94,14 @@ def test_a_vm_that_keeps_its_address_loses_no_more_than_without_us(
     ours = measured(tmp_path / "with", SOURCE, with_sidecars=True)
     plain = measured(tmp_path / "without", SOURCE, with_sidecars=False)
     record_property(MIGRATION, ("QEMU, the same MAC", str(ours), str(plain)))
-    slack = 1.0 * crowd()
-    assert ours.lost4 <= plain.lost4 + slack, (ours, plain)
-    assert ours.lost6 <= plain.lost6 + slack, (ours, plain)
-    assert ours.stall4 <= plain.stall4 + 2 * slack, (ours, plain)
-    assert ours.stall6 <= plain.stall6 + 2 * slack, (ours, plain)
+    ours.must_not_exceed(plain, 1.0 * crowd())
 
 
 def test_a_vm_whose_gateway_has_another_mac_goes_on_by_that(
     tmp_path: Path, record_property: Callable[..., None]
 ) -> None:
     ours = measured(tmp_path / "with", OTHER_GATEWAY, with_sidecars=True)
-    record_property(MIGRATION, ("QEMU, another MAC", str(ours), "IPv6 never goes on"))
+    record_property(MIGRATION, ("QEMU, another MAC", str(ours), "not measured"))
     assert max(ours.lost4, ours.lost6, ours.stall4, ours.stall6) <= 4.0 * crowd(), ours
 
 
