@@ -59,6 +59,18 @@ class Broken:
 GUARD, LINKS = Broken("managed", flush, "plumb-guard"), Broken("own", break_links, "plumb-mend")
 
 
+def test_a_listening_bridge_that_goes_while_the_guard_is_set_is_made_again(tmp_path: Path) -> None:
+    """Between the rules that copy to it and the word of plumb that they are set."""
+    with running("managed", tmp_path / "fault") as (vm, fault):
+        whole = rules(vm), links(vm.pod.netns)
+        fault.wait_for("plumb-guard", "sendmsg", "delay_enter=900000", 1)
+        flush(vm)
+        until(lambda: "dup to" in rules(vm), "the rules are set")
+        (bridge,) = (one for one in links(vm.pod.netns) if one.startswith("dsb-listen2"))
+        vm.pod.netns.ip(f"link del {bridge}")
+        until(lambda: is_whole(vm, whole), "whole")
+
+
 @pytest.mark.parametrize(
     ("broken", "call", "error", "step"),
     [
