@@ -189,7 +189,7 @@ def _may_change(state: State, router: Router, now: float) -> bool:
     return waits and router.source == "virtual" and not follows
 
 
-def _correct_caches(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
+def _correct_caches(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # `advance` calls all alike
     """Correct the MACs in the guest's caches, at its tap only."""
     actions: list[Action] = []
     gateway, router = state.gateway4, state.router
@@ -204,7 +204,7 @@ def _correct_caches(state: State, guest: GuestNetwork, now: float) -> Outcome:  
     return state, tuple(actions)
 
 
-def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
+def _answer_ns(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # `advance` calls all alike
     lladdr = virtual_lladdr(state, guest)
     if state.ns is None or lladdr is None:
         return state, ()
@@ -292,7 +292,7 @@ def _end_former_routers(state: State, guest: GuestNetwork, now: float) -> Outcom
     return replace(state, former_routers=known), (*asks, *ends)
 
 
-def _withdraw_all(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # as the others of `advance`
+def _withdraw_all(state: State, guest: GuestNetwork, now: float) -> Outcome:  # noqa: ARG001  # `advance` calls all alike
     """Withdraw the routers of a guest whose IPv6 was turned off: it gets no other RA."""
     if not state.active or not state.withdrawn or guest.gets_ipv6:
         return state, ()

@@ -107,7 +107,8 @@ class HooksChild:
             case messages.Undiscovered(number, reason):
                 self._answered(number, reason)
             case messages.Collected():
-                self._reconciler.serve.prepare()
+                if self._reconciler.pages.last_call is None:
+                    self._reconciler.serve.prepare()
             case messages.Leaving():
                 self.child.change(Change.LEAVES)
             case messages.Ended():

@@ -51,7 +51,7 @@ class Bed:
         table = codec.encode(guard.GuardTable(name, filters))
         done = plumb(self.pod, "guard", stdin=table, prefix=prefix)
         answer = json.loads(done.stdout)
-        assert (done.returncode == 0) is ("links" in answer), done
+        assert (done.returncode == 0) is ("places" in answer), done
         return answer
 
     def out(self, frames: dict[str, bytes]) -> set[str]:

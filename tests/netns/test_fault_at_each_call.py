@@ -179,6 +179,6 @@ def test_plumb_wires_all_or_nothing_whatever_call_fails(
                     assert as_before(made.netns, before)
             again = plumb(made.netns, "wire", "guard", stdin=asked)
             assert again.returncode == 0, again
-            assert json.loads(again.stdout.splitlines()[1])["links"] == ["eth0-nic", "tap0"]
+            assert len(json.loads(again.stdout.splitlines()[1])["places"]) == 2
         if "INJECTED" not in log.read_text():
             return

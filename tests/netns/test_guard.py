@@ -224,7 +224,7 @@ def test_a_pod_with_many_nics_is_guarded_in_one_transaction(bed):
     for number in range(30):
         bed.pod.ip(f"link add many{number} type bridge")
     many = tuple(guard.Filter(f"many{number}", ("ra", "rs")) for number in range(30))
-    assert len(bed.install(many)["links"]) == 30
+    assert len(bed.install(many)["places"]) == 30
     assert bed.rules().count("chain ") == 30
 
 

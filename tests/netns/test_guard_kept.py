@@ -44,7 +44,7 @@ def plug(space: Netns, link: str) -> None:
 
 def install(space: Netns, table: GuardTable = TABLE) -> None:
     done = plumb(space, "guard", stdin=codec.encode(table))
-    assert json.loads(done.stdout)["links"] == [one.link for one in table.filters]
+    assert len(json.loads(done.stdout)["places"]) == len(table.filters)
 
 
 def observed(space: Netns, table: GuardTable = TABLE) -> Observed:

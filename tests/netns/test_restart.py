@@ -70,9 +70,9 @@ def test_a_sidecar_started_again_mends_what_changed_while_there_was_none():
 
 
 def test_a_pod_that_is_another_is_not_served_from_saved_state():
-    with started("flat", "managed") as vm:
+    # Both at once: the kernel gives the number of a namespace that has gone to the next one.
+    with started("flat", "managed") as vm, pod("flat") as made:
         saved = (vm.sidecar.hooks_dir / "state/desired.json").read_text()
-    with pod("flat") as made:
         state = made.workdir / "hook-sidecar-0/state"
         state.mkdir(parents=True)
         (state / "desired.json").write_text(saved)
