@@ -173,7 +173,9 @@ def _config(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]
 def _v1(guest: GuestNetwork) -> dict[str, Any]:
     if static_network.is_static(guest):
         return static_network.version1(guest)
-    kinds = (("dhcp4", _dhcp4(guest)), ("dhcp6", _dhcp6(guest)))
+    # Without a subnet ifupdown (ENI) would leave the NIC down.
+    made = ("ipv6_slaac", _ipv6(guest) and not _dhcp6(guest))
+    kinds = (("dhcp4", _dhcp4(guest)), ("dhcp6", _dhcp6(guest)), made)
     accepts = {"accept-ra": True} if _ipv6(guest) else {}
     return {**accepts, "subnets": [{"type": kind} for kind, wanted in kinds if wanted]}
 

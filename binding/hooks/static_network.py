@@ -7,11 +7,12 @@ advertisement.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv6Network, ip_network
 from typing import Any
 
 from guest.network import Address, GuestNetwork, IPInterface, Route
 
+_DEFAULT6 = IPv6Network("::/0")
 _NO_GATEWAY = {4: "0.0.0.0", 6: "::"}  # noqa: S104  # no address to bind to: on-link
 """The gateway of an on-link host route: cloud-init's renderers write no route without a gateway,
 and the network services that they write for take this address for none."""
@@ -30,7 +31,7 @@ def version2(guest: GuestNetwork) -> dict[str, Any]:
             "via": str(route.gateway or _NO_GATEWAY[route.destination.version]),
             **({"on-link": True} if _needs_on_link(guest, route.gateway) else {}),
         }
-        for route in _routes(guest)
+        for route in _halved(_routes(guest))
     ]
     resolver = {"addresses": [str(one) for one in guest.dns], "search": list(guest.search)}
     return {
@@ -42,6 +43,18 @@ def version2(guest: GuestNetwork) -> dict[str, Any]:
         **({"routes": routes} if routes else {}),
         **({"nameservers": resolver} if guest.dns or guest.search else {}),
     }
+
+
+def _halved(routes: Iterable[Route]) -> Iterator[Route]:
+    """Yield the routes, and behind the IPv6 default route its two halves.
+
+    All renderers of cloud-init 22.4 but netplan's take ::/0 for a network without a prefix length,
+    and write ::/64.
+    """
+    for route in routes:
+        yield route
+        if route.destination == _DEFAULT6:
+            yield from (Route(half, route.gateway) for half in _DEFAULT6.subnets())
 
 
 def version1(guest: GuestNetwork) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def entry(guest: GuestNetwork) -> dict[str, Any]:
     return found
 
 
+def default6(via):
+    """The default route, and halves of it for renderers that make ::/64 of ::/0."""
+    return [{"to": to, "via": via, "on-link": True} for to in ("::/0", "::/1", "8000::/1")]
+
+
 def test_version_2_has_all_that_a_guest_would_learn_by_dhcp_and_ra():
     assert entry(GUEST) == {
         "match": {"macaddress": MAC},
@@ -57,7 +62,7 @@ def test_version_2_has_all_that_a_guest_would_learn_by_dhcp_and_ra():
         "addresses": ["10.0.0.5/24", "fd00::5/64"],
         "routes": [
             {"to": "0.0.0.0/0", "via": "10.0.0.1"},
-            {"to": "::/0", "via": "fe80::1", "on-link": True},
+            *default6("fe80::1"),
             {"to": "fd01::/48", "via": "fd00::1"},
         ],
         "nameservers": {
@@ -72,11 +77,11 @@ def test_gateways_outside_the_subnet_are_on_link_and_have_a_route_of_their_own()
     assert entry(CALICO)["routes"] == [
         {"to": "169.254.1.1/32", "via": "0.0.0.0"},
         {"to": "0.0.0.0/0", "via": "169.254.1.1", "on-link": True},
-        {"to": "::/0", "via": "fe80::ecee:eeff:feee:eeee", "on-link": True},
+        *default6("fe80::ecee:eeff:feee:eeee"),
     ]
     assert entry(CILIUM)["routes"] == [
         {"to": "fd00:10::aa/128", "via": "::"},
-        {"to": "::/0", "via": "fd00:10::aa", "on-link": True},
+        *default6("fd00:10::aa"),
     ]
 
 
@@ -125,6 +130,9 @@ def test_a_nic_by_dhcp_stands_beside_a_static_one_in_either_version():
     assert found["ethernets"]["enp2s0"]["dhcp4"]
     found = config(replace(GUEST, cloud_init="static-v1"), second)
     assert found["config"][1]["subnets"] == [{"type": "dhcp4"}, {"type": "dhcp6"}]
+    alone = replace(second, ipv4=(), ipv6_mode="slaac")
+    found = config(replace(GUEST, cloud_init="static-v1"), alone)
+    assert found["config"][1]["subnets"] == [{"type": "ipv6_slaac"}]
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ from tests.bed.wait import until
 from tests.netns.test_cloud_init import plug
 
 NIC = "enp1s0"
-# cloud-init 22.4 makes ::/64 of the version 2's ::/0, except for netplan.
-READ_BY = {"static": ("netplan",), "static-v1": ("networkd", "network-manager")}
+READ_BY = {
+    "static": ("netplan", "networkd"),  # for NetworkManager, 22.4 makes all routes IPv4's
+    "static-v1": ("networkd", "network-manager"),
+}
 KINDS = [(kind, renderer) for kind, renderers in READ_BY.items() for renderer in renderers]
 
 
