@@ -124,7 +124,7 @@ class Reconciler:
             self._claim(wanted.guests)
             unguarded = await self._wire(wanted)
             _check_taps(wanted.guests)
-        except _RefusedError as refusal:
+        except (_RefusedError, OSError) as refusal:
             self._claim(former.guests)
             return _text(refusal)
         self._open(wanted, unguarded)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 
 from binding.sidecar.tap_claims import TapClaims
+from tests.bed.processes import without_descriptors
 
 TAP = f"t{os.getpid()}"  # the names are those of this network namespace
 
@@ -27,13 +27,9 @@ def test_the_second_is_told_so_until_the_first_lets_go():
 
 def test_want_of_descriptors_is_no_other_sidecar():
     claims = TapClaims()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
-    try:
+    with without_descriptors():
         claims.claim([TAP])
         assert claims.taken == frozenset()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     claims.claim([TAP])
     assert claims.taken == frozenset()
     other = TapClaims()
