@@ -228,8 +228,8 @@ class Child:
         _log.error("%s is killed: %s", self._module, why)
         self.kill()
 
-    def is_running(self) -> None:
-        """Take note that the child does its work; from now on it is asked for signs of life."""
+    def note_ready(self) -> None:
+        """Take note that the child has done its imports: from now on ask it for signs of life."""
         self.change(Change.READY)
         self._look_in(self._asked_every)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 _LONG_LIVED = 10.0
-_FIRST, _LONGEST = 0.05, 5.0
+_SHORTEST, _LONGEST = 0.2, 5.0
+"""Seconds of a pause; each is twice as long as the one before."""
 
 
 class EarlyEnds:
@@ -18,4 +19,4 @@ class EarlyEnds:
         There is none after the first early end: what ended the child mostly does not come again.
         """
         self.count = self.count + 1 if age < _LONG_LIVED else 0
-        return min(_FIRST * 2**self.count, _LONGEST) if self.count > 1 else 0.0
+        return min(_SHORTEST * 2 ** (self.count - 2), _LONGEST) if self.count > 1 else 0.0

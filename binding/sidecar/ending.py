@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 _AFTER_SIGTERM = 2.0
 """Seconds without a process that reads a tap: QEMU has ended."""
 _AFTER_LOST = 10.0
+"""Likewise, where a lost call may have been Shutdown."""
 _EVERY = 0.5
 
 
@@ -28,17 +29,19 @@ class Ending:
         self._taps = taps
         self._had_reader = False
         self._unread_since: float | None = None
-        self._patience: float | None = None
+        self._is_terminated = False
+        self._is_waiting = False
 
     def terminated(self) -> None:
         """SIGTERM: end once no tap has a reader, at once where nobody is served."""
         _log.info("SIGTERM: going on until no process reads a guest's tap, or until Shutdown")
-        self._end_after(_AFTER_SIGTERM)
+        self._is_terminated = True
+        self._wait()
 
     def lost(self) -> None:
         """Take note of a connection whose call was not served: it may have been Shutdown."""
         if self._had_reader:
-            self._end_after(_AFTER_LOST)
+            self._wait()
 
     def look(self) -> None:
         """Take note whether a process reads a tap."""
@@ -52,29 +55,24 @@ class Ending:
         elif self._unread_since is None:
             self._unread_since = self._loop.now()
 
-    def _end_after(self, patience: float) -> None:
-        is_waiting = self._patience is not None
-        self._patience = min(patience, self._patience or patience)
-        if not is_waiting:
+    def _wait(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
             self._check()
 
     def _check(self) -> None:
-        assert self._patience is not None
+        """Stop the loop if the VM has ended, else check again soon where it may be ending."""
         if not self._taps():
-            if self._patience == _AFTER_LOST:  # nothing tells that the VM has ended
-                self._patience = None
-            else:
+            self._is_waiting = False
+            if self._is_terminated:
                 self._loop.stop()
             return
         self.look()
-        now = self._loop.now()
-        if self._unread_since is not None and now >= self._unread_since + self._patience:
-            _log.info(
-                "no process has read a guest's tap for %.0f s: the VM has ended", self._patience
-            )
+        patience = _AFTER_SIGTERM if self._is_terminated else _AFTER_LOST
+        if self._unread_since is None and not self._is_terminated:
+            self._is_waiting = False  # QEMU runs on: the lost call was not Shutdown
+        elif self._unread_since is None or self._loop.now() < self._unread_since + patience:
+            self._loop.after(_EVERY, self._check)
+        else:
+            _log.info("no process has read a guest's tap for %.0f s: the VM has ended", patience)
             self._loop.stop()
-            return
-        if self._unread_since is None and self._patience == _AFTER_LOST:
-            self._patience = None  # the VM runs on: it was not Shutdown
-            return
-        self._loop.after(_EVERY, self._check)

@@ -1,9 +1,9 @@
 """Has `plumb` look at the pod's packet filters now and then, and says in the log what it found.
 
-The kernel counts what a guest sends as a server and drops it without a word, and what rules of
-others drop it does not tell either: so the look is soon after a guest was served, before the
-sidecar is at rest, then now and then while a guest is served, and when another program has changed
-nf_tables. At rest nothing else wakes the sidecar for it.
+Nothing notifies the sidecar when the guard drops what a guest sends as a server, nor when rules of
+other programs drop frames. So `plumb` looks at the counters and tables soon after a guest was
+served, while `serve` still runs, then now and then while a guest is served, and whenever another
+program has changed nf_tables. At rest only such a change wakes the sidecar for a look.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Handovers:
         *,
         anew: bool,
     ) -> Serve:
-        """Return what a `serve` of these guests is told; to begin `anew` is to have no handover."""
+        """Return what a `serve` of these guests begins with; `anew`: without their handovers."""
         networks = {guest.network for guest in guests}
         known = () if anew else self.latest.values()
         handovers = (one for one in known if one.network in networks)

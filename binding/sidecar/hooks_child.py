@@ -97,7 +97,7 @@ class HooksChild:
     def _take(self, message: messages.Message, _: list[int]) -> None:
         match message:
             case messages.Ready():
-                self.child.is_running()
+                self.child.note_ready()
                 self._send_pod()
                 self._send_discover()
             case messages.Define():

@@ -81,13 +81,13 @@ class LinkHistory:
                 self._plugged[state.index] = _Plugged(link)
         elif not plugged.is_wired:
             if state.name != plugged.link.name or state.master:
-                _wire(plugged, now)
+                _note_wired(plugged, now)
             elif state.up:  # phase 1 takes it down before it changes anything
                 name, index = plugged.link.name, state.index
                 plugged.link = Link(name, index, state.mac, state.mtu, up=True)
 
 
-def _wire(plugged: _Plugged, now: float) -> None:
+def _note_wired(plugged: _Plugged, now: float) -> None:
     left = [one for one in plugged.items if plugged.gone.get(one, now) > now - _PHASE_1]
     addresses = [one for one in left if not isinstance(one, tuple)]
     routes = sorted(

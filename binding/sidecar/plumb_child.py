@@ -44,10 +44,8 @@ class Done:
     """The receiver closes them."""
 
 
-async def plumb(
-    loop: Loop, actions: Mapping[str, str], *words: str, within_seconds: float = _WITHIN
-) -> Done:
-    """Run actions, each with its line of input. `words` are arguments behind the actions.
+async def plumb(loop: Loop, actions: Mapping[str, str]) -> Done:
+    """Run actions, each with its line of input.
 
     Raises PlumbError at the first action that fails, OSError where the node is short of a process.
     """
@@ -57,14 +55,14 @@ async def plumb(
         try:
             loop.watch(ours, lambda: None)  # if this fails, no plumb is started
             process = Process(
-                "binding.plumb", (*actions, *words), stdin=asked.fileno(), stdout=theirs.fileno()
+                "binding.plumb", actions, stdin=asked.fileno(), stdout=theirs.fileno()
             )
         except OSError:
             loop.unwatch(ours)
             ours.close()
             raise
     try:
-        return await _answer(loop, process, ours, list(actions), within_seconds)
+        return await _answer(loop, process, ours, list(actions))
     finally:
         loop.unwatch(ours)
         ours.close()
@@ -77,13 +75,7 @@ def _file(text: str) -> BinaryIO:
     return file
 
 
-async def _answer(
-    loop: Loop,
-    process: Process,
-    answers: socket.socket,
-    names: list[str],
-    seconds: float,
-) -> Done:
+async def _answer(loop: Loop, process: Process, answers: socket.socket, names: list[str]) -> Done:
     output, descriptors, ended = bytearray(), list[int](), Future[None]()
 
     def readable() -> None:
@@ -95,7 +87,7 @@ async def _answer(
             ended.set(None)
 
     loop.watch(answers, readable)
-    late = await _watched(loop, process, ended, seconds)
+    late = await _watched(loop, process, ended)
     if late:
         process.kill(signal.SIGTERM)  # wiring is rolled back on SIGTERM
         process.kill(signal.SIGCONT)  # a stopped process heeds SIGTERM only then
@@ -115,9 +107,9 @@ async def _answer(
     raise _failure(names, bytes(output).splitlines(), status)
 
 
-async def _watched(loop: Loop, process: Process, ended: Future[None], seconds: float) -> str:
+async def _watched(loop: Loop, process: Process, ended: Future[None]) -> str:
     """Wait for the end of the answers; return why they are not waited for any longer, if so."""
-    progress, until = Progress(process.pid), loop.now() + seconds
+    progress, until = Progress(process.pid), loop.now() + _WITHIN
     while loop.now() < until:
         try:
             await within(loop, min(EVERY, max(until - loop.now(), 0.0)), ended)
@@ -127,7 +119,7 @@ async def _watched(loop: Loop, process: Process, ended: Future[None], seconds: f
                 return f"not done: {stuck}"
         else:
             return ""
-    return f"not done within {seconds:.0f} s"
+    return f"not done within {_WITHIN:.0f} s"
 
 
 def _failure(names: list[str], lines: list[bytes], status: int) -> PlumbError:

@@ -23,6 +23,8 @@ _SHORT_FOR = 5.0
 """Seconds after which a guard that lacks a part is set again."""
 _AT_LINKS = ("netdev ", "bridge ")
 """Families of nf_tables whose rules every frame of a guest passes."""
+_InForce = tuple[tuple[Filter, tuple[int | None, int | None]], ...]
+"""Filters, the index of the link that each is at, and of where that link's frames are heard."""
 
 
 class PodGuard:
@@ -141,10 +143,6 @@ class PodGuard:
             self._loop.unwatch(self._changes)
             self._changes.close()
             self._changes = None
-
-
-_InForce = tuple[tuple[Filter, tuple[int | None, int | None]], ...]
-"""Filters, the index of the link that each is at, and of where that link's frames are heard."""
 
 
 def _with_links(filters: tuple[Filter, ...]) -> _InForce:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from binding.ipc.wiring import Wiring
 from binding.process import capabilities
+from binding.sidecar.faults import PodLinks, faults
 from binding.sidecar.status import StatusPages
 from guest.network import GuestNetwork
 
@@ -24,6 +26,18 @@ def unguarded(pages: StatusPages, guests: Iterable[GuestNetwork], reason: str) -
         if guest.shape == "takeover":
             what = "KubeVirt's own DHCP server goes on answering, and others may"
         pages.find(guest.network, "guard", f"guard off, {what}: {reason}" if reason else "")
+
+
+def link_faults(
+    pages: StatusPages,
+    guests: Iterable[GuestNetwork],
+    wirings: Iterable[Wiring],
+    pod: PodLinks,
+) -> None:
+    """Warn of what is wrong with the links of the pod now."""
+    placeholders = {one.names.tap: one.names.pod for one in wirings}
+    for guest in guests:
+        pages.fault(guest.network, faults(guest, pod, placeholders.get(guest.tap, "")))
 
 
 def left_to_others(

@@ -10,7 +10,6 @@ import logging
 import math
 from dataclasses import replace
 
-from binding.ipc.about import Instance
 from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
 from binding.ipc.wiring import Wiring
@@ -19,7 +18,7 @@ from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import desired as desired_state
-from binding.sidecar import link_faults, pod_warnings, state_file
+from binding.sidecar import pod_warnings, state_file
 from binding.sidecar.desired import Desired, Saved
 from binding.sidecar.faults import PodLinks, to_mend
 from binding.sidecar.filter_watch import FilterWatch
@@ -76,8 +75,7 @@ class Reconciler:
     @property
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
-        ours = (one for one in self.desired.guests if one.tap not in self._claims.taken)
-        return tuple(filter(guard.is_heard, ours))
+        return tuple(filter(guard.is_heard, self._claimed(self.desired.guests)))
 
     @property
     def is_wiring(self) -> bool:
@@ -100,7 +98,7 @@ class Reconciler:
             return
         self.desired, self._nics = saved.desired, dict(saved.nics)
         self.serve.handovers.decided = dict(saved.decided)
-        _name_in_log(self.desired.instance)
+        logs.name_vmi(*self.desired.instance)
         self.pages.open(self.desired.guests, self.desired.warnings)
         _log.info("going on with the %d guests of a former sidecar", len(self.desired.guests))
         self.look_soon()
@@ -118,7 +116,7 @@ class Reconciler:
 
     async def _define(self, request: Define) -> str:
         former, wanted = self.desired, _wanted(request)
-        _name_in_log(request.instance)
+        logs.name_vmi(*request.instance)
         try:
             _check_privileges(wanted)
             self._claim(wanted.guests)
@@ -137,8 +135,7 @@ class Reconciler:
             self._claim(former.guests)
             self._open(former, "")
             self.look_soon()
-            remedy = f"the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
-            return "; ".join(filter(None, [str(error), remedy]))
+            return _with_remedy(error)
         self._save(request.vmi, request.domain)
         self._reminder.start()
         self.look_soon()
@@ -146,8 +143,8 @@ class Reconciler:
 
     def look_soon(self, seconds: float = _SOON) -> None:
         """Compare the pod with the desired state in a moment."""
-        look = self._look_at or self._loop.after(seconds, lambda: self._loop.spawn(self._look()))
-        self._look_at = look
+        if self._look_at is None:
+            self._look_at = self._loop.after(seconds, lambda: self._loop.spawn(self._look()))
 
     async def _look(self) -> None:
         self._look_at = None
@@ -165,12 +162,12 @@ class Reconciler:
     async def _make_true(self) -> bool:
         """Mend what dsbridge made, warn of the rest; return whether all is true now."""
         self._claim(self.desired.guests)
-        wirings, pod = self._ours(self.desired.wirings), PodLinks.read()
+        wirings, pod = self._claimed_wirings(self.desired.wirings), PodLinks.read()
         if to_mend(wirings, pod.links, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
             await self.guard.mend(wirings, self._nics)
             pod = PodLinks.read()
-        link_faults.judge(self.pages, pod, self.desired.guests, wirings)
+        pod_warnings.link_faults(self.pages, self.desired.guests, wirings, pod)
         self._reminder.look(pod.links)
         there = tuple(guest for guest in self.desired.guests if guest.tap in pod.links)
         unguarded = await self.guard.enforce(self._filters(there, self.desired.spared))
@@ -182,7 +179,11 @@ class Reconciler:
     def _claim(self, guests: tuple[GuestNetwork, ...]) -> None:
         self._claims.claim([one.tap for one in guests])
 
-    def _ours(self, wirings: tuple[Wiring, ...]) -> tuple[Wiring, ...]:
+    def _claimed(self, guests: tuple[GuestNetwork, ...]) -> tuple[GuestNetwork, ...]:
+        """Leave out the guests whose tap another dsbridge of this pod serves."""
+        return tuple(one for one in guests if one.tap not in self._claims.taken)
+
+    def _claimed_wirings(self, wirings: tuple[Wiring, ...]) -> tuple[Wiring, ...]:
         return tuple(one for one in wirings if one.names.tap not in self._claims.taken)
 
     def _open(self, wanted: Desired, unguarded: str) -> None:
@@ -192,7 +193,7 @@ class Reconciler:
 
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
-        wanted = replace(wanted, wirings=self._ours(wanted.wirings))
+        wanted = replace(wanted, wirings=self._claimed_wirings(wanted.wirings))
         filters = self._filters(wanted.guests, wanted.spared)
         table = link_table.read()
         # A wired pod whose CNI changed addresses or MTU is mended, not wired anew under the guest.
@@ -208,8 +209,7 @@ class Reconciler:
         try:
             unguarded = await self.guard.wire(wanted.wirings, filters)
         except PlumbError as error:
-            remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
-            raise _RefusedError(f"wiring was undone: {error}{remedy}") from error
+            raise _RefusedError(f"wiring was undone: {_with_remedy(error)}") from error
         except OSError as error:
             raise _RefusedError(f"cannot start plumb, which wires the pod: {error}") from error
         names = (one.names.nic for one in wanted.wirings)
@@ -221,7 +221,7 @@ class Reconciler:
         self, guests: tuple[GuestNetwork, ...], spared: tuple[str, ...] | None
     ) -> tuple[guard.Filter, ...]:
         """Return the guard; nothing can be filtered at a link that is gone."""
-        ours = tuple(one for one in guests if one.tap not in self._claims.taken)
+        ours = self._claimed(guests)
         every = guard.filters(ours, self.pages.families_served(ours), spared)
         return tuple(one for one in every if one.is_of_pod or links.index(one.link) is not None)
 
@@ -262,12 +262,16 @@ def _links(desired: Desired) -> list[tuple[LinkNames, str, int, int]]:
     return [(one.names, one.mac, one.queues, one.owner) for one in desired.wirings]
 
 
-def _name_in_log(vmi: Instance) -> None:
-    logs.name_vmi(vmi.namespace, vmi.name, vmi.uid)
-
-
 class _RefusedError(Exception):
     """The text tells KubeVirt's user what is missing and what to do."""
+
+
+def _with_remedy(error: PlumbError | ServeError) -> str:
+    return (
+        f"{error}; the sidecar lacks {error.privilege}: {_POLICY}"
+        if error.privilege
+        else str(error)
+    )
 
 
 def _text(refusal: _RefusedError | OSError) -> str:

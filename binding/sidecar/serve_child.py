@@ -163,7 +163,7 @@ class ServeChild:
         match message:
             case messages.Ready():
                 # From now on it alone reads: whoever has other guests has to send them to it.
-                self.child.is_running()
+                self.child.note_ready()
                 if self._guests:
                     self._send_guests()
             case messages.Opened() | messages.Serving():

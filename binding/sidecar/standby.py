@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.messages import QueuedFrame
@@ -53,7 +54,7 @@ class Standby:
         }
         try:
             for port in self._ports.values():
-                loop.watch(port.socket, lambda port=port: self._readable(port))  # type: ignore[misc]  # bound now
+                loop.watch(port.socket, partial(self._readable, port))
         except OSError as error:
             _log.warning("cannot wait for frames, starting serve: %s", error)
             self.end()

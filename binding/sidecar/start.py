@@ -172,31 +172,28 @@ class _Sidecar:
             _log.warning("the pod has changed, but its guests stay as they are: %s", refusal)
 
     def _watch_links(self) -> None:
-        """Look at the pod whenever one of its links changes."""
-
-        def changed() -> None:
-            news = link_table.news(netlink)
-            self._pod.history.take(news, self._loop.now())
-            is_other = False
-            if news.links or news.addresses:
-                self._reconciler.look_soon()
-            if news.links:
-                self._ending.look()
-                before, self._links = self._links, _links()
-                is_other = self._links != before  # a link, not only its carrier
-                if is_other and self._reconciler.plugs.changed(self._reconciler.desired):
-                    self._pod.read_now()
-                    is_other = False
-            if is_other or news.addresses:
-                self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
-
+        """Look at the pod whenever one of its links, addresses or routes changes."""
         try:
             netlink = link_table.watch()
             self._links = _links()
-            self._loop.watch(netlink, changed)
+            self._loop.watch(netlink, lambda: self._changed(link_table.news(netlink)))
         except OSError as error:
             _log.warning("cannot watch the pod's links, retrying in 5 s: %s", error)
             self._loop.after(_PAUSE, self._watch_links)
+
+    def _changed(self, news: link_table.News) -> None:
+        self._pod.history.take(news, self._loop.now())
+        if news.links or news.addresses:
+            self._reconciler.look_soon()
+        before = self._links
+        if news.links:
+            self._ending.look()
+            self._links = _links()
+        is_other = self._links != before  # a link, not only its carrier
+        if is_other and self._reconciler.plugs.changed(self._reconciler.desired):
+            self._pod.read_now()
+        elif is_other or news.addresses:
+            self._pod.read_soon(is_wiring=self._reconciler.is_wiring)
 
     def _taps(self) -> tuple[str, ...]:
         return tuple(guest.tap for guest in self._reconciler.served)

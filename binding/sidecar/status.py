@@ -67,7 +67,7 @@ class StatusPages:
             if page is None:
                 continue
             for text in page.add(one):
-                self._say(page, text, text, is_warning=True)
+                self._say(page, text, is_warning=True)
             self._divide(page, one.serves)
             for kind, text in one.findings.items():
                 self._change(page, page.findings, kind, text)
@@ -109,7 +109,7 @@ class StatusPages:
     def remind(self, page: Page, text: str) -> None:
         """Log what a guest still lacks; an empty text: nothing."""
         if text:
-            self._say(page, "unasked", f"still missing: {text}")
+            self._say(page, f"still missing: {text}", kind="unasked")
 
     def guests(self) -> Iterable[GuestStatus]:
         return (page.status() for page in self._pages.values())
@@ -142,9 +142,9 @@ class StatusPages:
             return
         if text:
             standing[kind] = Warned(kind, text, now())
-            self._say(page, text, text, is_warning=True)
+            self._say(page, text, is_warning=True)
         elif before:
-            self._say(page, f"resolved: {before.text}", f"resolved: {before.text}")
+            self._say(page, f"resolved: {before.text}")
 
     def _event(self, page: Page, event: Event) -> None:
         event = event._replace(note=event.note + _unbootable(event, page.guest))
@@ -153,7 +153,7 @@ class StatusPages:
             self._warn(page, text, event.at)
         else:
             kind = f"{event.request} {event.reply or event.note.partition(',')[0]}"
-            self._say(page, kind, text, event.client | _about(page.guest, event.at))
+            self._say(page, text, event.client | _about(page.guest, event.at), kind=kind)
         if event.request or event.reply:
             page.exchanged(event)
 
@@ -162,26 +162,26 @@ class StatusPages:
             return
         page.found[text] = now()
         if text not in page.before:
-            self._say(page, text, text, is_warning=True)
+            self._say(page, text, is_warning=True)
 
     def _warn(self, page: Page, text: str, at: float) -> None:
         if text in page.warnings:
             return
-        self._say(page, text, text, _about(page.guest, at), is_warning=True)
+        self._say(page, text, _about(page.guest, at), is_warning=True)
         if len(page.warnings) < _MOST_WARNINGS:
             page.warnings[text] = timestamp(at)
 
     def _say(
         self,
         page: Page,
-        kind: str,
         text: str,
         extra: dict[str, object] | None = None,
         *,
+        kind: str = "",
         is_warning: bool = False,
     ) -> None:
-        """Log a line about a guest, if the budget has room for one of this kind."""
-        kind = f"{page.guest.network} {kind}"
+        """Log a line about a guest, if the budget has room for one of this kind or text."""
+        kind = f"{page.guest.network} {kind or text}"
         left_out = self._budget.take(kind, time.monotonic(), is_warning=is_warning)
         if left_out is None:
             return
