@@ -40,6 +40,8 @@ LACKS = {
     "ifupdown-dhclient": ("IPv4 name server",),
     # Neither udhcpc's script nor dhclient's for IPv6 sets a host name.
     "busybox": ("IPv4 name server", "host name"),
+    # udhcpc's script writes `domain` behind dhcp6c's `search`, and the last of them counts.
+    "wide-dhcpv6": ("search", "host name"),
 }
 """What a client does not ask for, or does not use."""
 USER_DATA = {name: "#cloud-config\n{}\n" for name in debian.NAMES if name.startswith("cloud-init")}
