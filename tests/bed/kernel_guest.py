@@ -36,7 +36,8 @@ def default_routers(guest: Netns) -> list[str | None]:
     """Return the gateways of all IPv6 default routes of the guest."""
     return [
         hop.get("gateway")
-        for route in guest.query("-6", "route", "show", "default", "dev", "eth0")
+        # Not `dev eth0`: that leaves out a route with several gateways.
+        for route in guest.query("-6", "route", "show", "default")
         for hop in route.get("nexthops", (route,))
     ]
 

@@ -63,8 +63,13 @@ def lead_to_target(source: Pod, target: Pod) -> None:
 
 
 @contextmanager
-def launched(made: Pod, *, mac: str, arriving: bool = False) -> Iterator[Launched]:
-    """Start a sidecar in a pod of virt-handler's wiring, up to the point where QEMU starts."""
+def launched(
+    made: Pod, *, mac: str, arriving: bool = False, **settings: object
+) -> Iterator[Launched]:
+    """Start a sidecar in a pod of virt-handler's wiring, up to the point where QEMU starts.
+
+    `settings` are of the VMI's annotation.
+    """
     with (
         sidecar(made) as running,
         explained(running),
@@ -72,14 +77,15 @@ def launched(made: Pod, *, mac: str, arriving: bool = False) -> Iterator[Launche
     ):
         managed_tap(made.netns)
         found = Launched(made, running, hook)
-        define(found, mac=mac, arriving=arriving)
+        define(found, mac=mac, arriving=arriving, **settings)
         yield found
 
 
-def define(one: Launched, *, mac: str, arriving: bool = False) -> None:
+def define(one: Launched, *, mac: str, arriving: bool = False, **settings: object) -> None:
     """Call OnDefineDomain as virt-launcher does, on the target where the guest is `arriving`."""
     domain = phase2(MANAGED_DOMAIN, mac=mac, mtu=one.pod.layout.mtu)
-    one.hook.define(domain, vmi_json(arriving=arriving, mac=mac))
+    annotations = {"dsbridge.io/default": settings} if settings else None
+    one.hook.define(domain, vmi_json(annotations, arriving=arriving, mac=mac))
 
 
 @contextmanager
