@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A VM of each shape on a dual-stack kind cluster, from nothing to its deletion.
-# Needs docker, kind, kubectl, virtctl and jq; QEMU emulates where there is no /dev/kvm.
+# Needs docker, kind, kubectl and jq; QEMU emulates, so that the node needs no /dev/kvm.
 #
 # NOT YET RUN: no machine with docker was at hand. What it expects was seen by hand in a real
 # cluster (Kubernetes 1.36.2, KubeVirt's main of November 2026), and nothing else is in it.
@@ -12,6 +12,7 @@ SHAPES=${SHAPES:-managed own takeover plugin}
 CLUSTER=dsbridge-e2e
 IMAGE=localhost/dsbridge:e2e
 GUEST=quay.io/containerdisks/fedora:43
+PING=docker.io/library/busybox:1.37
 release=https://github.com/kubevirt/kubevirt/releases/download/$KUBEVIRT
 work=$(mktemp -d)
 patch_kubevirt() { kubectl patch -n kubevirt kubevirts kubevirt --type merge "$@"; }
@@ -38,7 +39,10 @@ YAML
 docker build --quiet --tag $IMAGE .
 kind load docker-image --name $CLUSTER $IMAGE
 
-kubectl apply -f "$release/kubevirt-operator.yaml" -f "$release/kubevirt-cr.yaml"
+# One after the other: kubectl looks for the kind KubeVirt before it applies anything.
+kubectl apply -f "$release/kubevirt-operator.yaml"
+kubectl wait --for=condition=Established --timeout 2m crd/kubevirts.kubevirt.io
+kubectl apply -f "$release/kubevirt-cr.yaml"
 patch_kubevirt -p '{"spec":{"imagePullPolicy":"IfNotPresent","configuration":{"developerConfiguration":
   {"useEmulation":true,"featureGates":["Sidecar","Plugins"]}}}}'
 kubectl wait -n kubevirt kubevirts kubevirt --for condition=Available --timeout 15m
@@ -102,12 +106,16 @@ check() { # check SHAPE
   jq -e '.guard == "on" and (.guests[0].counters | .ACK > 0 and .REPLY > 0 and .RA > 0)' <<<"$status"
   diff <(kubectl get pod -n vms "$pod" -o json | jq -S '[.status.podIPs[].ip]') \
     <(jq -S '[.guests[0] | (.ipv4 + .ipv6)[] | split("/")[0]]' <<<"$status")
-  # Takeover is core bridge for KubeVirt, which shows its IPv4 address only.
-  kubectl get vmi -n vms "$shape" -o json | jq -e --arg shape "$shape" '
-    .status.interfaces[0].ipAddresses | length == (if $shape == "takeover" then 1 else 2 end)'
-  kubectl exec -n vms "$pod" -c $container -- dsbridge diagnose
+  # Takeover is core bridge for KubeVirt, which shows its IPv4 address only, unless a guest agent
+  # tells more. An agent's list also has the link-local address.
+  kubectl get vmi -n vms "$shape" -o json | jq -e --arg shape "$shape" --argjson guest "$(jq '.guests[0]' <<<"$status")" '
+    ($guest.ipv4 + (if $shape == "takeover" then [] else $guest.ipv6 end) | map(split("/")[0]))
+    - (.status.interfaces[0].ipAddresses | map(split("/")[0])) == []'
+  # 2: the guest is harmed; 1: a warning, which is shown.
+  kubectl exec -n vms "$pod" -c $container -- dsbridge diagnose || [ $? = 1 ]
+  # From a pod, as kind's node has no ping.
   for peer in $(kubectl get pod -n vms "$pod" -o jsonpath='{.status.podIPs[*].ip}'); do
-    docker exec $CLUSTER-control-plane ping -c 3 -W 5 "$peer"
+    kubectl run ping --image $PING --restart Never --attach --rm --quiet -- ping -c 3 -W 5 "$peer"
   done
 
   kubectl delete vm -n vms "$shape" --timeout 5m
