@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -113,6 +114,10 @@ def test_the_pods_own_network_keeps_the_pods_servers():
     assert told(annotations)[:2] == told({})[:2]
 
 
+# Python 3.11.0rc1, which is Ubuntu 22.04's, reads a number of any length.
+DIGITS = "it is not JSON" if hasattr(sys, "get_int_max_str_digits") else "must be an array"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -122,7 +127,7 @@ def test_the_pods_own_network_keeps_the_pods_servers():
         ('[{"dns": {"nameservers": ["192.0.2.53"]}}]', ""),
         ("{", "it is not JSON"),
         ("[" * 100_000, "it is not JSON"),
-        ("1" * 5_000, "it is not JSON"),
+        ("1" * 5_000, DIGITS),
         ("{}", "must be an array"),
         ("[1]", "must be an object"),
         ('[{"interface": 1}]', "[0].interface: 1 must be a string"),
