@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from binding.packet.raw_netlink import packed
@@ -38,6 +39,7 @@ __all__ = [
     "nlmsg",
     "out",
     "read",
+    "renew",
     "request",
     "rtmsg",
 ]
@@ -47,9 +49,22 @@ NetlinkMessage = Any
 _ATTEMPTS = 5
 
 
-def connect() -> IPRoute:
-    """Open a route netlink socket that gets no notifications; use it in `with`."""
-    return IPRoute(groups=0)
+@contextmanager
+def connect() -> Iterator[IPRoute]:
+    """Open a route netlink socket that gets no notifications."""
+    ipr = IPRoute(groups=0)
+    try:
+        yield ipr
+    finally:
+        with suppress(OSError):  # an error in receiving, which was raised already
+            ipr.close()
+
+
+def renew(ipr: IPRoute) -> None:
+    """Give it another socket: after an error in receiving pyroute2 uses the old one no more."""
+    former, ipr.asyncore = ipr.asyncore, IPRoute(groups=0).asyncore
+    with suppress(OSError):
+        former.close()
 
 
 def dump(call: Callable[..., Iterable[NetlinkMessage]]) -> tuple[NetlinkMessage, ...]:

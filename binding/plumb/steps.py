@@ -27,17 +27,24 @@ class StepError(Exception):
         """The steps that could not be undone, and why; empty as a rule."""
 
 
-def carry_out(steps: Iterable[Step], before_each: Callable[[], object]) -> None:
+def carry_out(
+    steps: Iterable[Step], before_each: Callable[[], object], before_undo: Callable[[], object]
+) -> None:
     """Do all steps in order. Raises StepError after undoing the steps that were done.
 
     `before_each` may raise to stop between two steps; no step is interrupted half-way.
     """
     done: list[Step] = []
     for step in steps:
+        is_begun = False
         try:
             before_each()
+            is_begun = True
             step.do()
         except Exception as error:  # whatever it is, the steps before are undone
+            before_undo()
+            if is_begun and isinstance(error, OSError):  # its answer is lost: it may be done
+                _undo([step])
             raise StepError(step.name, error, _undo(done)) from error
         done.append(step)
 

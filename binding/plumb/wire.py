@@ -17,7 +17,7 @@ from binding.packet.link_table import IFF_LOWER_UP, IFF_UP
 from binding.packet.raw_netlink import RTM_NEWADDR
 from binding.plumb import pod_link, tap
 from binding.plumb.device_conf import ADDRESSES_NONE, generate_addresses, ignore_arp
-from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, request
+from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, renew, request
 from binding.plumb.steps import Step, carry_out
 from guest.network import IPInterface
 
@@ -46,7 +46,8 @@ def wire(
     wired = [one for one in wirings if one not in adopted]
     for one in wired:
         _check(links, one)
-    carry_out([step for one in wired for step in steps(ipr, links, one)], before_each)
+    made = [step for one in wired for step in steps(ipr, links, one)]
+    carry_out(made, before_each, before_undo=partial(renew, ipr))
     return [one.names.pod for one in wired], [one.names.pod for one in adopted]
 
 

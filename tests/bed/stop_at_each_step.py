@@ -21,6 +21,10 @@ def failing_step() -> None:
     raise RuntimeError("failed on purpose")
 
 
+def _nothing() -> None:
+    pass
+
+
 def main() -> None:
     space = Netns(sys.argv[1])
     wirings = codec.decode(tuple[Wiring, ...], sys.stdin.read())
@@ -34,7 +38,8 @@ def main() -> None:
             if stop > len(plan):
                 break
             try:
-                carry_out([*plan[:stop], Step("the failing step", failing_step)], lambda: None)
+                made = [*plan[:stop], Step("the failing step", failing_step)]
+                carry_out(made, before_each=_nothing, before_undo=_nothing)
             except StepError as error:
                 remains = error.remains
             tried.append(plan[stop - 1].name if stop else "nothing")

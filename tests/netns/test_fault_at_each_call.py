@@ -146,6 +146,7 @@ def test_a_guard_is_taken_down_and_set_up_whatever_call_of_plumb_fails(
     ("call", "error", "step"),
     [
         ("sendto", "ENOBUFS", 26),
+        ("recvfrom", "ENOMEM", 35),
         *(
             pytest.param(call, error, 1, marks=EVERY)
             for call, error in (
