@@ -78,5 +78,5 @@ def received() -> dict[str, int]:
 
 
 def names() -> list[str]:
-    """Return the links there are, for an error message."""
+    """Return the names of the links there are."""
     return [name for _, name in socket.if_nameindex()]

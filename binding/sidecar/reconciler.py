@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from binding.ipc.codec import encode
@@ -170,7 +171,7 @@ class Reconciler:
         pod_warnings.link_faults(self.pages, self.desired.guests, wirings, pod)
         self._reminder.look(pod.links)
         there = tuple(guest for guest in self.desired.guests if guest.tap in pod.links)
-        unguarded = await self.guard.enforce(self._filters(there, self.desired.spared))
+        unguarded = await self.guard.enforce(self._filters(replace(self.desired, guests=there)))
         self._warn(unguarded)
         if self.desired.guests:  # else a serve that was started ahead stays for its first guests
             await self.serve.serve(tuple(one for one in self.served if one in there))
@@ -194,18 +195,19 @@ class Reconciler:
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
         wanted = replace(wanted, wirings=self._claimed_wirings(wanted.wirings))
-        filters = self._filters(wanted.guests, wanted.spared)
         table = link_table.read()
         # A wired pod whose CNI changed addresses or MTU is mended, not wired anew under the guest.
         is_wired = _links(wanted) == _links(self.desired) and all(
             one.names.tap in table for one in wanted.wirings
         )
         if not wanted.wirings or is_wired:
-            return await self.guard.enforce(filters)
+            return await self.guard.enforce(self._filters(wanted))
         if self.serve.child.is_ready and memory.is_tight() and not self.desired.guests:
             # A serve that was started ahead and a plumb that wires have no room at once.
             self.serve.child.end()
             await self.serve.child.gone(_LEAVES_WITHIN)
+        made = [link for one in wanted.wirings for link in (one.names.tap, one.names.nic)]
+        filters = self._filters(wanted, made)
         try:
             unguarded = await self.guard.wire(wanted.wirings, filters)
         except PlumbError as error:
@@ -217,13 +219,12 @@ class Reconciler:
         self._nics = {name: table[name].index for name in names if name in table}
         return unguarded
 
-    def _filters(
-        self, guests: tuple[GuestNetwork, ...], spared: tuple[str, ...] | None
-    ) -> tuple[guard.Filter, ...]:
-        """Return the guard; nothing can be filtered at a link that is gone."""
-        ours = self._claimed(guests)
-        every = guard.filters(ours, self.pages.families_served(ours), spared)
-        return tuple(one for one in every if one.is_of_pod or links.index(one.link) is not None)
+    def _filters(self, wanted: Desired, made: Iterable[str] = ()) -> tuple[guard.Filter, ...]:
+        """Return the guard at links that are there, or that plumb makes before it is set."""
+        ours = self._claimed(wanted.guests)
+        every = guard.filters(ours, self.pages.families_served(ours), wanted.spared)
+        there = {*links.names(), *made}
+        return tuple(one for one in every if one.is_of_pod or one.link in there)
 
     def _warn(self, unguarded: str) -> None:
         guests = self.desired.guests

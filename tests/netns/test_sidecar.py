@@ -87,6 +87,14 @@ def test_the_serve_that_was_started_ahead_is_the_one_that_serves():
         assert serve_of(side)["pid"] == ahead
 
 
+def test_the_first_call_leaves_no_moment_without_a_guard():
+    with running() as (made, _, hook):
+        hook.on_define_domain(NO_NIC, VMI)
+        listed = made.netns.run("nft", "list", "ruleset")
+        assert 'device "tap0"' in listed
+        assert 'device "eth0-nic"' in listed
+
+
 def test_a_killed_serve_is_back_within_two_seconds_and_answers_the_same_guest():
     with running() as (made, side, hook):
         hook.define(NO_NIC, VMI)
