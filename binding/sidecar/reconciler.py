@@ -268,11 +268,8 @@ class _RefusedError(Exception):
 
 
 def _with_remedy(error: PlumbError | ServeError) -> str:
-    return (
-        f"{error}; the sidecar lacks {error.privilege}: {_POLICY}"
-        if error.privilege
-        else str(error)
-    )
+    remedy = f"; the sidecar lacks {error.privilege}: {_POLICY}" if error.privilege else ""
+    return f"{error}{remedy}"
 
 
 def _text(refusal: _RefusedError | OSError) -> str:

@@ -14,12 +14,15 @@ from binding.packet import link_names
 from binding.packet.guard import Filter, GuardTable
 from tests.bed.cable import cable
 from tests.bed.capture import capture
+from tests.bed.launcher import collect
 from tests.bed.layouts import LAYOUTS
 from tests.bed.netns import netns
 from tests.bed.plumb import PRIMARY, plumb, wire, wiring
 from tests.bed.pod import BARE, BLUE, pod
 from tests.bed.pod_state import link, links
+from tests.bed.sidecar import sidecar
 from tests.bed.wait import until
+from tests.samples import OWN_DOMAIN, vmi_json
 
 FLAT = LAYOUTS["flat"]
 
@@ -171,6 +174,14 @@ def test_one_run_wires_and_guards():
         answers, code = both(inside, Filter("tap0", ("ra",)))
         assert (answers[0]["wired"], len(answers[1]["places"]), code) == (["eth0"], 1, 0)
         assert "tap0" in inside.run("nft", "list", "ruleset")
+
+
+def test_the_first_call_leaves_no_moment_without_a_guard():
+    with pod("flat") as made, sidecar(made) as side, collect(side.hooks_dir) as hook:
+        hook.on_define_domain(OWN_DOMAIN, vmi_json())
+        listed = made.netns.run("nft", "list", "ruleset")
+        assert 'device "tap0"' in listed
+        assert 'device "eth0-nic"' in listed
 
 
 def test_a_guard_that_is_refused_leaves_the_wiring_and_says_so_after_it():

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -76,23 +75,6 @@ def test_any_name_that_a_registration_may_have_makes_a_socket(plugin):
 def test_cloud_init_is_subscribed_only_where_the_policy_says_there_is_one():
     with running(DSBRIDGE_CLOUD_INIT="1") as (_, _, hook):
         assert "PreCloudInitIso" in hook.points
-
-
-def test_the_serve_that_was_started_ahead_is_the_one_that_serves():
-    with running() as (made, side, hook):
-        ahead = until(lambda: serve_of(side)["pid"], "a serve ahead of its guests")
-        made.netns.ip("link add cni0 type veth peer name cni1")  # at which the sidecar looks
-        time.sleep(1)
-        hook.define(NO_NIC, VMI)
-        assert serve_of(side)["pid"] == ahead
-
-
-def test_the_first_call_leaves_no_moment_without_a_guard():
-    with running() as (made, _, hook):
-        hook.on_define_domain(NO_NIC, VMI)
-        listed = made.netns.run("nft", "list", "ruleset")
-        assert 'device "tap0"' in listed
-        assert 'device "eth0-nic"' in listed
 
 
 def test_a_killed_serve_is_back_within_two_seconds_and_answers_the_same_guest():
