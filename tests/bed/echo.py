@@ -41,10 +41,10 @@ class Echoes:
             timeout,
         )
 
-    def lost(self) -> float:
-        """Return the seconds' worth of requests without answer, up to the last one with."""
-        answered = set(self.answered())
-        return (max(answered) + 1 - len(answered)) * self.interval
+    def lost(self, since: int = 0) -> float:
+        """Return the seconds of requests without answer, from number `since` to the last with."""
+        answered = {one for one in self.answered() if one >= since}
+        return (max(answered) + 1 - since - len(answered)) * self.interval
 
     def stall(self) -> float:
         """Return the longest time in which no request was answered, in seconds."""

@@ -70,6 +70,7 @@ def moved(source: Pod, target: Pod, workdir: Path, *, with_sidecars: bool) -> Lo
             before.terminal.run(ECHO.format(to=to))
         for one in (*flows, *streams):
             one.goes_on(timeout=60)
+        begun = [max(flow.answered()) for flow in flows]
         move(before, after)
         for one in (*flows, *streams):
             one.goes_on(timeout=120)
@@ -80,7 +81,8 @@ def moved(source: Pod, target: Pod, workdir: Path, *, with_sidecars: bool) -> Lo
             one.goes_on()
         if with_sidecars:
             assert on_target.sidecar.process.poll() is None
-        return Loss(*(flow.lost() for flow in flows), *(one.stall() for one in streams))
+        lost = (flow.lost(first) for flow, first in zip(flows, begun, strict=True))
+        return Loss(*lost, *(one.stall() for one in streams))
 
 
 def measured(workdir: Path, target: Layout, *, with_sidecars: bool) -> Loss:
