@@ -10,7 +10,7 @@ _OURS: tuple[Address, ...] = (OUR_IPV4, OUR_LINK_LOCAL)
 _NOWHERE: tuple[IPNetwork, ...] = tuple(
     ip_network(text)
     for text in (
-        "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4", "0.0.0.0/8",
+        "127.0.0.0/8", "224.0.0.0/3", "0.0.0.0/8",
         "ff00::/8", "fe80::/10", "::/96", "::ffff:0:0/96", "100::/64",
     )
 )  # fmt: skip

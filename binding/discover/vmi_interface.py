@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import Literal
 
 from binding.discover.json_node import Node
+from binding.discover.reserved import is_unusable
 
 InterfaceState = Literal["up", "down", "absent"]
 
@@ -104,8 +105,8 @@ def _dhcp(node: Node) -> DhcpOptions:
             raise option["option"].error("is missing or given twice; use each of 224-254 once")
         private[number] = option["value"].text().encode()
     return DhcpOptions(
-        boot_file=node["bootFileName"].text(),
-        tftp_server=node["tftpServerName"].text(),
+        boot_file=_ascii(node["bootFileName"]),
+        tftp_server=_tftp_server(node["tftpServerName"]),
         ntp=tuple(_ipv4(server) for server in node["ntpServers"].list()),
         private=tuple(private.items()),
     )
@@ -113,9 +114,28 @@ def _dhcp(node: Node) -> DhcpOptions:
 
 def _ipv4(node: Node) -> IPv4Address:
     try:
-        return IPv4Address(node.text())
+        address = IPv4Address(node.text())
     except ValueError:
         raise node.error("is no IPv4 address; write it as 192.0.2.1") from None
+    if is_unusable(address):
+        raise node.error("is an address that no host can have; write the server's")
+    return address
+
+
+def _tftp_server(node: Node) -> str:
+    text = _ascii(node)
+    try:
+        IPv4Address(text)
+    except ValueError:  # a name
+        return text
+    return str(_ipv4(node))
+
+
+def _ascii(node: Node) -> str:
+    text = node.text()
+    if not (text.isascii() and text.isprintable()):
+        raise node.error("has characters that DHCP cannot carry; write printable ASCII")
+    return text
 
 
 def mac(text: str) -> str | None:
