@@ -78,6 +78,8 @@ def parameters(
         if code in _PRIVATE and (asked is None or code in asked)
     }
     wanted = (USUAL if asked is None else asked) - private.keys()  # a private 249 wins
+    if len(_boot_file(guest, request)) >= FILE_SIZE:
+        wanted |= {67}  # U-Boot asks for the header field alone, which cannot hold it
     made = ((code, make(guest, address, request)) for code, make in _WORTH if code in wanted)
     options = [(code, value) for code, value in (*made, *private.items()) if value]
     if {121, 249} <= wanted:  # 249 repeats 121, so every other option goes before it

@@ -21,6 +21,16 @@ ARCHES = {
 }
 
 
+def test_a_file_that_its_field_cannot_hold_is_told_by_67_to_who_did_not_ask():
+    """U-Boot asks for no 67, and reads it."""
+    name = b"a" * 128
+    reply = seen(
+        ask(DISCOVER, prl(1, 3), guest=replace(FLAT, boot=Boot(file=name.decode(), server="x")))
+    )
+    assert (reply.file, reply.options[67]) == (b"", name)
+    assert 67 not in seen(ask(DISCOVER, prl(1, 3), guest=BOOTS)).options
+
+
 @pytest.mark.parametrize(("arch", "file"), ARCHES.values(), ids=ARCHES)
 def test_boot_file_is_the_one_for(arch, file):
     reply = seen(
