@@ -49,6 +49,8 @@ class Networkd:
         # Only where /sys is read-only does networkd not wait for udev to have seen the link.
         guest.run("mount", "-o", "remount,ro,bind", "/sys")
         guest.run("mkdir", "-p", "/run/systemd/netif/links", "/run/systemd/netif/leases")
+        # networkd 249 (Ubuntu 22.04) asks instead whether it runs in a container.
+        guest.write("/run/systemd/container", "lxc\n")
         guest.run("chown", "-R", "systemd-network:", "/run/systemd")
         debug = ("env", "SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_LOG_TARGET=console")
         self.daemon = guest.spawn(*debug, "/lib/systemd/systemd-networkd")
