@@ -27,6 +27,11 @@ def mac_bytes(mac: str) -> bytes:
     return bytes.fromhex(mac.replace(":", ""))
 
 
+def is_group(mac: str) -> bool:
+    """Say whether a MAC is of a multicast group, or broadcast."""
+    return bool(int(mac[:2], 16) & 1)
+
+
 def mac_text(octets: bytes) -> str:
     """Turn six octets into aa:bb:cc:dd:ee:ff."""
     return octets.hex(":")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 IPV6_PREFERRED = "IPv6 preferred"
 """In the note of an OFFER with option 108: its client may do without IPv4 (RFC 8925), and then
 sends no REQUEST."""
+WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink")
+"""How the note of a DHCPv6 answer begins that gives the guest no address."""
 
 
 @dataclass(frozen=True, slots=True)

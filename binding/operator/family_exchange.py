@@ -13,7 +13,7 @@ from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
-from guest.exchange import IPV6_PREFERRED
+from guest.exchange import IPV6_PREFERRED, WITHOUT_ADDRESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,6 @@ _DHCP = {
         releases="DHCPv6 RELEASE",
     ),
 }
-_WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink")  # as dhcp.v6 notes a REPLY
-
-
 _WITHOUT_IPV4 = "the guest does without IPv4, as ipv6Only lets it: it takes no offer of it"
 
 _BEGINS_AGAIN, _TAKES = 150.0, 5.0
@@ -53,7 +50,7 @@ _BEGINS_AGAIN, _TAKES = 150.0, 5.0
 def _untaken_offer(words: _Words, note: str) -> tuple[str, str]:
     """Return why a guest has not asked for what it was offered, by the note of the offer."""
     text = f"{words.offers} without {words.asks[0]}"
-    if note.startswith(_WITHOUT_ADDRESS):
+    if note.startswith(WITHOUT_ADDRESS):
         text = f"the guest asks {words.name} for no address, only for a prefix or options"
         return text, "no-dhcp6-client"
     if "no prefix for" in note:
@@ -97,7 +94,7 @@ class FamilyExchange:
         words = self._words
         answers = [one.answer for kind in (words.begins, *words.asks) if (one := self._asked(kind))]
         given = [one for one in answers if one is not None and one.reply == words.gives]
-        given = [one for one in given if not one.note.startswith(_WITHOUT_ADDRESS)]
+        given = [one for one in given if not one.note.startswith(WITHOUT_ADDRESS)]
         return max(given, key=lambda one: one.time, default=None)
 
     def _dhcp(self, *, is_explained: bool) -> Iterator[Finding]:

@@ -45,14 +45,13 @@ def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Fi
             yield finding(
                 "harm", one.text, "duplicate-address", network=guest.network, time=one.time
             )
-
     by = look.ports.get(guest.mac, frozenset())
     mac_is_elsewhere = guest.nic in by and guest.tap not in by
     if mac_is_elsewhere or traffic.echoes >= _MANY_ECHOES:
-        text = f"another machine sends from the guest's MAC {guest.mac}: its frames come in by "
-        text += guest.nic
-        if mac_is_elsewhere:
-            text = f"the bridge sends frames for the guest's MAC {guest.mac} out by {guest.nic}"
+        text = f"the bridge sends frames for the guest's MAC {guest.mac} out by {guest.nic}"
+        if not mac_is_elsewhere:
+            text = f"another machine sends from the guest's MAC {guest.mac}"
+            text = f"{text}: its frames come in by {guest.nic}"
         seen = f"{traffic.echoes} frames from it came in by {guest.nic}"
         yield finding(
             "harm", text, "duplicate-mac", network=guest.network, evidence=seen, time=look.time

@@ -35,10 +35,9 @@ IFA_F_PERMANENT = 0x80
 """Flag of an address that was set; one that the kernel made of an RA lacks it."""
 LINK_LOCAL = IPv6Network("fe80::/64")
 """The kernel's route; Calico's fe80::…/128 is a gateway's."""
-RT_TABLE_MAIN, RTN_UNICAST = 254, 1
-_RT_TABLE_LOCAL = 255
-_NUD_LASTING = 0x80 | 0x40
-"""PERMANENT, and NOARP."""
+RT_TABLE_MAIN, RT_TABLE_LOCAL, RTN_UNICAST = 254, 255, 1
+NUD_LASTING = 0x80 | 0x40
+"""PERMANENT, and NOARP: as lasting, and as little asked for."""
 _HOP = struct.Struct("=HBBi")
 _NEIGHBOR = struct.Struct("=BxxxiHBB")
 _NDA_DST, _NDA_LLADDR = 1, 2
@@ -100,8 +99,8 @@ class Tables(NamedTuple):
         """Return all but the kernel's own entries, with the type of each message."""
         return (
             *((RTM_NEWADDR, one) for one in self.addresses),
-            *((RTM_NEWROUTE, one) for one in self.routes if one[4] != _RT_TABLE_LOCAL),
-            *((RTM_NEWNEIGH, one) for one in self.neighbors if one[8] & _NUD_LASTING),
+            *((RTM_NEWROUTE, one) for one in self.routes if one[4] != RT_TABLE_LOCAL),
+            *((RTM_NEWNEIGH, one) for one in self.neighbors if one[8] & NUD_LASTING),
         )
 
 

@@ -20,8 +20,10 @@ _IF_OPER_UP = 6
 _BR_VLAN_FILTERING = 7
 _AF_INET6, _AF_BRIDGE, _ADDR_GEN_MODE = 10, 7, 8
 _NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
-_PORT = {"state": 1, "unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
-_PORT_ISOLATED, _PORT_NEIGHBOUR_SUPPRESS, _PORT_LOCKED = 33, 32, 39
+_PORT_STATE = 1
+_LETS_PASS = {"unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
+_HOLDS_BACK = {"isolated": 33, "neigh_suppress on": 32, "locked": 39}
+"""Settings of a bridge port by which frames pass while they are on, and while they are off."""
 _STATES = ("is disabled", "listens only (STP)", "learns only (STP)", "", "is blocked (STP)")
 """What a bridge port does in each of its states; 3 is forwarding."""
 
@@ -84,17 +86,14 @@ def _closed(kind: str, of_one: dict[int, bytes], data: dict[int, bytes]) -> Iter
         yield "vlan_filtering on"
     if _number(attributes(of_one.get(_XDP, b"")).get(_XDP_ATTACHED)):
         yield "an XDP program is attached"
-    state = _number(port.get(_PORT["state"])) or 0
+    state = _number(port.get(_PORT_STATE))
     # The kernel opens a port a moment after its link got carrier, with the operational state.
     is_settled = _number(of_one.get(_OPERSTATE)) == _IF_OPER_UP
-    if is_settled and port.get(_PORT["state"]) and (what := _STATES[min(state, 4)]):
+    if is_settled and state is not None and (what := _STATES[min(state, 4)]):
         yield f"its bridge port {what}"
-    for name, number in _PORT.items():
-        if name != "state" and _number(port.get(number)) == 0:
+    for name, number in _LETS_PASS.items():
+        if _number(port.get(number)) == 0:
             yield f"{name} off"
-    if _number(port.get(_PORT_ISOLATED)):
-        yield "isolated"
-    if _number(port.get(_PORT_NEIGHBOUR_SUPPRESS)):
-        yield "neigh_suppress on"
-    if _number(port.get(_PORT_LOCKED)):
-        yield "locked"
+    for name, number in _HOLDS_BACK.items():
+        if _number(port.get(number)):
+            yield name

@@ -11,6 +11,8 @@ PRIMARY = "eth0"
 ALIAS = "ua-"
 KUBEVIRT_BRIDGE = "k6t-"
 """The names of all bridges that KubeVirt makes begin so."""
+LISTENING_BRIDGE = "dsb-listen"
+"""Names of listening bridges: this, and the number of the link that they belong to."""
 _DIGITS = 11
 
 
@@ -26,7 +28,7 @@ class LinkNames:
 
 def is_of_wiring(name: str) -> bool:
     """Say whether a link has a name that wiring and guard give to what they make."""
-    return name.startswith((KUBEVIRT_BRIDGE, "tap", "dsb-listen")) or name.endswith("-nic")
+    return name.startswith((KUBEVIRT_BRIDGE, "tap", LISTENING_BRIDGE)) or name.endswith("-nic")
 
 
 def is_secondary(name: str) -> bool:
@@ -47,7 +49,7 @@ def hashed(network: str) -> str:
     """Return the pod link of a secondary network: `pod` and 11 hex digits."""
     from hashlib import sha256  # noqa: PLC0415  # the sidecar only reads names
 
-    return "pod" + sha256(network.encode()).hexdigest()[:11]
+    return "pod" + sha256(network.encode()).hexdigest()[:_DIGITS]
 
 
 def names_of(pod_link: str, *, primary: bool) -> LinkNames:

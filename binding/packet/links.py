@@ -8,14 +8,13 @@ import socket
 import struct
 from contextlib import suppress
 
+from binding.packet.link_names import LISTENING_BRIDGE
 from binding.packet.link_table import IFF_UP
 
 _SIOCGIFMTU = 0x8921
 _SIOCGIFINDEX = 0x8933
 _SIOCGIFFLAGS = 0x8913
 _LONGEST_NAME = 15  # IFNAMSIZ without its NUL
-LISTENING = "dsb-listen"
-"""Names of listening bridges: this, and the number of the link that they belong to."""
 _NUMBER, _FLAGS = struct.Struct("16si20x"), struct.Struct("16sH22x")
 
 
@@ -37,7 +36,7 @@ def listening_bridge(link: str) -> str:
 
     The name has the link's index in it, so a link that was made anew gets another bridge.
     """
-    return f"{LISTENING}{index(link)}"
+    return f"{LISTENING_BRIDGE}{index(link)}"
 
 
 def place(link: str) -> str:

@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 NFPROTO_INET, NFPROTO_IPV4, NFPROTO_NETDEV, NFPROTO_BRIDGE, NFPROTO_IPV6 = 1, 2, 5, 7, 10
-_OURS = (NFPROTO_IPV4, NFPROTO_NETDEV)
-"""Families of which the guard has a table."""
-_FAMILIES = {
+OURS = (NFPROTO_NETDEV, NFPROTO_IPV4)
+"""Families of which the guard has a table: they hook into links, and into what the pod does with
+IPv4."""
+FAMILIES = {
     NFPROTO_INET: "inet",
     NFPROTO_IPV4: "ip",
     NFPROTO_NETDEV: "netdev",
     NFPROTO_BRIDGE: "bridge",
     NFPROTO_IPV6: "ip6",
 }
+"""Families of tables that can drop a guest's frames, with their names in nft(8)."""
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE, _NFT_MSG_NEWGEN = 3, 6, 15
 _NLMSG_NOOP = 1
@@ -65,7 +67,7 @@ def concerns(datagram: bytes, table: str, own: int | None = None) -> bool:
     """
     try:
         return any(
-            sender != own and family in _OURS and name == table
+            sender != own and family in OURS and name == table
             for sender, family, name, _ in _changes(datagram)
         )
     except (struct.error, UnicodeDecodeError, ValueError):
@@ -76,10 +78,10 @@ def foreign(datagram: bytes) -> set[str]:
     """Return the tables, not of a dsbridge, that got a chain or a rule."""
     with suppress(struct.error, UnicodeDecodeError, ValueError):
         return {
-            f"{_FAMILIES[family]} {name}"
+            f"{FAMILIES[family]} {name}"
             for _, family, name, message in _changes(datagram)
             if message in (_NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE)
-            and family in _FAMILIES
+            and family in FAMILIES
             and not name.startswith("dsbridge")
         }
     return set()

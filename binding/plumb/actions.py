@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from errno import EPERM
+from typing import TYPE_CHECKING
 
 from binding.ipc import codec
 from binding.ipc.messages import Guarded, Undone, Wired
@@ -19,50 +20,58 @@ from binding.packet import links
 from binding.packet.guard import Filter, GuardTable
 from binding.plumb import foreign_tables, guard_table, listening_bridge, nfnetlink
 from binding.plumb.answer import say
+from binding.plumb.steps import StepError
 from binding.process.shortage import PASSES, passes
+
+if TYPE_CHECKING:
+    from binding.plumb.netlink import IPRoute
 
 _LOOK = "look at the pod's links"
 
 
 def _wire(asked: str) -> int:
     stop = _Stop()
-    from binding.plumb import wire  # noqa: PLC0415  # pyroute2 only where it is needed
+    wirings = codec.decode(tuple[Wiring, ...], asked)
+
+    def wired(ipr: IPRoute) -> Wired:
+        from binding.plumb.wire import wire  # noqa: PLC0415  # pyroute2 only where it is needed
+
+        done, adopted = wire(ipr, wirings, stop.check)
+        return Wired(tuple(done), tuple(adopted))
+
+    return _change_links(wired)
+
+
+def _mend(asked: str) -> int:
+    broken = codec.decode(Mend, asked)
+
+    def mended(ipr: IPRoute) -> Wired:
+        from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
+
+        done = mend(ipr, broken)
+        for step in done:
+            logging.getLogger(__name__).info("mended: %s", step)
+        return Wired(tuple(done), ())
+
+    return _change_links(mended)
+
+
+def _change_links(change: Callable[[IPRoute], Wired]) -> int:
     from binding.plumb.netlink import (  # noqa: PLC0415  # pyroute2 only where it is needed
         NetlinkError,
         connect,
     )
-    from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
+    from binding.plumb.wire import LinkError  # noqa: PLC0415  # pyroute2 only where it is needed
 
     try:
         with connect() as ipr:
-            wired, adopted = wire.wire(ipr, codec.decode(tuple[Wiring, ...], asked), stop.check)
-    except (wire.LinkError, OSError, NetlinkError) as error:
+            done = change(ipr)
+    except (LinkError, OSError, NetlinkError) as error:
         return _fail(_LOOK, _reason(error))
     except StepError as error:
         left = f"; NOT undone: {', '.join(error.remains)}" if error.remains else ""
         return _fail(error.step, _reason(error.cause) + left, _privilege(error.cause))
-    say(codec.encode(Wired(tuple(wired), tuple(adopted))))
-    return 0
-
-
-def _mend(asked: str) -> int:
-    from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
-    from binding.plumb.netlink import (  # noqa: PLC0415  # pyroute2 only where it is needed
-        NetlinkError,
-        connect,
-    )
-    from binding.plumb.steps import StepError  # noqa: PLC0415  # pyroute2 only where it is needed
-
-    try:
-        with connect() as ipr:
-            done = mend(ipr, codec.decode(Mend, asked))
-    except (OSError, NetlinkError) as error:
-        return _fail(_LOOK, _reason(error))
-    except StepError as error:
-        return _fail(error.step, _reason(error.cause), _privilege(error.cause))
-    for step in done:
-        logging.getLogger(__name__).info("mended: %s", step)
-    say(codec.encode(Wired(tuple(done), ())))
+    say(codec.encode(done))
     return 0
 
 

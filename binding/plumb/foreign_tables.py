@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from binding.packet.raw_netlink import as_text, attributes, each_attribute
+from binding.packet.table_changes import FAMILIES
 from binding.plumb import legacy_tables
 from binding.plumb.nfnetlink import NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, dump
 
-_FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
 _AT_LINKS = ("bridge", "netdev")
 _TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
 _RULE_CHAIN = 2
@@ -31,9 +31,9 @@ _DROPS = struct.pack("=HH", 8, 1) + _NF_DROP
 
 
 def that_drop(ours: str) -> tuple[str, ...]:
-    """Return a phrase for each chain of others that can; what cannot be read is left out."""
+    """Return a phrase for each chain of other programs that can; leave out what cannot be read."""
     found: list[str] = list(legacy_tables.that_drop())
-    for number, family in _FAMILIES.items():
+    for number, family in FAMILIES.items():
         with suppress(OSError):  # a kernel without this family
             found += _of_family(number, family, ours)
     return tuple(found)
@@ -55,14 +55,15 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
         ]
         dropping = sum(_drops(values, raw) for values, raw in its)
         changing = sum(_changes(values) for values, _ in its) if family in _AT_LINKS else 0
-        is_closed = _CHAIN_HOOK in chain and chain.get(_CHAIN_POLICY) == _NF_DROP
-        how = (
-            f"{dropping} rules that drop" * bool(dropping),
-            f"{changing} rules that change frames" * bool(changing),
-            "policy drop" * is_closed,
-        )
-        if any(how):
-            yield f"table {family} {table}, chain {name}: {' and '.join(filter(None, how))}"
+        how = []
+        if dropping:
+            how.append(f"{dropping} rules that drop")
+        if changing:
+            how.append(f"{changing} rules that change frames")
+        if _CHAIN_HOOK in chain and chain.get(_CHAIN_POLICY) == _NF_DROP:
+            how.append("policy drop")
+        if how:
+            yield f"table {family} {table}, chain {name}: {' and '.join(how)}"
 
 
 def _drops(values: dict[int, bytes], raw: bytes) -> bool:

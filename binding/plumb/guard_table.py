@@ -29,11 +29,10 @@ from binding.packet.raw_netlink import (
     text,
     u32,
 )
+from binding.packet.table_changes import FAMILIES, NFPROTO_IPV4, OURS
 from binding.plumb import nft_expressions as nft
 from binding.plumb.guard_rules import rules, rules_of_pod
 from binding.plumb.nfnetlink import (
-    NFPROTO_IPV4,
-    NFPROTO_NETDEV,
     NFT_MSG_DELTABLE,
     NFT_MSG_GETCHAIN,
     NFT_MSG_GETRULE,
@@ -56,8 +55,6 @@ _NFTA_RULE_TABLE, _NFTA_RULE_CHAIN, _NFTA_RULE_EXPRESSIONS, _NFTA_RULE_USERDATA 
 _NFTA_LIST_ELEM = 1
 _NFTNL_UDATA_RULE_COMMENT = 0
 _NF_NETDEV_INGRESS, _NF_INET_LOCAL_IN = 0, 1
-_FAMILIES = {NFPROTO_NETDEV: "netdev", NFPROTO_IPV4: "ip"}
-"""With their names in nft(8)."""
 _FIRST = -500
 """Priority of the hook: before the hooks of other programs."""
 
@@ -89,7 +86,7 @@ def replace(table: GuardTable) -> int:
         # Kernels from 6.16 on take a chain for a link that is not there, older ones do not.
         if one.drop and not _is_in_force(one):
             raise TransactionError(f"filter at link {one.link}", ENODEV)
-    return commit([each for family in _FAMILIES for each in _replaced(family, table)])
+    return commit([each for family in OURS for each in _replaced(family, table)])
 
 
 def _replaced(family: int, table: GuardTable) -> Iterator[NftChange]:
@@ -116,7 +113,7 @@ def _replaced(family: int, table: GuardTable) -> Iterator[NftChange]:
 
 def observed(table: GuardTable) -> Observed:
     """Compare what the kernel holds with what `replace` would set now. Raises OSError."""
-    parts = [_observed(family, table) for family in _FAMILIES]
+    parts = [_observed(family, table) for family in OURS]
     wrong = (each for one in parts for each in one.wrong)
     return Observed(tuple(wrong), tuple(each for one in parts for each in one.dropped))
 
@@ -124,7 +121,7 @@ def observed(table: GuardTable) -> Observed:
 def _observed(family: int, table: GuardTable) -> Observed:
     filters = _in_force(family, table)
     wrong: list[str] = []
-    found, named = _found(family, table.name), f"{_FAMILIES[family]} {table.name}"
+    found, named = _found(family, table.name), f"{FAMILIES[family]} {table.name}"
     if not found:
         return Observed((f"there is no table {named}",) if filters else ())
     if not _holds(u32(_NFTA_TABLE_FLAGS, 0), found[0]):
@@ -175,7 +172,7 @@ def _chain_name(one: Filter) -> str:
 
 def _table(kind: int, table: str, family: int) -> NftChange:
     delete = kind == NFT_MSG_DELTABLE
-    about = f"{'remove' if delete else 'create'} table {_FAMILIES[family]} {table}"
+    about = f"{'remove' if delete else 'create'} table {FAMILIES[family]} {table}"
     body = text(_NFTA_TABLE_NAME, table)
     return NftChange(kind, 0 if delete else NLM_F_CREATE, body, about, family)
 

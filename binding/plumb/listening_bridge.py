@@ -14,6 +14,7 @@ from contextlib import suppress
 from errno import EEXIST
 
 from binding.packet import links
+from binding.packet.link_names import LISTENING_BRIDGE
 from binding.packet.link_table import IFF_UP
 from binding.packet.raw_netlink import (
     NETLINK_ROUTE,
@@ -76,8 +77,8 @@ def remove(bridges: Iterable[str]) -> None:
 def _stale() -> list[str]:
     """Return the bridges whose links, which their names tell by number, are gone."""
     there = socket.if_nameindex()
-    current = {f"{links.LISTENING}{number}" for number, _ in there}
-    return [name for _, name in there if name.startswith(links.LISTENING) and name not in current]
+    current = {f"{LISTENING_BRIDGE}{number}" for number, _ in there}
+    return [name for _, name in there if name.startswith(LISTENING_BRIDGE) and name not in current]
 
 
 def _create(bridge: str) -> None:

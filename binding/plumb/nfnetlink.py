@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 from binding.packet import raw_netlink
 from binding.packet.raw_netlink import CHUNK, NETLINK_NETFILTER, NLM_F_ACK, packed
+from binding.packet.table_changes import NFPROTO_NETDEV
 
-NFPROTO_IPV4, NFPROTO_NETDEV = 2, 5
-"""The families of tables that hook into what the pod does with IPv4, and into links."""
 _NFNL_SUBSYS_NFTABLES, _NFNLGRP_NFTABLES = 10, 7
 _NFNL_MSG_BATCH_BEGIN, _NFNL_MSG_BATCH_END = 0x10, 0x11
 (

@@ -9,6 +9,7 @@ from functools import partial
 from socket import AF_INET, AF_INET6
 
 from binding.ipc.wiring import Wiring
+from binding.packet.entries import NUD_LASTING, RT_TABLE_LOCAL, RT_TABLE_MAIN, RTN_UNICAST
 from binding.packet.link_table import IFF_UP
 from binding.packet.raw_netlink import (
     NLM_F_ACK,
@@ -41,6 +42,7 @@ from binding.plumb.netlink import (
     request,
     rtmsg,
 )
+from guest.ethernet import is_group
 from guest.network import IPInterface, Route
 
 Change = Callable[[], object]
@@ -50,15 +52,12 @@ _REQUEST = NLM_F_REQUEST | NLM_F_ACK
 CREATE = _REQUEST | NLM_F_CREATE
 _REPLACE = _REQUEST | NLM_F_REPLACE
 _EXCLUSIVE = CREATE | NLM_F_EXCL
-_NODAD, _NOPREFIXROUTE = 0x02, 0x200
+NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _SET_BY_KERNEL = 0x01 | 0x08 | 0x20 | 0x40 | 0x80
 """Secondary or temporary, DAD failed, deprecated, tentative, permanent."""
-_LOCAL_TABLE, _MAIN_TABLE = 255, 254
 _SCOPE_LINK = 253
-_STATIC, _UNICAST = 4, 1
+_STATIC = 4
 _ONLINK = 0x04
-_LASTING = 0x80 | 0x40  # NUD_PERMANENT, NUD_NOARP
-_GROUP_BIT = 0x01  # of a MAC's first octet
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,7 @@ def remember(ipr: IPRoute, link: NetlinkMessage) -> PodLink:
 
 def _with(pod: PodLink, addresses: Dump, routes: Dump, neighbors: Dump) -> PodLink:
     """Return a link with what is its own of all that the kernel lists."""
-    lasting = (one for one in neighbors if one["state"] & _LASTING and _is_station(one))
+    lasting = (one for one in neighbors if one["state"] & NUD_LASTING and _is_station(one))
     return replace(
         pod,
         addresses=_as_added([one for one in addresses if one["index"] == pod.index]),
@@ -109,7 +108,7 @@ def _with(pod: PodLink, addresses: Dump, routes: Dump, neighbors: Dump) -> PodLi
 def _is_station(neighbor: NetlinkMessage) -> bool:
     """Say whether an entry is not one of the kernel's own, which are of multicast groups."""
     mac = neighbor.get("lladdr")
-    return bool(mac) and not int(mac[:2], 16) & _GROUP_BIT
+    return bool(mac) and not is_group(mac)
 
 
 def _as_added(addresses: Collection[NetlinkMessage]) -> tuple[NetlinkMessage, ...]:
@@ -196,7 +195,7 @@ def _changes(ipr: IPRoute, pod: PodLink) -> Iterator[Change]:
     yield partial(ignore_arp, ipr, pod.index, pod.arp_ignore)
     # IPv6 addresses that are added while the link is down, without DAD, are usable at once.
     for message in pod.addresses:
-        yield partial(request, ipr, _address(message, _NODAD), RTM_NEWADDR, _EXCLUSIVE)
+        yield partial(request, ipr, _address(message, NODAD), RTM_NEWADDR, _EXCLUSIVE)
     if pod.up:
         yield partial(change, state="up")
     for message in pod.addresses:
@@ -235,7 +234,7 @@ def _address(message: NetlinkMessage, more: int = 0) -> NetlinkMessage:
 def _routes(listed: Dump, index: int) -> tuple[NetlinkMessage, ...]:
     found = []
     for message in listed:
-        if message["family"] not in (AF_INET, AF_INET6) or message["table"] == _LOCAL_TABLE:
+        if message["family"] not in (AF_INET, AF_INET6) or message["table"] == RT_TABLE_LOCAL:
             continue
         hops = message.get("multipath") or (message,)
         if any(out(hop) == index for hop in hops):
@@ -253,7 +252,7 @@ def _identity(route: NetlinkMessage) -> tuple[object, ...]:
 def _route_message(index: int, route: Route) -> NetlinkMessage:
     message = rtmsg()
     message["family"] = AF_INET if route.destination.version == 4 else AF_INET6
-    message["table"], message["proto"], message["type"] = _MAIN_TABLE, _STATIC, _UNICAST
+    message["table"], message["proto"], message["type"] = RT_TABLE_MAIN, _STATIC, RTN_UNICAST
     message["dst_len"] = route.destination.prefixlen
     message["scope"] = _SCOPE_LINK if route.gateway is None else 0
     message["attrs"] = [("RTA_OIF", index)]

@@ -21,7 +21,6 @@ from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, r
 from binding.plumb.steps import Step, carry_out
 from guest.network import IPInterface
 
-_NODAD = 0x02
 # The kernel refuses these as bridge ports; QEMU can open the latter two itself.
 _NO_PORTS = ("macvlan", "ipvlan", "macvtap", "ipvtap")
 _PLACEHOLDERS = ("dummy", "bridge")
@@ -144,7 +143,7 @@ def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
 
 
 def _keep(ipr: IPRoute, name: str, address: IPInterface) -> None:
-    message = pod_link.address_message(_index(ipr, name), address, _NODAD)
+    message = pod_link.address_message(_index(ipr, name), address, pod_link.NODAD)
     request(ipr, message, RTM_NEWADDR, pod_link.CREATE)
 
 

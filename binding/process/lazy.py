@@ -1,5 +1,6 @@
-"""Modules that libraries import and our programs never use are executed at their first use only.
+"""Modules that are executed at their first use, and not at their import.
 
+For what libraries import and our programs never use, and for what only a hook call needs.
 importlib's LazyLoader does not help: Python 3.11 executes the module at the next `import`.
 """
 

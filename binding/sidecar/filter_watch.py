@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 
 from binding.ipc.codec import decode, encode
-from binding.packet.bridge_filters import that_are_on
+from binding.packet.bridge_filters import is_at_links, that_are_on
 from binding.packet.guard import GuardTable, Observed, served_by_guest
 from binding.process import capabilities
 from binding.process.loop import Lock, Loop, Timer
@@ -20,7 +20,6 @@ from binding.sidecar.plumb_child import PlumbError, plumb
 from binding.sidecar.status import StatusPages
 
 _log = logging.getLogger(__name__)
-_AT_PORTS = ("table bridge ", "table netdev ")
 _AFTER_REPORT, _AFTER_CHANGE = 4.0, 2.0
 """Seconds; `serve` leaves after 8 quiet seconds, and then nothing is to wake the sidecar."""
 _PAUSES = (0.0, 600.0, 3600.0)
@@ -74,9 +73,9 @@ class FilterWatch:
 
     def _tell(self, seen: Observed) -> None:
         passing = that_are_on()
-        foreign = {one for one in seen.foreign if one.startswith(_AT_PORTS) or passing}
+        foreign = {one for one in seen.foreign if is_at_links(one) or passing}
         for text in sorted(foreign - self._named)[:_MOST_NAMED]:
-            via = "" if text.startswith(_AT_PORTS) else f", as {passing[0]} is 1"
+            via = "" if is_at_links(text) else f", as {passing[0]} is 1"
             _log.warning("rules of others can drop what guests send or get: %s%s", text, via)
         self._named = frozenset(foreign)
         for page in self._pages.opened():

@@ -13,16 +13,21 @@ from socket import AF_INET, AF_INET6
 from binding.discover import resolv_conf
 from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import entries, link_table
-from binding.packet.entries import IFA_F_PERMANENT, AddressEntry, NeighborEntry, RouteEntry
+from binding.packet.entries import (
+    IFA_F_PERMANENT,
+    NUD_LASTING,
+    AddressEntry,
+    NeighborEntry,
+    RouteEntry,
+)
 from binding.packet.raw_netlink import RTPROT_KERNEL, RTPROT_RA
 from binding.process.shortage import passes
+from guest.ethernet import is_group
 from guest.network import Address, IPInterface, Route
 
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
-_PERMANENT_NEIGHBOR = 0x80 | 0x40  # PERMANENT, and NOARP: as lasting, and as little asked for
-_GROUP_BIT = 0x01  # of a MAC's first octet
-_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | _PERMANENT_NEIGHBOR  # REACHABLE, STALE, DELAY, PROBE
+_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | NUD_LASTING  # REACHABLE, STALE, DELAY, PROBE
 
 
 def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
@@ -63,7 +68,7 @@ def _links(tables: entries.Tables) -> tuple[Link, ...]:
             addresses=_addresses(addresses, link.index),
             routes=_routes(routes, link.index, own),
             neighbors=_neighbors(neighbors, link.index, _RESOLVED),
-            permanent=_neighbors(neighbors, link.index, _PERMANENT_NEIGHBOR),
+            permanent=_neighbors(neighbors, link.index, NUD_LASTING),
         )
         for link in sorted(links, key=lambda link: link.index)
     )
@@ -125,5 +130,5 @@ def _neighbors(
         (one.address, one.mac)
         for one in neighbors
         # The kernel makes NOARP entries for groups and broadcast.
-        if one.link == index and one.state & states and not int(one.mac[:2], 16) & _GROUP_BIT
+        if one.link == index and one.state & states and not is_group(one.mac)
     )

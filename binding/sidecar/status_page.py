@@ -10,6 +10,7 @@ from binding.ipc.about import RouterStatus
 from binding.ipc.messages import Event, GuestReport
 from binding.ipc.status import Asked, GuestStatus, LastExchange, Modes, Said, Warned
 from binding.process.logs import timestamp
+from guest.exchange import WITHOUT_ADDRESS
 from guest.network import FAMILIES, Family, GuestNetwork
 
 _MOST_KINDS = 40
@@ -19,8 +20,6 @@ _MOST_COUNTERS = 100
 _MOST_GATEWAYS = 8
 SILENT_GATEWAY = "gateway"
 """Kind of a finding: a gateway has told nobody its MAC."""
-WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink", "NoBinding", "NoAddrsAvail")
-"""How the note of an answer begins that gives the guest none of its addresses."""
 _LEASED_BY: dict[tuple[str, str], Family] = {
     **dict.fromkeys((("DISCOVER", "ACK"), ("REQUEST", "ACK")), 4),
     **dict.fromkeys(((one, "REPLY") for one in ("SOLICIT", "RENEW", "REBIND")), 6),
