@@ -32,6 +32,11 @@ def is_group(mac: str) -> bool:
     return bool(int(mac[:2], 16) & 1)
 
 
+def is_unicast(mac: str) -> bool:
+    """Say whether a station can own this MAC: neither a group nor all zeros."""
+    return not is_group(mac) and any(mac_bytes(mac))
+
+
 def mac_text(octets: bytes) -> str:
     """Turn six octets into aa:bb:cc:dd:ee:ff."""
     return octets.hex(":")

@@ -6,10 +6,9 @@ import struct
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 
-from guest.ethernet import BROADCAST, ETH_ARP, ETH_IPV4, mac_bytes, mac_text
+from guest.ethernet import BROADCAST, ETH_ARP, ETH_IPV4, is_unicast, mac_bytes, mac_text
 from guest.exchange import Exchange
 from guest.network import Address
-from ra.message import is_unicast
 from ra.resolve import Claim
 
 _REQUEST, _REPLY = 1, 2

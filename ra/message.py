@@ -9,7 +9,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Packet as Message
 
 from guest.build import built
-from guest.ethernet import ETH_IPV6, ICMPV6, mac_bytes
+from guest.ethernet import ETH_IPV6, ICMPV6
 from guest.frame import Packet
 
 SOURCE_LLADDR, TARGET_LLADDR = 1, 2
@@ -45,12 +45,6 @@ def options(octets: bytes) -> dict[int, bytes] | None:
         found.setdefault(octets[0], octets[2:end])
         octets = octets[end:]
     return found
-
-
-def is_unicast(mac: str) -> bool:
-    """Say whether a station can own this MAC: neither a group nor all zeros."""
-    octets = mac_bytes(mac)
-    return not octets[0] & 1 and any(octets)
 
 
 def frame(

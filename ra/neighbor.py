@@ -14,7 +14,14 @@ from scapy.layers.inet6 import (
     ICMPv6NDOptSrcLLAddr,
 )
 
-from guest.ethernet import ICMPV6, NEIGHBOR_ADVERTISEMENT, group_mac, mac_text, solicited_node
+from guest.ethernet import (
+    ICMPV6,
+    NEIGHBOR_ADVERTISEMENT,
+    group_mac,
+    is_unicast,
+    mac_text,
+    solicited_node,
+)
 from guest.frame import Packet
 from ra.gateway import eui64
 from ra.message import (
@@ -25,7 +32,6 @@ from ra.message import (
     UNSPECIFIED,
     fault,
     frame,
-    is_unicast,
     options,
 )
 from ra.resolve import Claim

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from guest.ethernet import mac_text
+from guest.ethernet import is_unicast, mac_text
 from guest.exchange import Exchange
 from guest.frame import parse
 from guest.network import OUR_MAC, GuestNetwork
 from ra import arp, former_router, neighbor
 from ra.announcement import unsolicited_na
-from ra.message import is_unicast
 from ra.resolve import Claim, Neighbor
 from ra.state import Outcome, State, advance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.snapshot import Snapshot
-from guest.ethernet import mac_bytes
+from guest.ethernet import is_unicast
 from guest.network import OUR_MAC, GuestNetwork
 
 _SMALLEST_MTU, _SMALLEST_MTU_IPV6 = 68, 1280
@@ -37,8 +37,7 @@ def _faults(guest: GuestNetwork, snapshot: Snapshot) -> Iterator[str]:
         yield f"the domain's <target dev={guest.tap!r}> is no tap; name the tap of this interface"
     if guest.tap == guest.nic:
         yield f"the domain's <target dev={guest.tap!r}> is the pod's NIC; name the tap of it"
-    octets = mac_bytes(guest.mac)
-    if octets[0] & 1 or not any(octets):
+    if not is_unicast(guest.mac):
         yield f"{guest.mac} is no MAC of one host; set macAddress to a unicast one"
     if guest.mac == OUR_MAC:
         yield f"{guest.mac} is the MAC of dsbridge's own answers; set another macAddress"

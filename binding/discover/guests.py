@@ -187,7 +187,7 @@ def _guest(  # noqa: PLR0913  # all that its answers depend on
         private=dhcp.private,
         captive_portal=change.captive_portal or "",
         pref64=change.pref64,
-        # Who heeded it on a network without IPv6 would have no network at all.
+        # A guest that heeds option 108 where it has no IPv6 would have no network at all.
         ipv6_only=change.ipv6_only if ipv6 and change.ipv6 != "off" else None,
         cloud_init=change.cloud_init or "dhcp",
     )

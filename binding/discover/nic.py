@@ -53,7 +53,6 @@ class Nic:
     """The pod's own link, by its name as a port of the bridge."""
     rewired: bool
     """The snapshot of the link was taken after KubeVirt had removed its routes."""
-
     secondary: bool
     """Not the pod's network but one that multus attached."""
 

@@ -61,6 +61,10 @@ class LastExchange(NamedTuple):
     time: str
 
 
+UNASKED = frozenset(("RA", "NA", "ARP"))
+"""Messages that dsbridge also sends unasked: they stand among the requests by their own name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The outcome of one kind of request."""

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from binding.ipc.status import Finding, GuestStatus, LastExchange
+from binding.ipc.status import UNASKED, Finding, GuestStatus, LastExchange
 from binding.operator.family_exchange import FamilyExchange
 from binding.operator.look import Look
 from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.operator.traffic import Traffic
-
-_UNASKED = ("RA", "NA", "ARP")
-"""Messages that dsbridge also sends unasked; they stand among the requests by their own name."""
 
 
 def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -78,7 +75,7 @@ def _from_another_mac(guest: GuestStatus) -> LastExchange | None:
     """Return the latest request from another MAC, of a guest that has asked from no other."""
     if any(one.answer for one in guest.asked.values() if one.answer and one.answer.reply != "NA"):
         return None
-    silences = (one.silence for kind, one in guest.asked.items() if kind not in _UNASKED)
+    silences = (one.silence for kind, one in guest.asked.items() if kind not in UNASKED)
     found = [one for one in silences if one and one.note.startswith("from ") and "MAC" in one.note]
     return max(found, key=lambda one: one.time, default=None)
 

@@ -145,35 +145,32 @@ def filters(
     `spared` is None but in the shape takeover: there KubeVirt's own DHCP server is muted at all
     its bridges, those of NICs that it plugs in later included, but for the bridges in `spared`.
     """
-    dropped: dict[str, set[Kind]] = {}
-    passed: dict[str, set[Kind]] = {}
-    heard: dict[str, tuple[Kind, ...]] = {}
-    who: dict[str, Parties] = {}
-    for guest in guests:
-        who |= dict.fromkeys((guest.tap, guest.nic), parties(guest))
-        if is_heard(guest):
-            heard |= {guest.tap: heard_at_tap(parties(guest)), guest.nic: HEARD_AT_NIC}
-        at_tap, at_nic = (dropped.setdefault(link, set()) for link in (guest.tap, guest.nic))
-        for family in (ours or {}).get(guest.network, our_families(guest)):
-            at_tap.update(_REQUESTS[family])
-            at_nic.update(_ANSWERS[family])
-            passed.setdefault(guest.tap, set()).update(_exceptions(_REQUESTS[family]))
-            passed.setdefault(guest.nic, set()).update(_exceptions(_ANSWERS[family]))
-        if guest.shield and guest.is_served:
-            at_tap.update(_SHIELDED)
+    found = [
+        one
+        for guest in guests
+        for one in _at_links(guest, (ours or {}).get(guest.network, our_families(guest)))
+    ]
     mute = Filter(f"{KUBEVIRT_BRIDGE}*", ("dhcp4-to-server",), spares=tuple(spared or ()))
-    at_links = (
-        Filter(
-            link,
-            tuple(sorted(dropped.get(link, ()))),
-            heard.get(link, ()),
-            tuple(sorted(passed.get(link, ()))),
-            who.get(link, Parties()),
-        )
-        for link in sorted(dropped.keys() | heard.keys())
-        if link and (dropped.get(link) or heard.get(link))
+    return (
+        *sorted(found, key=lambda one: one.link),
+        *(() if spared is None else (mute,)),
     )
-    return (*at_links, *(() if spared is None else (mute,)))
+
+
+def _at_links(guest: GuestNetwork, families: Iterable[Family]) -> Iterator[Filter]:
+    """Yield the filters of a guest's tap and NIC, as far as they do anything."""
+    families, who = tuple(families), parties(guest)
+    requests = [kind for family in families for kind in _REQUESTS[family]]
+    answers = [kind for family in families for kind in _ANSWERS[family]]
+    shielded = _SHIELDED if guest.shield and guest.is_served else ()
+    at_tap, at_nic = (heard_at_tap(who), HEARD_AT_NIC) if is_heard(guest) else ((), ())
+    for link, drop, hear, excepted in (
+        (guest.tap, {*requests, *shielded}, at_tap, requests),
+        (guest.nic, set(answers), at_nic, answers),
+    ):
+        if link and (drop or hear):
+            passes = sorted(_exceptions(excepted))
+            yield Filter(link, tuple(sorted(drop)), hear, tuple(passes), who)
 
 
 def _exceptions(kinds: Iterable[Kind]) -> Iterator[Kind]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from binding.ipc.status import Asked
+from binding.ipc.status import UNASKED, Asked
 from binding.packet import link_table, links
 from binding.process.loop import Loop, Timer
 from binding.sidecar.status import StatusPages
@@ -16,8 +16,6 @@ _WITHIN = 60.0
 """Seconds in which a guest boots and asks."""
 _DHCP4 = {"DISCOVER", "REQUEST", "INFORM", "BOOTP", "RELEASE", "DECLINE", "malformed"}
 _DHCP6 = {"SOLICIT", "DHCPv6 REQUEST", "RENEW", "REBIND", "CONFIRM", "INFORMATION-REQUEST"}
-_ANSWERS = {"RA", "NA", "ARP"}
-"""Kinds under which an exchange stands that the guest did not ask for."""
 
 
 class Reminder:
@@ -74,7 +72,7 @@ def unasked(
         return ""
     if not frames:
         return f"no frame has come in by {guest.tap}: is the NIC up in the guest?"
-    if asked.keys() <= _ANSWERS:
+    if asked.keys() <= UNASKED:
         return (
             "neither DHCP nor RS, but frames: is the guest's address static, or its client on a "
             "VLAN? set the NIC itself to DHCP"
