@@ -73,10 +73,11 @@ class Services:
             importlib.import_module(self._later.pop(0))
             self._loop.after(0.0, self._load_part)
         elif self._loaded is None:
-            self._define()
+            self._define_domain()
             memory.give_back()  # imports leave much of it behind
 
-    def _define(self) -> DefineDomain:
+    def _define_domain(self) -> DefineDomain:
+        """Return what carries out calls; the first use imports it."""
         if self._loaded is None:
             from binding.hooks.define_domain import DefineDomain, Settings  # noqa: PLC0415  # JSON and XML
 
@@ -87,7 +88,7 @@ class Services:
 
     async def _discover(self, asked: Discover) -> None:
         """Discover the guests again: the pod has changed."""
-        await self._define().again(asked)
+        await self._define_domain().again(asked)
 
     async def _info(self, _: bytes) -> bytes:
         """Asked once, within a second, by virt-launcher; an error here is fatal to the VM."""
@@ -110,10 +111,10 @@ class Services:
     async def _on_define_domain(self, request: bytes) -> bytes:
         asked = _fields(request)
         domain, vmi = asked.get(1, b""), asked.get(2, b"")
-        return protobuf.encoded(1, await self._define()(domain, vmi))
+        return protobuf.encoded(1, await self._define_domain()(domain, vmi))
 
     async def _pre_cloud_init_iso(self, request: bytes) -> bytes:
-        asked, define = _fields(request), self._define()
+        asked, define = _fields(request), self._define_domain()
         legacy, vmi, data = (asked.get(number, b"") for number in (1, 2, 3))
         answered = protobuf.encoded(1, await define.cloud_init(legacy, vmi))
         return answered + protobuf.encoded(3, await define.cloud_init(data, vmi))
@@ -132,7 +133,7 @@ class Services:
         kind, domain, vmi = (asked.get(number, b"") for number in (1, 2, 3))
         if (text := kind.decode(errors="replace")) != _LIBVIRT:
             raise InvalidInput(f"domain_type {text[:60]!r} is unknown; send {_LIBVIRT}")
-        return protobuf.encoded(1, await self._define()(domain, vmi))
+        return protobuf.encoded(1, await self._define_domain()(domain, vmi))
 
 
 def _fields(request: bytes) -> dict[int, bytes]:

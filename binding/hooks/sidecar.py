@@ -33,9 +33,10 @@ class Sidecar:
         self._loop = loop
         self._control = control
         self._on_end = on_end
-        self._pod = Future[None]()
+        self._is_read = Future[None]()
+        self._pod: messages.Pod | None = None
         self._snapshot: Snapshot | None = None
-        self._said: messages.Pod | None = None
+        """That of `_pod`, once a call has needed it."""
         self._number = 0
         self._waiting: dict[int, Future[str]] = {}
         self.on_discover: Callable[[messages.Discover], Coroutine[None, None, None]] | None = None
@@ -54,8 +55,8 @@ class Sidecar:
             case messages.Ask():
                 self.say(messages.Alive())
             case messages.Pod() as pod:
-                self._said, self._snapshot = pod, None
-                self._pod.set(None)
+                self._pod, self._snapshot = pod, None
+                self._is_read.set(None)
             case messages.Defined(number, refusal) if number in self._waiting:
                 self._waiting.pop(number).set(refusal)
             case messages.Discover() as asked if self.on_discover is not None:
@@ -64,14 +65,14 @@ class Sidecar:
                 _log.error("the sidecar sent the unexpected message %s", type(other).__name__)
 
     async def pod(self) -> tuple[Snapshot, messages.Pod]:
-        """Return the pod as plumb has read it, and the sidecar's message with the rest about it."""
-        await self._pod
-        assert self._said is not None
+        """Return the pod as the sidecar has read it, and the message with the rest about it."""
+        await self._is_read
+        assert self._pod is not None
         if self._snapshot is None:
             from binding.ipc.snapshot import Snapshot  # noqa: PLC0415  # behind the greeting
 
-            self._snapshot = build(Snapshot, self._said.snapshot)
-        return self._snapshot, self._said
+            self._snapshot = build(Snapshot, self._pod.snapshot)
+        return self._snapshot, self._pod
 
     async def define(self, request: messages.Define) -> None:
         """Have the guests wired, guarded and served; the number of the request is set here.

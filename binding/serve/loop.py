@@ -138,8 +138,7 @@ class ServeLoop:
             left = Predecessor.of(guest, command)
             if before is not None:
                 left = left.in_this_process(before.responder)
-            responder = left.responder(now)
-            was_told_else = left.was_told_else or (before is not None and before.responder.here)
+            responder, was_told_else = left.responder(now), left.was_told_else
         is_quiet = guest.migration_target and not (was_told_else or responder.here)
         tap, nic = self._ports.of(guest, handed, is_quiet=is_quiet)
         found = GuestPorts(responder, tap, nic, is_quiet, events)

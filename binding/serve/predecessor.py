@@ -22,6 +22,8 @@ class Predecessor:
     repeats: tuple[Repeat, ...]
     former: GuestNetwork | None
     """The GuestNetwork that the state is of, where the guest has another one now."""
+    is_here: bool
+    """The guest has been heard."""
 
     @classmethod
     def of(cls, guest: GuestNetwork, command: Serve) -> Predecessor:
@@ -32,16 +34,19 @@ class Predecessor:
         state = None if left is None else build(State, left.ra_state)
         repeats = () if left is None else left.repeats
         former = next((one for one in command.former if one.network == guest.network), None)
-        return cls(guest, decided, state, repeats, former)
+        is_here = state is not None and state.active
+        return cls(guest, decided, state, repeats, former, is_here)
 
     def in_this_process(self, before: Responder) -> Predecessor:
         """Return what is left where this process served the NIC until now, as another guest."""
-        return replace(self, former=before.guest, state=before.state or self.state)
+        state = before.state or self.state
+        is_here = before.here or (state is not None and state.active)
+        return replace(self, former=before.guest, state=state, is_here=is_here)
 
     @property
     def was_told_else(self) -> bool:
         """Whether the guest was configured by another GuestNetwork: it must be told of this one."""
-        return self.former is not None and self.state is not None and self.state.active
+        return self.former is not None and self.is_here
 
     def responder(self, now: float) -> Responder:
         """Return a responder that goes on from here; one that starts anew for a changed guest."""
