@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, field
 
 from binding.ipc.about import Instance
-from binding.ipc.codec import decode
+from binding.ipc.codec import decode, encode
 from binding.ipc.wiring import Wiring
 from binding.sidecar import state_file
 from guest.network import GuestNetwork
 
+_log = logging.getLogger(__name__)
 VERSION = 1
 
 
@@ -68,3 +70,31 @@ def load(path: str) -> Saved | None:
         state_file.unusable(path, f"version {saved.version}, this is {VERSION}")
         return None
     return saved if saved.netns == netns() else None
+
+
+class DesiredFile:
+    """Saves the desired state with the call that asked for it, which is too large to keep."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._saved = 0
+
+    def load(self) -> Saved | None:
+        """Return what a former sidecar of this pod has saved. Raises OSError."""
+        return load(self._path)
+
+    def save(self, saved: Saved) -> None:
+        """Save, unless the same has been saved already."""
+        text = encode(saved)
+        if hash(text) != self._saved:
+            state_file.save(self._path, text)
+        self._saved = hash(text)
+
+    def last_call(self) -> tuple[str, str] | None:
+        """Return VMI and domain of the last call."""
+        try:
+            saved = load(self._path)
+        except OSError as error:
+            _log.warning("cannot read the last call of KubeVirt: %s", error)
+            return None
+        return None if saved is None else (saved.vmi, saved.domain)

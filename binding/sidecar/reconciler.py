@@ -11,16 +11,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from binding.ipc.codec import encode
 from binding.ipc.messages import Define, Report
 from binding.ipc.wiring import Wiring
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
-from binding.sidecar import desired as desired_state
-from binding.sidecar import pod_warnings, state_file
-from binding.sidecar.desired import Desired, Saved
+from binding.sidecar import pod_warnings
+from binding.sidecar.desired import VERSION, Desired, DesiredFile, Saved, netns
 from binding.sidecar.faults import PodLinks, to_mend
 from binding.sidecar.filter_watch import FilterWatch
 from binding.sidecar.leases import LeaseWatch
@@ -52,12 +50,11 @@ class Reconciler:
     def __init__(self, loop: Loop, table: str, state: str) -> None:
         self._loop = loop
         self.plugs = Plugs()
-        self._file = f"{state}/desired.json"
+        self.file = DesiredFile(f"{state}/desired.json")
         self._lock = Lock()
         self._look_at: Timer | None = None
         self._pause = _SOON
         self._wiring_until = 0.0
-        self._saved = 0
         self._nics: dict[str, int] = {}
         self._claims = TapClaims()
         self.desired = Desired()
@@ -83,18 +80,9 @@ class Reconciler:
         """Whether links change because a VM starts: KubeVirt's phase 1, and ours."""
         return not self.desired.guests or self._loop.now() < self._wiring_until
 
-    def last_call(self) -> tuple[str, str] | None:
-        """Return VMI and domain of the last call, from the file: they are too large to keep."""
-        try:
-            saved = desired_state.load(self._file)
-        except OSError as error:
-            _log.warning("cannot read the last call of KubeVirt: %s", error)
-            return None
-        return None if saved is None else (saved.vmi, saved.domain)
-
     def restore(self) -> None:
         """Go on with what a former sidecar of this pod has saved. Raises OSError."""
-        saved = desired_state.load(self._file)
+        saved = self.file.load()
         if saved is None:
             return
         self.desired, self._nics = saved.desired, dict(saved.nics)
@@ -137,7 +125,9 @@ class Reconciler:
             self._open(former, "")
             self.look_soon()
             return _with_remedy(error)
-        self._save(request.vmi, request.domain)
+        decided = self.serve.handovers.decided
+        call = request.vmi, request.domain
+        self.file.save(Saved(VERSION, netns(), wanted, *call, self._nics, decided))
         self._reminder.start()
         self.look_soon()
         return ""
@@ -230,14 +220,6 @@ class Reconciler:
         guests = self.desired.guests
         pod_warnings.unguarded(self.pages, guests, unguarded)
         pod_warnings.left_to_others(self.pages, guests, self._claims.taken)
-
-    def _save(self, vmi: str, domain: str) -> None:
-        version, netns = desired_state.VERSION, desired_state.netns()
-        decided = self.serve.handovers.decided
-        text = encode(Saved(version, netns, self.desired, vmi, domain, self._nics, decided))
-        if hash(text) != self._saved:
-            state_file.save(self._file, text)
-        self._saved = hash(text)
 
     def _reported(self, report: Report) -> None:
         before = self.pages.families_served(self.desired.guests)

@@ -40,7 +40,7 @@ class Reloading:
         return encode(done)
 
     async def _reload(self, asked: Reload) -> Reloaded:
-        desired, call = self._reconciler.desired, self._reconciler.last_call()
+        desired, call = self._reconciler.desired, self._reconciler.file.last_call()
         names = [guest.network for guest in desired.guests]
         if not names or call is None:
             return Reloaded("no NIC of a VM is served yet: KubeVirt has not called")

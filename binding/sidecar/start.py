@@ -161,7 +161,7 @@ class _Sidecar:
         self._hooks.pod_read(snapshot)
         desired = self._reconciler.desired
         is_ours = desired.guests or desired.is_takeover  # where a first NIC may be plugged in
-        if is_ours and (call := self._reconciler.last_call()):
+        if is_ours and (call := self._reconciler.file.last_call()):
             _log.info("the pod's addresses, routes or MTU have changed; finding the guests anew")
             found = self._hooks.discover(*call, desired.settings)
             found.when_done(lambda: self._found(found.result()))
