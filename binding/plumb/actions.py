@@ -5,7 +5,6 @@ Each takes its line of input, says its answer, and returns the exit code.
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections.abc import Callable
@@ -31,29 +30,17 @@ _LOOK = "look at the pod's links"
 
 def _wire(asked: str) -> int:
     stop = _Stop()
+    from binding.plumb.wire import wire  # noqa: PLC0415  # pyroute2 only where it is needed
+
     wirings = codec.decode(tuple[Wiring, ...], asked)
-
-    def wired(ipr: IPRoute) -> Wired:
-        from binding.plumb.wire import wire  # noqa: PLC0415  # pyroute2 only where it is needed
-
-        done, adopted = wire(ipr, wirings, stop.check)
-        return Wired(tuple(done), tuple(adopted))
-
-    return _change_links(wired)
+    return _change_links(lambda ipr: wire(ipr, wirings, stop.check))
 
 
 def _mend(asked: str) -> int:
+    from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
+
     broken = codec.decode(Mend, asked)
-
-    def mended(ipr: IPRoute) -> Wired:
-        from binding.plumb.mend import mend  # noqa: PLC0415  # pyroute2 only where it is needed
-
-        done = mend(ipr, broken)
-        for step in done:
-            logging.getLogger(__name__).info("mended: %s", step)
-        return Wired(tuple(done), ())
-
-    return _change_links(mended)
+    return _change_links(lambda ipr: Wired(mend(ipr, broken), ()))
 
 
 def _change_links(change: Callable[[IPRoute], Wired]) -> int:

@@ -5,6 +5,7 @@ Nothing that is still there is made anew: QEMU holds the tap, and its frames go 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 
@@ -14,8 +15,10 @@ from binding.plumb import wire
 from binding.plumb.netlink import IPRoute, dump
 from binding.plumb.steps import Step, StepError
 
+_log = logging.getLogger(__name__)
 
-def mend(ipr: IPRoute, asked: Mend) -> list[str]:
+
+def mend(ipr: IPRoute, asked: Mend) -> tuple[str, ...]:
     """Return the names of the steps that were taken. Raises StepError at the first that fails.
 
     Nothing is undone then: each step by itself brings the pod nearer to what it was.
@@ -28,7 +31,9 @@ def mend(ipr: IPRoute, asked: Mend) -> list[str]:
             except Exception as error:  # whatever it is, its step is named
                 raise StepError(step.name, error, ()) from error
             done.append(step.name)
-    return done
+    for name in done:
+        _log.info("mended: %s", name)
+    return tuple(done)
 
 
 def _steps(ipr: IPRoute, wiring: Wiring, nic: int) -> Iterator[Step]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import EOPNOTSUPP
 from functools import partial
 
+from binding.ipc.messages import Wired
 from binding.ipc.wiring import Wiring
 from binding.packet.link_table import IFF_LOWER_UP, IFF_UP
 from binding.packet.raw_netlink import RTM_NEWADDR
@@ -32,10 +33,8 @@ class LinkError(Exception):
     """Another program's link has a name that wiring needs, or the pod's own link is missing."""
 
 
-def wire(
-    ipr: IPRoute, wirings: Sequence[Wiring], before_each: Callable[[], object]
-) -> tuple[list[str], list[str]]:
-    """Wire all NICs or none; return the pod links that were wired and those found wired.
+def wire(ipr: IPRoute, wirings: Sequence[Wiring], before_each: Callable[[], object]) -> Wired:
+    """Wire all NICs or none.
 
     `before_each` is called before each step, and may raise to stop there. Raises StepError after
     every change was undone, LinkError before anything was touched.
@@ -47,7 +46,7 @@ def wire(
         _check(links, one)
     made = [step for one in wired for step in steps(ipr, links, one)]
     carry_out(made, before_each, before_undo=partial(renew, ipr))
-    return [one.names.pod for one in wired], [one.names.pod for one in adopted]
+    return Wired(*(tuple(one.names.pod for one in part) for part in (wired, adopted)))
 
 
 def steps(ipr: IPRoute, links: Links, wiring: Wiring) -> Iterator[Step]:

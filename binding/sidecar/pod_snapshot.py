@@ -13,13 +13,7 @@ from socket import AF_INET, AF_INET6
 from binding.discover import resolv_conf
 from binding.ipc.snapshot import Link, Snapshot
 from binding.packet import entries, link_table
-from binding.packet.entries import (
-    IFA_F_PERMANENT,
-    NUD_LASTING,
-    AddressEntry,
-    NeighborEntry,
-    RouteEntry,
-)
+from binding.packet.entries import IFA_F_PERMANENT, AddressEntry, NeighborEntry, RouteEntry
 from binding.packet.raw_netlink import RTPROT_KERNEL, RTPROT_RA
 from binding.process.shortage import passes
 from guest.ethernet import is_group
@@ -27,7 +21,7 @@ from guest.network import Address, IPInterface, Route
 
 _SCOPE_GLOBAL = 0
 _DAD_FAILED = 0x08
-_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | NUD_LASTING  # REACHABLE, STALE, DELAY, PROBE
+_RESOLVED = 0x02 | 0x04 | 0x08 | 0x10 | entries.NUD_LASTING  # REACHABLE, STALE, DELAY, PROBE
 
 
 def take(resolver: str = "/etc/resolv.conf") -> Snapshot:
@@ -68,7 +62,7 @@ def _links(tables: entries.Tables) -> tuple[Link, ...]:
             addresses=_addresses(addresses, link.index),
             routes=_routes(routes, link.index, own),
             neighbors=_neighbors(neighbors, link.index, _RESOLVED),
-            permanent=_neighbors(neighbors, link.index, NUD_LASTING),
+            permanent=_neighbors(neighbors, link.index, entries.NUD_LASTING),
         )
         for link in sorted(links, key=lambda link: link.index)
     )
