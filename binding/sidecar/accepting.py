@@ -1,11 +1,15 @@
-"""Accepts at a listening socket of the sidecar."""
+"""Accepts at a listening socket of the sidecar, and answers."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 from binding.process.loop import Loop
+
+_READ_WITHIN = 0.2
+"""Seconds for a reader that does not keep up with an answer larger than its socket's buffer."""
 
 
 def accept(
@@ -26,3 +30,10 @@ def accept(
 
     loop.watch(listener, readable)
     return close
+
+
+def answer(client: socket.socket, text: str) -> None:
+    """Write the answer to a client that may have left."""
+    client.settimeout(_READ_WITHIN)
+    with suppress(OSError):
+        client.sendall(text.encode())

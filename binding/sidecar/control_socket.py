@@ -7,31 +7,28 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from binding.process.loop import Loop
-from binding.sidecar.accepting import accept
+from binding.sidecar.accepting import accept, answer
 
 _LONGEST = 1 << 16
 _MOST = 4
 """Connections at once; further ones are hung up on."""
 _PATIENCE = 5.0
 """Seconds for the whole line to come."""
-_READ_WITHIN = 0.2
-"""Seconds for a reader that does not keep up with an answer larger than its socket's buffer."""
 
 
 class ControlSocket:
-    """Gives each line to `answer`, which never raises."""
+    """Gives each line to `ask`, which never raises, and sends what that returns."""
 
     def __init__(
         self,
         loop: Loop,
         listener: socket.socket,
-        answer: Callable[[bytes], Awaitable[str]],
+        ask: Callable[[bytes], Awaitable[str]],
     ) -> None:
         self._loop = loop
-        self._answer = answer
+        self._ask = ask
         self._clients = 0
         self.close = accept(loop, listener, self._take)
 
@@ -64,10 +61,7 @@ class ControlSocket:
 
     async def _serve(self, client: socket.socket, line: bytes) -> None:
         try:
-            answer = await self._answer(line)
-            client.settimeout(_READ_WITHIN)
-            with suppress(OSError):  # a reader that left early
-                client.sendall(f"{answer}\n".encode())
+            answer(client, f"{await self._ask(line)}\n")
         finally:
             self._hang_up(client)
 

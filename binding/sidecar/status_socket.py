@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from binding.process.loop import Loop
-from binding.sidecar.accepting import accept
+from binding.sidecar.accepting import accept, answer
 
 _MOST_WAITING = 4
 """Connections for which `serve` is asked first; further ones get what the sidecar knows."""
-_PATIENCE = 0.2
-"""Seconds for a reader that does not keep up with an answer larger than its socket's buffer."""
 
 
 class StatusSocket:
@@ -46,6 +43,5 @@ class StatusSocket:
             self._send_status(client)
 
     def _send_status(self, client: socket.socket) -> None:
-        client.settimeout(_PATIENCE)
-        with client, suppress(OSError):  # a reader that left early
-            client.sendall(self._text().encode())
+        with client:
+            answer(client, self._text())
