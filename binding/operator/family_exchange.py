@@ -61,6 +61,18 @@ def _untaken_offer(words: _Words, note: str) -> tuple[str, str]:
     return f"{text}: the guest does not take it", "no-request"
 
 
+def _lacks_router(guest: GuestStatus, traffic: Traffic) -> bool:
+    """Say whether a guest asks DHCPv6, but for no router, and shows none that it knows.
+
+    A client such as networkd sends no RS where an RA of ours came before. It shows the router by
+    what it sends beyond its link, or by asking for the router's MAC.
+    """
+    if "RS" in guest.asked or guest.arrived or traffic.has_router:
+        return False
+    asks = any(kind in guest.asked for kind in KINDS["ipv6"])
+    return asks and not (guest.router and guest.router.address in traffic.wanted)
+
+
 class FamilyExchange:
     """Findings about one address family of one guest."""
 
@@ -253,8 +265,7 @@ class FamilyExchange:
         if guest.counters.get("RA"):
             last = guest.asked.get("RS", Asked()).answer or guest.last.get("RA")
             yield self._ok("the guest has been told its IPv6 router by RA", last)
-        asks = any(kind in guest.asked for kind in KINDS["ipv6"] if kind != "RS")
-        if "RS" not in guest.asked and asks and not guest.arrived:
+        if _lacks_router(guest, self._traffic):
             text = "DHCPv6, but no RS: does the guest accept router advertisements?"
             yield finding("warning", text, "no-rs", network=guest.network, time=self._look.time)
             return

@@ -17,9 +17,10 @@ _QEMU = (0, 107)
 _LINK_KINDS = ("tap", "nic", "bridge", "placeholder")
 _NO_HARM = ("mtu", "placeholder", "bridge-port")
 _BY_TEXT = (
-    ("own MAC", "pod-has-mac"),
+    ("keeps frames", "pod-has-mac"),
     ("the pod answers", "pod-has-address"),
     ("may not pass", "bridge-port"),
+    ("of others", "bridge-port"),
     ("makes itself", "bridge-port"),
     ("is gone", "link-gone"),
     ("has no carrier: its other end", "no-carrier"),
@@ -39,6 +40,8 @@ def judge_links(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     name, wrong = guest.network, [one for one in guest.warned if is_of_links(one)]
     for one in wrong:
         yield _link_fault(guest, one)
+    if not any("keeps frames" in one.text for one in wrong):
+        yield from _kept(guest, look)
     tap = look.links.get(guest.tap)
     yield from _reader(guest, look)
     for link in (guest.tap, guest.nic, guest.bridge):
@@ -63,6 +66,18 @@ def _reader(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         text += ", and QEMU, user 107, may not open it"
         remedy = "who made this tap? restart the VM, so that virt-handler makes its own"
     yield finding("harm", text, "no-qemu", network=guest.network, time=look.time, remedy=remedy)
+
+
+def _kept(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+    """Tell of entries by which the bridge takes frames of guest and gateways for the pod's."""
+    whose = {guest.mac: "the guest's own MAC"}
+    whose |= {mac: f"the MAC of gateway {address}" for address, mac in guest.gateways.items()}
+    for mac, what in whose.items():
+        for link in sorted(look.kept.get(mac, frozenset()) & {guest.tap, guest.nic, guest.bridge}):
+            text = f"the bridge keeps frames for {mac}, {what}, by a permanent entry at {link}"
+            remedy = f"bridge fdb del {mac} dev {link} master; who made that entry?"
+            about = {"network": guest.network, "time": look.time, "remedy": remedy}
+            yield finding("harm", text, "pod-has-mac", **about)
 
 
 def _held_back(guest: GuestStatus, link: str, look: Look) -> Iterator[Finding]:

@@ -43,7 +43,8 @@ _PATIENCE = 5.0
 _ANSWER_TAKES = 1.0
 """Seconds within which a machine answers ARP or a neighbour solicitation, on a busy node, too."""
 _ALL_NODES = IPv6Address("ff02::1")
-_ECHO_REQUEST = 128
+_ECHO = struct.pack("!BBHI", 128, 0, 0, 0)
+"""An echo request."""
 _Take = Callable[[Traffic, GuestNetwork, bytes, float], None]
 
 
@@ -62,11 +63,13 @@ def listen(
     seconds: float,
     silent: Container[str] = (),
     expected: Container[Address] = (),
+    unasked: Container[str] = (),
 ) -> dict[str, Traffic]:
     """Listen at all of them at once; needs NET_RAW. A link that is gone is left out.
 
     Guests of the networks in `silent` are asked nothing: they still run elsewhere. For the
     `expected` addresses, which guests were given, they are asked again, and waited for longer.
+    Guests of the networks in `unasked` are asked whether they know a router: they sent no RS.
     """
     found = {guest.network: Traffic() for guest in guests}
     sockets = {one.port.socket.fileno(): one for guest in guests for one in _opened(guest)}
@@ -84,6 +87,8 @@ def listen(
             break
         for one in asked if now - begun < _ASKED_AGAIN else missing:
             _ask(one.port, one.guest)
+            if one.guest.network in unasked:
+                one.port.send(_to_group(_ALL_NODES, _ECHO, traffic.BEYOND))
         _until(min(now + _ASKED_AGAIN, until), sockets, found)
     for one in asked:
         found[one.guest.network].was_asked = True
@@ -155,7 +160,7 @@ def _ask(port: Port, guest: GuestNetwork) -> None:
     for six in guest.ipv6[:_MOST_ADDRESSES]:
         port.send(_solicitation(six.ip))
     if guest.ipv6:  # a guest with any IPv6 address shows it by its answer
-        port.send(_to_group(_ALL_NODES, struct.pack("!BBHI", _ECHO_REQUEST, 0, 0, 0)))
+        port.send(_to_group(_ALL_NODES, _ECHO))
 
 
 def _solicitation(target: IPv6Address) -> bytes:
@@ -164,10 +169,10 @@ def _solicitation(target: IPv6Address) -> bytes:
     return _to_group(solicited_node(target), body)
 
 
-def _to_group(group: IPv6Address, body: bytes) -> bytes:
+def _to_group(group: IPv6Address, body: bytes, source: IPv6Address = OUR_LINK_LOCAL) -> bytes:
     """Return a frame to a group with an ICMPv6 message whose checksum is still 0."""
     ours = mac_bytes(OUR_MAC)
-    ends = OUR_LINK_LOCAL.packed + group.packed
+    ends = source.packed + group.packed
     total = checksum(ends + struct.pack("!II", len(body), ICMPV6) + body)
     body = body[:2] + struct.pack("!H", total) + body[4:]
     header = mac_bytes(group_mac(group)) + ours + struct.pack("!H", ETH_IPV6)

@@ -43,6 +43,8 @@ class Look:
     """What traffic control of others can hold back, by link."""
     ports: dict[str, frozenset[str]] = field(default_factory=dict)
     """Links by which the pod's bridges send to a MAC, by the MAC: of guests and gateways."""
+    kept: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Links by which the pod's bridges keep frames to a MAC for the pod, by the MAC."""
     guard: Observed | None = None
     guard_error: str = ""
     bridge_filters: tuple[str, ...] = ()
@@ -74,6 +76,7 @@ def take(status: Status, directory: Path) -> Look:
     table, details = {}, {}
     queues: dict[str, tuple[str, ...]] = {}
     ports: dict[str, frozenset[str]] = {}
+    kept: dict[str, frozenset[str]] = {}
     with suppress(OSError):
         table = link_table.read()
         details = link_details.read()
@@ -82,13 +85,15 @@ def take(status: Status, directory: Path) -> Look:
         queues = traffic_control.foreign({n: name for n, name in names.items() if name in ours})
         for one in status.guests:
             for mac in {one.mac, *one.gateways.values()}:
-                learned = traffic_control.learned(mac)
-                ports[mac] = frozenset(names[n] for n in learned if n in names)
+                for into, only in ((ports, False), (kept, True)):
+                    learned = traffic_control.learned(mac, kept=only)
+                    into[mac] = frozenset(names[n] for n in learned if n in names)
     given = frozenset(one for guest in status.guests for one in _given(guest))
     found: dict[str, Traffic] = {}
     if "NET_RAW" in permitted and guests:
         capabilities.hold({"NET_RAW"})
-        found = listen.listen(guests, _LISTENS, arriving, given)
+        unasked = {one.network for one in status.guests if "RS" not in one.asked}
+        found = listen.listen(guests, _LISTENS, arriving, given, unasked)
         capabilities.drop()
     return Look(
         time=timestamp(time.time()),
@@ -99,6 +104,7 @@ def take(status: Status, directory: Path) -> Look:
         frames=links.received(),
         queues=queues,
         ports=ports,
+        kept=kept,
         guard=looked,
         guard_error=why,
         bridge_filters=bridge_filters.that_are_on(),

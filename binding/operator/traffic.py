@@ -20,6 +20,8 @@ from guest.network import Address, GuestNetwork
 
 _MOST_ADDRESSES = 8
 _MANY = 4 * _MOST_ADDRESSES
+BEYOND = IPv6Address("100::1")
+"""An address that no link has: the answer to it shows a router (discard prefix, RFC 6666)."""
 _ARP_REQUEST = b"\x00\x01"
 _DNS = b"\x00\x35"
 
@@ -50,6 +52,8 @@ class Traffic:
     """DNS queries of the guest, by server."""
     replies: Counter[str] = field(default_factory=Counter)
     """DNS replies to the guest, by server."""
+    has_router: bool = False
+    """The guest sends to an address beyond its link, by IPv6."""
     was_asked: bool = False
     """The guest was asked at its tap who has its addresses, as often as it takes."""
     is_cut: bool = False
@@ -75,6 +79,7 @@ def at_tap(found: Traffic, guest: GuestNetwork, frame: bytes, _: float) -> None:
     source = _source(frame, ethertype)
     if mac == guest.mac and source is not None and len(found.sources) < _MOST_ADDRESSES:
         found.sources[str(source)] = source
+    found.has_router |= ethertype == ETH_IPV6 and frame[38:54] == BEYOND.packed
     server = _dns(frame, ethertype, to_server=True)
     if server and len(found.queries) < _MANY:
         found.queries[server] += 1

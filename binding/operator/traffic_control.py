@@ -14,6 +14,7 @@ from binding.packet.raw_netlink import RTM_GETNEIGH, as_text, attributes, dump
 _RTM_GETQDISC, _RTM_GETFILTER = 38, 46
 _KIND, _LLADDR = 1, 2
 _AF_BRIDGE = 7
+_NUD_PERMANENT, _NTF_SELF = 0x80, 0x02
 _TCMSG = struct.Struct("=BxxxiIII")
 _NDMSG = struct.Struct("=BxxxiHBB")
 _USUAL = ("noqueue", "pfifo_fast", "fq_codel", "fq", "mq", "pfifo", "bfifo", "cake")
@@ -50,10 +51,16 @@ def _of(name: str, index: int) -> Iterator[str]:
                 yield f"filters of {name} for what comes {direction}"
 
 
-def learned(mac: str) -> frozenset[int]:
-    """Return the indexes of the bridge ports by which bridges send to a MAC. Raises OSError."""
+def learned(mac: str, *, kept: bool = False) -> frozenset[int]:
+    """Return the indexes of the bridge ports by which bridges send to a MAC. Raises OSError.
+
+    `kept`: of those links only by which a bridge takes frames to the MAC for the pod's own, as a
+    link has it, or by an entry that is `permanent`.
+    """
     wanted, found = bytes.fromhex(mac.replace(":", "")), set()
     for body in dump(RTM_GETNEIGH, _NDMSG.pack(_AF_BRIDGE, 0, 0, 0, 0)):
-        if attributes(body[_NDMSG.size :]).get(_LLADDR) == wanted:
-            found.add(_NDMSG.unpack_from(body)[1])
+        _, index, state, flags, _ = _NDMSG.unpack_from(body)
+        is_kept = bool(state & _NUD_PERMANENT) and not flags & _NTF_SELF
+        if attributes(body[_NDMSG.size :]).get(_LLADDR) == wanted and (is_kept or not kept):
+            found.add(index)
     return frozenset(found)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+AT_A_LINK = " at a link"
+"""Behind the name of a chain of the family inet that hooks into a link."""
 _SETTINGS = ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables")
 
 
 def is_at_links(chain: str) -> bool:
     """Say whether frames of a bridge pass a chain that plumb has named, whatever is set here."""
-    return chain.startswith(("table bridge ", "table netdev "))
+    return chain.startswith(("table bridge ", "table netdev ")) or f"{AT_A_LINK}: " in chain
 
 
 def that_are_on() -> tuple[str, ...]:

@@ -22,7 +22,7 @@ _AF_INET6, _AF_BRIDGE, _ADDR_GEN_MODE = 10, 7, 8
 _NO_ADDRESSES = 1  # IN6_ADDR_GEN_MODE_NONE
 _PORT_STATE = 1
 _LETS_PASS = {"unicast flood": 9, "multicast flood": 27, "broadcast flood": 30}
-_HOLDS_BACK = {"isolated": 33, "neigh_suppress on": 32, "locked": 39}
+_HOLDS_BACK = {"isolated": 33, "neigh_suppress on": 32, "locked": 39, "proxy_arp on": 10}
 """Settings of a bridge port by which frames pass while they are on, and while they are off."""
 _STATES = ("is disabled", "listens only (STP)", "learns only (STP)", "", "is blocked (STP)")
 """What a bridge port does in each of its states; 3 is forwarding."""

@@ -10,16 +10,25 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-from binding.packet.raw_netlink import as_text, attributes, each_attribute
+from binding.packet.bridge_filters import AT_A_LINK
+from binding.packet.raw_netlink import as_text, attributes, each_attribute, text
 from binding.packet.table_changes import FAMILIES
 from binding.plumb import legacy_tables
 from binding.plumb.nfnetlink import NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, dump
 
+_NFT_MSG_GETSETELEM = 10 << 8 | 13
 _AT_LINKS = ("bridge", "netdev")
+_GUARDS = ("netdev", "ip")
+"""Families of which a dsbridge has a table."""
 _TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
 _RULE_CHAIN = 2
 _RULE_EXPRESSIONS = 4
 _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
+_HOOK_NUMBER, _HOOK_DEVICE, _HOOK_DEVICES = 1, 3, 4
+_OF_THE_POD_ITSELF = (b"\0\0\0\x01", b"\0\0\0\x03")
+"""Hooks of the family bridge that frames which are forwarded do not pass: input and output."""
+_LOOKUP_SET, _LOOKUP_DREG, _TO_VERDICT = 1, 3, bytes(4)
+"""A lookup whose outcome is the verdict is one in a verdict map."""
 _PAYLOAD_WRITES = 5
 """NFTA_PAYLOAD_SREG: a payload expression that writes a register into the frame."""
 _TARGET_NAME = 1
@@ -46,15 +55,22 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
     rules = [(attributes(of), of) for of in dump(NFT_MSG_GETRULE, family=number)]
     for chain in chains:
         table, name = _text(chain, _TABLE), _text(chain, _CHAIN_NAME)
-        if (family == "netdev" and table == ours) or table.startswith("dsbridge"):
+        if family in _GUARDS and (table == ours or table.startswith("dsbridge")):
             continue
+        hook = attributes(chain.get(_CHAIN_HOOK, b""))
+        if family == "bridge" and hook.get(_HOOK_NUMBER) in _OF_THE_POD_ITSELF:
+            continue
+        if as_text(hook.get(_HOOK_DEVICE, b"")) == "lo":
+            continue
+        at_link = family == "inet" and (_HOOK_DEVICE in hook or _HOOK_DEVICES in hook)
         its = [
             (values, raw)
             for values, raw in rules
             if (_text(values, _TABLE), _text(values, _RULE_CHAIN)) == (table, name)
         ]
-        dropping = sum(_drops(values, raw) for values, raw in its)
-        changing = sum(_changes(values) for values, _ in its) if family in _AT_LINKS else 0
+        dropping = sum(_drops(values, raw) or _maps(number, values) for values, raw in its)
+        is_at_links = at_link or family in _AT_LINKS
+        changing = sum(_changes(values) for values, _ in its) if is_at_links else 0
         how = []
         if dropping:
             how.append(f"{dropping} rules that drop")
@@ -63,11 +79,22 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
         if _CHAIN_HOOK in chain and chain.get(_CHAIN_POLICY) == _NF_DROP:
             how.append("policy drop")
         if how:
-            yield f"table {family} {table}, chain {name}: {' and '.join(how)}"
+            where = f"table {family} {table}, chain {name}{AT_A_LINK * at_link}"
+            yield f"{where}: {' and '.join(how)}"
 
 
 def _drops(values: dict[int, bytes], raw: bytes) -> bool:
     return _DROPS in raw or any(name in _REJECTS for name, _ in _expressions(values))
+
+
+def _maps(family: int, values: dict[int, bytes]) -> bool:
+    """Say whether a rule looks its verdict up in a map that can tell it to drop."""
+    for name, data in _expressions(values):
+        if name == "lookup" and data.get(_LOOKUP_DREG) == _TO_VERDICT:
+            about = text(_TABLE, _text(values, _TABLE)) + text(2, _text(data, _LOOKUP_SET))
+            if any(_DROPS in each for each in dump(_NFT_MSG_GETSETELEM, about, family)):
+                return True
+    return False
 
 
 def _changes(values: dict[int, bytes]) -> bool:

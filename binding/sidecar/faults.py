@@ -29,9 +29,43 @@ class PodLinks:
         return cls(link_table.read(), link_details.read(), entries.addresses_of_links())
 
 
-def faults(guest: GuestNetwork, pod: PodLinks, placeholder: str = "") -> dict[str, str]:
-    """Return what is wrong now, a sentence for each link. `placeholder` is one that we made."""
-    return dict((*_faults(guest, pod.links, placeholder), *_settings(guest, pod, placeholder)))
+def faults(
+    guest: GuestNetwork,
+    pod: PodLinks,
+    placeholder: str = "",
+    gateways: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Return what is wrong now, a sentence for each link. `placeholder` is one that we made.
+
+    `gateways` are the MACs of the guest's gateways, by their addresses.
+    """
+    whose = {guest.mac: "the guest's own MAC"}
+    whose |= {mac: f"the MAC of gateway {one}" for one, mac in (gateways or {}).items()}
+    return dict(
+        (
+            *_faults(guest, pod.links, placeholder),
+            *_settings(guest, pod, placeholder),
+            *_taken_macs(guest, pod.links, whose),
+        )
+    )
+
+
+def _taken_macs(
+    guest: GuestNetwork, links: Links, whose: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield links of the bridge with a MAC to which frames must pass it, and foreign ports."""
+    bridge = links.get(guest.bridge)
+    if bridge is None:
+        return
+    for kind, name in (("tap", guest.tap), ("nic", guest.nic), ("bridge", guest.bridge)):
+        if (link := links.get(name)) is not None and link.mac in whose:
+            text = f"{name} has {whose[link.mac]} {link.mac}: the bridge keeps frames for it"
+            yield f"{kind} MAC", text
+    ours = {guest.tap, guest.nic}
+    others = (one.name for one in links.values() if one.master == bridge.index)
+    if strange := ", ".join(sorted(set(others) - ours)):
+        text = f"bridge {guest.bridge} has ports of others: {strange}, behind which no guard is"
+        yield "bridge ports", text
 
 
 def _settings(guest: GuestNetwork, pod: PodLinks, placeholder: str) -> Iterator[tuple[str, str]]:
@@ -48,9 +82,6 @@ def _settings(guest: GuestNetwork, pod: PodLinks, placeholder: str) -> Iterator[
             yield f"{kind} setting", text
         if not guest.bridge or kind == "tap":
             continue
-        if link.mac == guest.mac:
-            text = f"{name} has the guest's own MAC {link.mac}: the bridge keeps frames for it"
-            yield f"{kind} MAC", text
         if taken := pod.addresses.get(link.index, frozenset()).intersection(guest.addresses):
             which = ", ".join(sorted(map(str, taken)))
             text = f"{name} has the guest's address {which}: the pod answers in the guest's place"

@@ -36,8 +36,10 @@ def link_faults(
 ) -> None:
     """Warn of what is wrong with the links of the pod now."""
     placeholders = {one.names.tap: one.names.pod for one in wirings}
+    gateways = {page.guest.network: page.gateways for page in pages.opened()}
     for guest in guests:
-        pages.fault(guest.network, faults(guest, pod, placeholders.get(guest.tap, "")))
+        about = placeholders.get(guest.tap, ""), gateways.get(guest.network)
+        pages.fault(guest.network, faults(guest, pod, *about))
 
 
 def left_to_others(

@@ -107,6 +107,19 @@ def test_a_guest_that_accepts_no_router():
             harmed(vm, "no-rs", "DHCPv6, but no RS", status=WARNING)
 
 
+def test_a_guest_that_has_a_router_though_it_sent_no_rs():
+    """As networkd, which sends none where our RA comes before it."""
+    with booted() as vm:
+        vm.guest.sysctl(ipv6__conf__eth0__accept_ra=0, ipv6__conf__eth0__router_solicitations=0)
+        vm.guest.ip("""
+            link set eth0 down
+            link set eth0 up
+            route add default via fe80::858:aff:fef4:101 dev eth0""")
+        send(vm, dhcp6(vm, v6_wire.SOLICIT, v6_wire.ia_na(1), v6_wire.option(14)))
+        until(lambda: "SOLICIT" in vm.sidecar.status()["guests"][0]["asked"], "a SOLICIT")
+        assert "no-rs" not in diagnose(vm).wrong
+
+
 def test_slaac_without_an_rs():
     with booted(speaks_ipv6=False, ipv6="slaac") as vm:
         udhcpc(vm)

@@ -11,7 +11,14 @@ import grpc
 import pytest
 
 from tests.bed.clients import client
-from tests.bed.diagnosis import diagnose, run, solicit, until_diagnosed, until_well
+from tests.bed.diagnosis import (
+    diagnose,
+    run,
+    solicit,
+    until_diagnosed,
+    until_logged,
+    until_well,
+)
 from tests.bed.guests import started, started_in
 from tests.bed.handler import managed_tap
 from tests.bed.launcher import collect, phase2
@@ -235,3 +242,25 @@ def test_what_the_own_wiring_needs(change, anchor, text):
         seen = until_diagnosed(vm, anchor)
         assert text in seen.wrong[anchor]["text"]
         assert "ip link set" in seen.wrong[anchor]["remedy"]
+
+
+def test_a_state_directory_without_space():
+    with pod("flat") as made:
+        hooks_dir = made.workdir / "hook-sidecar-0"
+        hooks_dir.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", hooks_dir], check=True)
+        try:
+            (hooks_dir / "state").mkdir()
+            with (hooks_dir / "state/others").open("wb", buffering=0) as full:
+                while full.write(bytes(4096)) == 4096:
+                    pass
+        except OSError:
+            pass
+        try:
+            with started_in(made) as vm:
+                vm.guest.ip("link set eth0 up")
+                seen = until_diagnosed(vm, "not-saved")
+                assert "no space left" in seen.wrong["not-saved"]["text"]
+                until_logged(vm, "a restarted sidecar will miss it: No space left on device")
+        finally:
+            subprocess.run(["umount", "-l", hooks_dir], check=True)
