@@ -17,6 +17,9 @@ def main() -> int:
     """Run the sidecar until the VM ends, or one command. Returns the exit status."""
     given = _for_sidecar(sys.argv[1:])
     if given is None:
+        from binding.process import oom  # noqa: PLC0415  # the sidecar does without
+
+        oom.choose_me(oom.COMMAND)  # before the other imports take memory
         from binding.operator import commands  # noqa: PLC0415  # the sidecar does without
 
         return commands.main(sys.argv[1:])

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     control, listener, *words = argv
     capabilities.drop()
     capabilities.no_new_privs()
-    oom.choose_me()
+    oom.choose_me(oom.CHILD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to the sidecar, which decides
     logs.to_stderr()
     from binding.hooks.program import Program  # noqa: PLC0415  # behind lean

@@ -18,7 +18,6 @@ from binding.operator import lean  # noqa: F401  # before what imports argparse
 # isort: split
 from binding.ipc.codec import plain
 from binding.operator import arguments, ask, slots
-from binding.process import oom
 
 _EVERY = 2.0
 _NO_SIDECAR = 3
@@ -26,7 +25,6 @@ _NO_SIDECAR = 3
 
 def main(words: Sequence[str]) -> int:
     """Run one command; return its exit status. Each imports what it needs and no more."""
-    oom.choose_me()
     # A shell starts what is in its background with SIGINT ignored; --watch and capture end by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     given = arguments.parse(words)

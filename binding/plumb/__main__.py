@@ -25,7 +25,7 @@ _ACTIONS = (["wire"], ["guard"], ["wire", "guard"], ["mend"], ["look"])
 
 def main(argv: list[str]) -> int:
     """Do what is asked; the exit code is 0 when all of it was done."""
-    oom.choose_me()
+    oom.choose_me(oom.CHILD)
     logs.to_stderr()
     if argv not in _ACTIONS:
         sys.stderr.write("usage: python -m binding.plumb [wire] [guard] | mend | look\n")

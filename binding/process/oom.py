@@ -1,4 +1,8 @@
-"""Makes the kernel's out-of-memory killer choose any of our processes before the sidecar."""
+"""In which order the kernel's out-of-memory killer chooses our processes.
+
+First an operator's command, which costs nothing but itself; then `plumb`, `serve` and `hooks`,
+which are started again; the sidecar last.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,12 @@ import ctypes
 from contextlib import suppress
 
 _PR_SET_DUMPABLE = 4
-_FIRST = "1000"
+COMMAND, CHILD = 1000, 500
+"""Values of oom_score_adj: thousandths of the container's limit, added to what a process uses."""
 
 
-def choose_me() -> None:
-    """Offer this process to the out-of-memory killer before all others of the container.
+def choose_me(before: int) -> None:
+    """Have the out-of-memory killer choose this process before those of a smaller value.
 
     The files in /proc of a process with file capabilities belong to root until it is dumpable.
     """
@@ -18,5 +23,5 @@ def choose_me() -> None:
     prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
     # /proc may be read-only; then the kernel's own choice stands.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write(_FIRST)
+        file.write(str(before))
     prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -22,7 +22,7 @@ def main() -> None:
     """Serve until the sidecar closes the channel, or until there is nothing to do."""
     capabilities.hold({"NET_RAW"})
     capabilities.no_new_privs()
-    oom.choose_me()
+    oom.choose_me(oom.CHILD)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to the sidecar, which decides
     logs.to_stderr()
     # scapy adds a handler of its own and warns about every odd packet of the guest.

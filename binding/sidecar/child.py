@@ -85,7 +85,7 @@ class Child:
         self._control: socket.socket | None = None
         self._asked_at: float | None = None
         self._next_look: Timer | None = None
-        self._began = 0.0
+        self._began, self._why = 0.0, ""
         self._alive = Future[None]()
         self.phase = Phase.ABSENT
         self.restarts = 0
@@ -94,7 +94,6 @@ class Child:
         """How the latest such end came."""
         self.last_end_at = 0.0
         """Time of the latest such end, in seconds since the epoch."""
-        self._why = ""
 
     @property
     def pid(self) -> int | None:
@@ -216,9 +215,12 @@ class Child:
                 self._look_in(EVERY)
         elif self.phase is Phase.LEAVING:
             self._give_up(f"it said that it leaves, and was there {_LEAVES_WITHIN:.0f} s later")
-        elif self.phase is Phase.RUNNING and self._asked_at is not None:
-            self._give_up(f"it had not answered for {self._loop.now() - self._asked_at:.1f} s")
         elif self.phase is Phase.RUNNING:
+            waited = 0.0 if self._asked_at is None else self._loop.now() - self._asked_at
+            if self._answers_within <= waited < 2 * self._answers_within:
+                self._give_up(f"it had not answered for {waited:.1f} s")
+                return
+            self._asked_at = None  # after longer than that: the sidecar itself did not run either
             self.ask()
             if self._asked_at is None:
                 self._look_in(self._asked_every)
@@ -251,9 +253,8 @@ class Child:
         if self._next_look is not None:
             self._next_look.cancel()
         self._process = None
-        phase = self.phase
+        phase, how = self.phase, ending(status)
         self.change(Change.ENDED)
-        how = ending(status)
         if phase is not Phase.LEAVING:
             self.restarts += 1
             how = f"{how}: {self._why}" if self._why else how

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import grpc
 
+from binding.process import oom
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.guests import started
@@ -63,6 +64,6 @@ def test_the_kernel_that_is_out_of_memory_chooses_any_process_but_the_sidecar() 
             for name, pid in pids.items()
             if pid
         }
-        assert scores["serve"] == 1000
-        assert scores.get("hooks", 1000) == 1000
-        assert scores["sidecar"] < 1000
+        assert scores["serve"] == oom.CHILD
+        assert scores.get("hooks", oom.CHILD) == oom.CHILD
+        assert scores["sidecar"] < oom.CHILD < oom.COMMAND

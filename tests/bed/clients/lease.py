@@ -94,6 +94,8 @@ def _routes(netns: Netns, family: str, interface: str) -> tuple[tuple[str, str |
 
 def kernel(netns: Netns, interface: str) -> Kernel:
     """Read what the guest's kernel has now."""
+    # Routes first: a client that sets an address, its mask and a route has then set the mask, too.
+    routes = _routes(netns, "-4", interface), _routes(netns, "-6", interface)
     link = netns.query("addr", "show", "dev", interface)[0]
     settled = [
         f"{row['local']}/{row['prefixlen']}"
@@ -103,8 +105,7 @@ def kernel(netns: Netns, interface: str) -> Kernel:
     return Kernel(
         tuple(IPv4Interface(text) for text in settled if ":" not in text),
         tuple(IPv6Interface(text) for text in settled if ":" in text),
-        _routes(netns, "-4", interface),
-        _routes(netns, "-6", interface),
+        *routes,
         link["mtu"],
     )
 
