@@ -61,9 +61,12 @@ def connect() -> Iterator[IPRoute]:
 
 
 def renew(ipr: IPRoute) -> None:
-    """Give it another socket: after an error in receiving pyroute2 uses the old one no more."""
-    former, ipr.asyncore = ipr.asyncore, IPRoute(groups=0).asyncore
+    """Give it another socket: after an error in receiving pyroute2 uses the old one no more.
+
+    Where the node has no descriptor or memory for another, the old one stays: it may be well.
+    """
     with suppress(OSError):
+        former, ipr.asyncore = ipr.asyncore, IPRoute(groups=0).asyncore
         former.close()
 
 

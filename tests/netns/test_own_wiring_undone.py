@@ -76,6 +76,23 @@ def fails_everywhere(made):
     assert {"rename eth0 to eth0-nic", "bring up tap0"} <= set(result["tried"])
 
 
+_RENEWED_WITHOUT_DESCRIPTORS = """
+import resource
+from binding.plumb.netlink import connect, dump, renew
+with connect() as ipr:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+    renew(ipr)
+    print([link.get("ifname") for link in dump(ipr.link)])
+"""
+
+
+def test_where_the_node_has_no_descriptor_for_another_socket_the_old_one_undoes():
+    with netns("short") as space:
+        command = space.command(sys.executable, "-c", _RENEWED_WITHOUT_DESCRIPTORS)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "['lo']\n", done.stderr
+
+
 def test_when_the_second_nic_fails_the_first_is_undone_too():
     with pod("flat", blue=True, dad=False) as made:
         before = state(made.netns)
