@@ -82,7 +82,7 @@ def foreign(datagram: bytes) -> set[str]:
             for _, family, name, message in _changes(datagram)
             if message in (_NFT_MSG_NEWCHAIN, _NFT_MSG_NEWRULE)
             and family in FAMILIES
-            and not name.startswith("dsbridge")
+            and not (family in OURS and name.startswith("dsbridge"))
         }
     return set()
 

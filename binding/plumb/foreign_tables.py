@@ -12,14 +12,12 @@ from contextlib import suppress
 
 from binding.packet.bridge_filters import AT_A_LINK
 from binding.packet.raw_netlink import as_text, attributes, each_attribute, text
-from binding.packet.table_changes import FAMILIES
+from binding.packet.table_changes import FAMILIES, OURS
 from binding.plumb import legacy_tables
 from binding.plumb.nfnetlink import NFT_MSG_GETCHAIN, NFT_MSG_GETRULE, dump
 
 _NFT_MSG_GETSETELEM = 10 << 8 | 13
 _AT_LINKS = ("bridge", "netdev")
-_GUARDS = ("netdev", "ip")
-"""Families of which a dsbridge has a table."""
 _TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY = 1, 3, 4, 5
 _RULE_CHAIN = 2
 _RULE_EXPRESSIONS = 4
@@ -27,6 +25,8 @@ _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
 _HOOK_NUMBER, _HOOK_DEVICE, _HOOK_DEVICES = 1, 3, 4
 _OF_THE_POD_ITSELF = (b"\0\0\0\x01", b"\0\0\0\x03")
 """Hooks of the family bridge that frames which are forwarded do not pass: input and output."""
+_ELEMENTS_SET = 2
+"""The set whose elements are asked for (NFTA_SET_ELEM_LIST_SET)."""
 _LOOKUP_SET, _LOOKUP_DREG, _TO_VERDICT = 1, 3, bytes(4)
 """A lookup whose outcome is the verdict is one in a verdict map."""
 _PAYLOAD_WRITES = 5
@@ -55,7 +55,7 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
     rules = [(attributes(of), of) for of in dump(NFT_MSG_GETRULE, family=number)]
     for chain in chains:
         table, name = _text(chain, _TABLE), _text(chain, _CHAIN_NAME)
-        if family in _GUARDS and (table == ours or table.startswith("dsbridge")):
+        if number in OURS and (table == ours or table.startswith("dsbridge")):
             continue
         hook = attributes(chain.get(_CHAIN_HOOK, b""))
         if family == "bridge" and hook.get(_HOOK_NUMBER) in _OF_THE_POD_ITSELF:
@@ -91,7 +91,8 @@ def _maps(family: int, values: dict[int, bytes]) -> bool:
     """Say whether a rule looks its verdict up in a map that can tell it to drop."""
     for name, data in _expressions(values):
         if name == "lookup" and data.get(_LOOKUP_DREG) == _TO_VERDICT:
-            about = text(_TABLE, _text(values, _TABLE)) + text(2, _text(data, _LOOKUP_SET))
+            about = text(_TABLE, _text(values, _TABLE))
+            about += text(_ELEMENTS_SET, _text(data, _LOOKUP_SET))
             if any(_DROPS in each for each in dump(_NFT_MSG_GETSETELEM, about, family)):
                 return True
     return False

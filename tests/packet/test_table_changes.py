@@ -79,6 +79,7 @@ def test_what_cannot_be_read_may_concern_us_and_never_raises():
         (notice(DELRULE, b"others"), set()),
         (notice(NEWRULE, b"filter", family=INET), {"inet filter"}),  # by br_netfilter
         (notice(NEWRULE, b"dsbridge-own"), set()),
+        (notice(NEWRULE, b"dsbridge-own", family=INET), {"inet dsbridge-own"}),  # no dsbridge's
         (notice(NEWRULE, b"others")[:30], set()),
         (b"", set()),
     ],
