@@ -1,7 +1,5 @@
 """A request and its answer: the return value of every protocol decision."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,18 +8,6 @@ IPV6_PREFERRED = "IPv6 preferred"
 sends no REQUEST."""
 WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink")
 """How the note of a DHCPv6 answer begins that gives the guest no address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A message that a reader refuses, because a guess at its meaning could harm the guest."""
-
-    reason: str
-    """What is wrong with the message, in words for the operator."""
-
-    def exchange(self) -> Exchange:
-        """Return the silence to this message, counted as `malformed`, with its reason."""
-        return Exchange("malformed", note=self.reason)
 
 
 class Exchange(NamedTuple):
@@ -40,3 +26,15 @@ class Exchange(NamedTuple):
     """For the operator: the address given, or the reason for silence."""
     warning: bool = False
     """Somebody must look at this, such as a DECLINE of the pod's own address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A message that a reader refuses, because a guess at its meaning could harm the guest."""
+
+    reason: str
+    """What is wrong with the message, in words for the operator."""
+
+    def exchange(self) -> Exchange:
+        """Return the silence to this message, counted as `malformed`, with its reason."""
+        return Exchange("malformed", note=self.reason)

@@ -5,8 +5,6 @@ read it. Two equal values mean that nothing has to be done. Standard library onl
 and nothing of ours is imported here, so that dhcp and ra may import it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,

@@ -3,8 +3,6 @@
 Named tuples, as in binding.ipc.messages.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

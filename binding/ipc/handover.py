@@ -3,9 +3,7 @@
 Named tuples, as in binding.ipc.messages.
 """
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 
 class Repeat(NamedTuple):
@@ -46,7 +44,7 @@ class Handover(NamedTuple):
     planned: tuple[Planned, ...] = ()
     repeats: tuple[Repeat, ...] = ()
 
-    def after(self, now: float) -> Handover:
+    def after(self, now: float) -> Self:
         """Return the handover as it stands once the frames planned until now are sent."""
         sent = [one for one in self.planned if one.at <= now]
         left = tuple(one for one in self.planned if one.at > now)

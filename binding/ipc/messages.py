@@ -1,18 +1,16 @@
 """Every message between the sidecar and its programs, as one frozen value each.
 
 binding.ipc.channel carries them; descriptors go beside the message that names them. Named tuples:
-as dataclasses they cost each program 25 ms at its start, 0.1 s at 200m CPU. GuestNetwork and Wiring
-are named by their modules, so that `hooks` can have these executed at their first use.
+as dataclasses they cost each program 25 ms at its start, 0.1 s at 200m CPU. Their annotations are
+types, not text: typing compiles text, and the first compile() costs the sidecar 0.3 MiB for ever.
 """
-
-from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from binding.ipc import wiring
 from binding.ipc.about import Instance, RouterStatus
 from binding.ipc.handover import Handover, Repeat
-from guest import network
+from binding.ipc.wiring import Wiring
+from guest.network import GuestNetwork
 
 # Messages are read only, and so are these.
 _NO_TEXTS: dict[str, str] = {}
@@ -51,11 +49,11 @@ class Serve(NamedTuple):
 
     number: int
     """Serial number of this `Serve`; the answer repeats it."""
-    guests: tuple[network.GuestNetwork, ...]
+    guests: tuple[GuestNetwork, ...]
     decided: dict[str, tuple[int, ...]]
     """Families that we serve, by network, where `auto` has found that out before."""
     handovers: tuple[Handover, ...]
-    former: tuple[network.GuestNetwork, ...]
+    former: tuple[GuestNetwork, ...]
     """The GuestNetwork that a handover was made for, of each network where `guests` has another:
     the guest has been told the former, and must be told what of it no longer holds.
     """
@@ -69,7 +67,7 @@ class Open(NamedTuple):
 
     number: int
     """Number of the `Serve` that follows once the program is ready."""
-    guests: tuple[network.GuestNetwork, ...]
+    guests: tuple[GuestNetwork, ...]
 
 
 class Opened(NamedTuple):
@@ -164,8 +162,8 @@ class Define(NamedTuple):
     """hooks: make this desired state true, then answer `Defined`."""
 
     number: int
-    guests: tuple[network.GuestNetwork, ...]
-    wirings: tuple[wiring.Wiring, ...]
+    guests: tuple[GuestNetwork, ...]
+    wirings: tuple[Wiring, ...]
     warnings: tuple[str, ...]
     vmi: str
     domain: str
@@ -245,9 +243,9 @@ class Reloaded(NamedTuple):
 
     refusal: str = ""
     network: str = ""
-    before: tuple[network.GuestNetwork, ...] = ()
+    before: tuple[GuestNetwork, ...] = ()
     """The NIC before and after; none where it was refused."""
-    after: tuple[network.GuestNetwork, ...] = ()
+    after: tuple[GuestNetwork, ...] = ()
     warnings: tuple[str, ...] = ()
     """Warnings that the settings cause."""
 

@@ -1,7 +1,5 @@
 """The pod as its CNI made it, read before KubeVirt or plumb rewires it. Values only, no I/O."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 

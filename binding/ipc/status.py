@@ -4,8 +4,6 @@ docs/reference.md documents every field. Times are ISO 8601, UTC, with microseco
 has few fields it is a named tuple, as in binding.ipc.messages.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 

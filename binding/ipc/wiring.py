@@ -1,7 +1,5 @@
 """The wiring of one NIC in the "own" shape, as asked of `binding.plumb wire`. Values only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from binding.packet.link_names import LinkNames

@@ -3,8 +3,6 @@
 Numbers are those of linux/rtnetlink.h and linux/if_addr.h.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network

@@ -6,8 +6,6 @@ are copied to a listening bridge, too: a packet socket at the link would cost ea
 the guest.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple

@@ -5,8 +5,6 @@ packet sockets (`bpf`) and the rules of nf_tables (`binding.plumb.guard_rules`) 
 from the descriptions here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum

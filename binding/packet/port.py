@@ -1,14 +1,12 @@
 """AF_PACKET at one link: filtered frames in, whole frames out."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from binding.packet import bpf, links
 from guest.ethernet import ETH_SERVICE_VLAN, ETH_VLAN, VLAN_ID, untagged
@@ -45,7 +43,7 @@ class Port:
         self.socket = sock
 
     @classmethod
-    def open(cls, link: str, rules: tuple[bpf.Instruction, ...], place: str | None = None) -> Port:
+    def open(cls, link: str, rules: tuple[bpf.Instruction, ...], place: str | None = None) -> Self:
         """Open a packet socket and bind it to `place`, by default to the link itself.
 
         Raises PermissionError without NET_RAW, OSError without the link.

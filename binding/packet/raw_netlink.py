@@ -4,8 +4,6 @@ pyroute2 takes 0.1 s of CPU to import, half a second at 200m CPU, and 10 MiB. Nu
 linux/netlink.h and linux/rtnetlink.h. Reading needs no privilege.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import struct

@@ -15,6 +15,7 @@ from enum import Enum
 
 from binding.ipc import channel
 from binding.ipc.messages import Alive, Ask, Message
+from binding.process import memory
 from binding.process.loop import Future, Loop, Timer, within
 from binding.process.progress import EVERY
 from binding.process.spawn import Process, ending
@@ -104,11 +105,6 @@ class Child:
     def is_there(self) -> bool:
         """Whether the child has a process, in any phase."""
         return self.phase is not Phase.ABSENT
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it has imported all that its work takes."""
-        return self.phase is Phase.RUNNING
 
     @property
     def age(self) -> float:
@@ -260,3 +256,4 @@ class Child:
             how = f"{how}: {self._why}" if self._why else how
             self.last_end, self.last_end_at = how, time.time()
         self._on_end(phase, how)
+        memory.give_back()  # what its messages have left behind stays small while all rest

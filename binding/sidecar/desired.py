@@ -1,7 +1,5 @@
 """The desired state of the pod, and how it is saved for a restarted sidecar."""
 
-from __future__ import annotations
-
 import logging
 import os
 from dataclasses import dataclass, field

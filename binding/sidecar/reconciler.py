@@ -18,6 +18,7 @@ from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
 from binding.process.loop import Lock, Loop, Timer
 from binding.sidecar import pod_warnings
+from binding.sidecar.child import Phase
 from binding.sidecar.desired import VERSION, Desired, DesiredFile, Saved, netns
 from binding.sidecar.faults import PodLinks, to_mend
 from binding.sidecar.filter_watch import FilterWatch
@@ -192,10 +193,11 @@ class Reconciler:
         )
         if not wanted.wirings or is_wired:
             return await self.guard.enforce(self._filters(wanted))
-        if self.serve.child.is_ready and memory.is_tight() and not self.desired.guests:
+        child = self.serve.child
+        if child.phase is Phase.RUNNING and memory.is_tight() and not self.desired.guests:
             # A serve that was started ahead and a plumb that wires have no room at once.
-            self.serve.child.end()
-            await self.serve.child.gone(_LEAVES_WITHIN)
+            child.end()
+            await child.gone(_LEAVES_WITHIN)
         made = [link for one in wanted.wirings for link in (one.names.tap, one.names.nic)]
         filters = self._filters(wanted, made)
         try:

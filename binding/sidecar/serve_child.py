@@ -13,7 +13,6 @@ from contextlib import suppress
 
 from binding.ipc import messages
 from binding.packet import links
-from binding.process import memory
 from binding.process.loop import Future, Loop, Timer, within
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
@@ -225,7 +224,6 @@ class ServeChild:
         if phase is Phase.LEAVING:
             if self._serving is not None:
                 self._start()  # serve left without reading the guests of a hook call
-            memory.give_back()
             return
         pause = self._early_ends.pause(self.child.age)
         if self._standby is not None and self._standby.has_called:  # a guest has been waiting since

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -230,7 +229,7 @@ def test_the_socket_that_kubevirt_calls_is_gone():
         assert "hook-socket" in until_diagnosed(vm, "hook-socket").wrong
 
 
-def test_a_sidecar_that_cannot_answer_is_told_why():
+def test_a_sidecar_that_cannot_answer_is_told_why(tmp_path):
     with started("flat", "managed") as vm:
         pid = vm.sidecar.status()["processes"][0]["pid"]
         os.kill(pid, signal.SIGSTOP)
@@ -240,7 +239,8 @@ def test_a_sidecar_that_cannot_answer_is_told_why():
             os.kill(pid, signal.SIGCONT)
         assert done.returncode == NO_SIDECAR
         assert "it is stopped, or the node is overloaded" in done.stderr
-        shutil.rmtree(vm.sidecar.hooks_dir / "state")
+        # In one step: the sidecar writes there while it catches up, and rmtree() would race it.
+        (vm.sidecar.hooks_dir / "state").rename(tmp_path / "state")
         done = run(vm.pod.netns, vm.sidecar.hooks_dir, "diagnose")
         assert done.returncode == NO_SIDECAR
         assert "its directory was emptied" in done.stderr

@@ -58,7 +58,7 @@ def used(pid: int) -> float:
 
 def test_a_guest_that_has_its_leases_lets_the_sidecar_sleep(tmp_path: Path) -> None:
     with (
-        started("flat", "managed", DSBRIDGE_HOOKS_LINGER="1") as vm,
+        started("flat", "managed", DSBRIDGE_HOOKS_LINGER="10") as vm,
         client("networkd", vm.guest, tmp_path) as guest,
     ):
         guest.lease(30, dns=NAMESERVERS)
