@@ -171,7 +171,7 @@ def _decline(_: Packet, request: Request, guest: GuestNetwork) -> Exchange:
     declined = request.requested or guest.ipv4[0].ip
     ours = any(address.ip == declined for address in guest.ipv4)
     note = f"{declined} is in use elsewhere, the guest reports" if ours else f"{declined}, not ours"
-    return Exchange("DECLINE", note=note, warning=ours)
+    return Exchange("DECLINE", note=note, warning="declined" if ours else "")
 
 
 def _release(_: Packet, request: Request, __: GuestNetwork) -> Exchange:

@@ -87,7 +87,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
         "ADVERTISE" if kind == _ADVERTISE else "REPLY",
         _frame(payload, packet),
         note,
-        warning=message.kind == DECLINE and bool(_ours(message, guest)),
+        warning="declined" if message.kind == DECLINE and _ours(message, guest) else "",
     )
 
 

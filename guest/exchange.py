@@ -24,8 +24,8 @@ class Exchange(NamedTuple):
     """The whole Ethernet frame for the tap; empty means that the RFC wants silence."""
     note: str = ""
     """For the operator: the address given, or the reason for silence."""
-    warning: bool = False
-    """Somebody must look at this, such as a DECLINE of the pod's own address."""
+    warning: str = ""
+    """What an operator must look at, in a word: `declined`, `rogue` …; mostly empty."""
 
 
 @dataclass(frozen=True, slots=True)

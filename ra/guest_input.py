@@ -191,7 +191,7 @@ def _neighbor_solicitation(
             "NA",
             neighbor.advertise(target, lladdr),
             f"the guest tries {target}, which is not its own, for itself",
-            warning=True,
+            warning="own-router",
         )
     elif permanent is not None:
         is_router = target == guest.gateway6

@@ -64,7 +64,7 @@ def _refuted(before: Neighbor, after: Neighbor) -> tuple[Exchange, ...]:
         f"{check.lladdr} claims {before.address}, but {before.lladdr} still answers for it: "
         "the guest is not told"
     )
-    return (Exchange("", note=note, warning=True),)
+    return (Exchange("", note=note, warning="refuted"),)
 
 
 def _moved(state: State, place: _Place, former: str, now: float) -> Outcome:

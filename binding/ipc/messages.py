@@ -106,7 +106,8 @@ class Event(NamedTuple):
     request: str
     reply: str
     note: str
-    warning: bool
+    warning: str
+    """As in guest.exchange.Exchange."""
     at: float
     """Seconds since the epoch."""
     client: dict[str, str] = _NO_TEXTS

@@ -38,6 +38,13 @@ class Said(NamedTuple):
     time: str
 
 
+class Fault(NamedTuple):
+    """What is wrong with a link; the code is that of `Warned`."""
+
+    code: str
+    text: str
+
+
 class Warned(NamedTuple):
     """A warning that stands."""
 
@@ -48,6 +55,9 @@ class Warned(NamedTuple):
     it has happened."""
     text: str
     time: str
+    code: str = ""
+    """What is wrong, by which `diagnose` judges it: of links and of what has happened by a word of
+    its own, such as `link-down` or `rogue`; of all else the kind."""
 
 
 class LastExchange(NamedTuple):

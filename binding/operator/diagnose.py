@@ -12,15 +12,24 @@ from binding.operator.remedies import finding
 NO_SIDECAR = 3
 _EXIT: dict[Severity, int] = {"ok": 0, "warning": 1, "harm": 2}
 _MARK: dict[Severity, str] = {"ok": "ok     ", "warning": "WARNING", "harm": "HARM   "}
-_JUDGED_ELSEWHERE = ("gateway", "guard", "lease ipv4", "lease ipv6", "shield")
-_KUBE_OVN = ("enableDHCP", "enableIPv6RA", "dns_server", "address_mode", "IAID 0", "address:")
+ANCHORS: dict[str, tuple[Severity, str]] = {
+    "MAC": ("warning", "other-mac"),
+    "ovn-port": ("harm", "kube-ovn"),
+    **{f"{service} answer": ("harm", "kube-ovn") for service in ("v4", "v6", "RA")},
+    **{f"{service} address": ("harm", "kube-ovn") for service in ("v4", "v6")},
+    "RA address": ("warning", "kube-ovn"),
+    **{f"{service} dns": ("warning", "kube-ovn") for service in ("v4", "v6")},
+    **dict.fromkeys(("own-router", "refuted"), ("warning", "silence")),
+    "settings": ("warning", "settings"),
+}
+"""By their code, the warnings of the sidecar that are not judged with what they are about."""
 
 
 def findings(status: Status, look: Look) -> tuple[Finding, ...]:
     """Judge a status object, and a look at the pod. Pure."""
     found = list(judge_pod.judge(status, look))
     for guest in status.guests:
-        if left := next((one for one in guest.warned if one.kind == "other dsbridge"), None):
+        if left := next((one for one in guest.warned if one.code == "other dsbridge"), None):
             about = {"network": guest.network, "time": left.time}
             found.append(finding("warning", left.text, "two-sidecars", **about))
             continue
@@ -36,22 +45,10 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
 def _warnings(guest: GuestStatus) -> Iterator[Finding]:
     """Yield the warnings of the sidecar that were not judged with what they are about."""
     for one in guest.warned:
-        about_others = one.kind == "event" and one.text.startswith(("rogue ", "another host has"))
-        if one.kind in _JUDGED_ELSEWHERE or judge_wiring.is_of_links(one) or about_others:
-            continue
-        network, name = guest.network, f"network {guest.network}: "
-        text = one.text.removeprefix(name)
-        if one.kind == "MAC":
-            yield finding("warning", text, "other-mac", network=network, time=one.time)
-        elif text.startswith(_KUBE_OVN) or one.text.startswith("MAC:"):
-            is_harm = "answer" in one.kind or text.startswith(("MAC:", "address:"))
-            severity: Severity = "harm" if is_harm else "warning"
-            yield finding(severity, text, "kube-ovn", network=network, time=one.time)
-        elif one.kind == "event":
-            if " in use elsewhere" not in text:
-                yield finding("warning", text, "silence", network=network, time=one.time)
-        else:
-            yield finding("warning", text, "settings", network=network, time=one.time)
+        if one.code in ANCHORS:
+            severity, anchor = ANCHORS[one.code]
+            text = one.text.removeprefix(f"network {guest.network}: ")
+            yield finding(severity, text, anchor, network=guest.network, time=one.time)
 
 
 def exit_status(found: tuple[Finding, ...]) -> int:

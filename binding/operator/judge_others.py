@@ -41,7 +41,7 @@ def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Fi
             text = f"another host has the guest's address {address}: {mac}"
             yield finding("harm", text, "duplicate-address", network=guest.network, time=look.time)
     for one in guest.warned:
-        if one.kind == "event" and one.text.startswith("another host has"):
+        if one.code == "duplicate-address":
             yield finding(
                 "harm", one.text, "duplicate-address", network=guest.network, time=one.time
             )
@@ -73,7 +73,7 @@ def _rogues(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Findin
     severity: Severity = "warning" if is_guarded else "harm"
     named = False
     for one in guest.warned:
-        if one.kind == "event" and one.text.startswith("rogue "):
+        if one.code == "rogue":
             named = True
             yield finding(severity, one.text, anchor, network=guest.network, time=one.time)
     for what, address, mac in sorted(traffic.servers):

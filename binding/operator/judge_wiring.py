@@ -15,19 +15,14 @@ _RECENT = 3600.0
 _QEMU = (0, 107)
 """Users that QEMU runs as in KubeVirt."""
 _LINK_KINDS = ("tap", "nic", "bridge", "placeholder")
-_NO_HARM = ("mtu", "placeholder", "bridge-port")
-_BY_TEXT = (
-    ("keeps frames", "pod-has-mac"),
-    ("the pod answers", "pod-has-address"),
-    ("may not pass", "bridge-port"),
-    ("of others", "bridge-port"),
-    ("makes itself", "bridge-port"),
-    ("is gone", "link-gone"),
-    ("has no carrier: its other end", "no-carrier"),
-    ("is down", "link-down"),
-    ("no port of bridge", "not-a-port"),
-    ("has MTU", "mtu"),
-)
+_NO_HARM = ("mtu", "placeholder", "placeholder-up", "bridge-port", "addrgenmode")
+"""Codes of warnings about links with which the guest has its network all the same."""
+PARAGRAPHS = {
+    "placeholder-up": ("placeholder", "ip link set LINK down in the pod's network namespace"),
+    "addrgenmode": ("bridge-port", "ip link set LINK addrgenmode none"),
+    "port-closed": ("bridge-port", REMEDIES["bridge-port"]),
+}
+"""Anchor and remedy of a code that is no anchor itself."""
 
 
 def is_of_links(one: Warned) -> bool:
@@ -40,7 +35,7 @@ def judge_links(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     name, wrong = guest.network, [one for one in guest.warned if is_of_links(one)]
     for one in wrong:
         yield _link_fault(guest, one)
-    if not any("keeps frames" in one.text for one in wrong):
+    if not any(one.code == "pod-has-mac" for one in wrong):
         yield from _kept(guest, look)
     tap = look.links.get(guest.tap)
     yield from _reader(guest, look)
@@ -91,21 +86,11 @@ def _held_back(guest: GuestStatus, link: str, look: Look) -> Iterator[Finding]:
 
 def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
     kind = one.kind.partition(" ")[0]
-    link = getattr(guest, kind, "") or kind
-    anchor = next((anchor for words, anchor in _BY_TEXT if words in one.text), "link-gone")
-    if kind == "placeholder":
-        anchor = "placeholder"
-    if anchor == "link-gone" and kind == "tap":
-        anchor = "tap"
-    severity: Severity = "warning" if anchor in _NO_HARM else "harm"
-    if "its bridge port " in one.text:
-        severity = "harm"
-    remedy = REMEDIES[anchor].replace("LINK", link).replace("BRIDGE", guest.bridge)
+    link = guest.nic.removesuffix("-nic") if kind == "placeholder" else getattr(guest, kind)
+    anchor, remedy = PARAGRAPHS.get(one.code) or (one.code, REMEDIES[one.code])
+    remedy = remedy.replace("LINK", link).replace("BRIDGE", guest.bridge)
     remedy = remedy.replace(" mtu MTU", f" mtu {guest.mtu}")
-    if "addrgenmode" in one.text:
-        remedy = f"ip link set {link} addrgenmode none"
-    if anchor == "placeholder" and "is up" in one.text:
-        remedy = f"ip link set {guest.nic.removesuffix('-nic')} down in the pod's network namespace"
+    severity: Severity = "warning" if one.code in _NO_HARM else "harm"
     about = {"network": guest.network, "time": one.time, "remedy": remedy}
     return finding(severity, one.text, anchor, **about)
 

@@ -41,6 +41,8 @@ class Details:
     """Settings of a bridge or of a bridge port by which frames do not pass."""
     odd: tuple[str, ...] = ()
     """Of a tap: by which QEMU may not be able to open it."""
+    forwards: bool = True
+    """Of a bridge port: whether its state lets frames pass; `closed` names the state."""
 
 
 def read() -> dict[str, Details]:
@@ -70,6 +72,7 @@ def _details(of_one: dict[int, bytes]) -> Details:
         None if mode is None else mode != _NO_ADDRESSES,
         tuple(_closed(kind, of_one, data)),
         tuple(_odd(data)) if kind == "tun" else (),
+        not _held_up(of_one),
     )
 
 
@@ -80,16 +83,22 @@ def _odd(data: dict[int, bytes]) -> Iterator[str]:
         yield "a multi-queue tap, which QEMU opens only where the domain asks for queues"
 
 
+def _held_up(of_one: dict[int, bytes]) -> str:
+    """Return what a bridge port does in place of forwarding, if it does anything else."""
+    state = _number(attributes(of_one.get(_PROTINFO, b"")).get(_PORT_STATE))
+    # The kernel opens a port a moment after its link got carrier, with the operational state.
+    if state is None or _number(of_one.get(_OPERSTATE)) != _IF_OPER_UP:
+        return ""
+    return _STATES[min(state, 4)]
+
+
 def _closed(kind: str, of_one: dict[int, bytes], data: dict[int, bytes]) -> Iterator[str]:
     port = attributes(of_one.get(_PROTINFO, b""))
     if kind == "bridge" and _number(data.get(_BR_VLAN_FILTERING)):
         yield "vlan_filtering on"
     if _number(attributes(of_one.get(_XDP, b"")).get(_XDP_ATTACHED)):
         yield "an XDP program is attached"
-    state = _number(port.get(_PORT_STATE))
-    # The kernel opens a port a moment after its link got carrier, with the operational state.
-    is_settled = _number(of_one.get(_OPERSTATE)) == _IF_OPER_UP
-    if is_settled and state is not None and (what := _STATES[min(state, 4)]):
+    if what := _held_up(of_one):
         yield f"its bridge port {what}"
     for name, number in _LETS_PASS.items():
         if _number(port.get(number)) == 0:

@@ -90,7 +90,8 @@ class GuestPorts:
         if owner.address in guest.addresses and owner not in self.other_owners:
             self.other_owners.add(owner)
             note = f"another host has the guest's address {owner.address}: {owner.mac}"
-            self.events.append(TimedExchange(Exchange("", note=note, warning=True), now))
+            exchange = Exchange("", note=note, warning="duplicate-address")
+            self.events.append(TimedExchange(exchange, now))
 
     def _first(self, received: Received, now: float) -> None:
         """Take a frame of any kind, maybe the guest's first."""

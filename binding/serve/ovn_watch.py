@@ -208,7 +208,7 @@ class OvnWatch:
             return
         self._strangers.add(packet.src_mac)
         note = f"MAC: the guest sends from {packet.src_mac}, but OVN's port has {self._guest.mac}"
-        yield Exchange("", note=f"{note} and drops all else", warning=True)
+        yield Exchange("", note=f"{note} and drops all else", warning="ovn-port")
 
     def _rogue(self, answer: ServerMessage) -> Seen:
         counted = f"rogue {answer.kind}"
@@ -219,7 +219,7 @@ class OvnWatch:
             return Seen(counted)
         self._rogues.add(known)
         note = f"{counted} from {answer.server} ({answer.mac}) on the pod network"
-        return Seen(counted, (Exchange("", note=note, warning=True),))
+        return Seen(counted, (Exchange("", note=note, warning="rogue"),))
 
 
 def _given(answer: ServerMessage) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from binding.ipc.status import Fault
 from binding.ipc.wiring import Wiring
 from binding.packet import entries, link_details, link_table
 from binding.packet.link_details import Details
@@ -12,6 +13,20 @@ from binding.packet.link_table import LinkState
 from guest.network import Address, GuestNetwork
 
 Links = Mapping[str, LinkState]
+_GONE_OR_DOWN = {
+    "tap": (
+        "link {} is gone: the guest has no network; restart the VM",
+        "link {} is down: the guest has no carrier; ip link set it up",
+    ),
+    "bridge": (
+        "bridge {} is gone: the guest reaches nobody",
+        "bridge {} is down: the guest reaches nobody",
+    ),
+    "nic": (
+        "pod NIC {} is gone or has another name: the guest reaches nobody",
+        "pod NIC {} is down: the guest reaches nobody",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +49,8 @@ def faults(
     pod: PodLinks,
     placeholder: str = "",
     gateways: Mapping[str, str] | None = None,
-) -> dict[str, str]:
-    """Return what is wrong now, a sentence for each link. `placeholder` is one that we made.
+) -> dict[str, Fault]:
+    """Return what is wrong now, by the kind of link. `placeholder` is one that we made.
 
     `gateways` are the MACs of the guest's gateways, by their addresses.
     """
@@ -52,7 +67,7 @@ def faults(
 
 def _taken_macs(
     guest: GuestNetwork, links: Links, whose: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, Fault]]:
     """Yield links of the bridge with a MAC to which frames must pass it, and foreign ports."""
     bridge = links.get(guest.bridge)
     if bridge is None:
@@ -60,15 +75,15 @@ def _taken_macs(
     for kind, name in (("tap", guest.tap), ("nic", guest.nic), ("bridge", guest.bridge)):
         if (link := links.get(name)) is not None and link.mac in whose:
             text = f"{name} has {whose[link.mac]} {link.mac}: the bridge keeps frames for it"
-            yield f"{kind} MAC", text
+            yield f"{kind} MAC", Fault("pod-has-mac", text)
     ours = {guest.tap, guest.nic}
     others = (one.name for one in links.values() if one.master == bridge.index)
     if strange := ", ".join(sorted(set(others) - ours)):
         text = f"bridge {guest.bridge} has ports of others: {strange}, behind which no guard is"
-        yield "bridge ports", text
+        yield "bridge ports", Fault("bridge-port", text)
 
 
-def _settings(guest: GuestNetwork, pod: PodLinks, placeholder: str) -> Iterator[tuple[str, str]]:
+def _settings(guest: GuestNetwork, pod: PodLinks, placeholder: str) -> Iterator[tuple[str, Fault]]:
     """Yield what is wrong with links that are there, up, and where they should be."""
     for kind, name in (("tap", guest.tap), ("nic", guest.nic), ("bridge", guest.bridge)):
         link, details = pod.links.get(name), pod.details.get(name, Details())
@@ -76,16 +91,18 @@ def _settings(guest: GuestNetwork, pod: PodLinks, placeholder: str) -> Iterator[
             continue
         if details.closed and link.up and link.carrier:
             what = ", ".join(details.closed)
-            yield f"{kind} setting", f"{name}: {what}; what the guest sends or gets may not pass"
+            text = f"{name}: {what}; what the guest sends or gets may not pass"
+            code = "bridge-port" if details.forwards else "port-closed"
+            yield f"{kind} setting", Fault(code, text)
         elif placeholder and kind != "tap" and details.makes_addresses:
             text = f"{name} makes itself a link-local address: addrgenmode is not `none`"
-            yield f"{kind} setting", text
+            yield f"{kind} setting", Fault("addrgenmode", text)
         if not guest.bridge or kind == "tap":
             continue
         if taken := pod.addresses.get(link.index, frozenset()).intersection(guest.addresses):
             which = ", ".join(sorted(map(str, taken)))
             text = f"{name} has the guest's address {which}: the pod answers in the guest's place"
-            yield f"{kind} address", text
+            yield f"{kind} address", Fault("pod-has-address", text)
 
 
 def to_mend(wirings: tuple[Wiring, ...], links: Links, nics: Mapping[str, int]) -> bool:
@@ -101,58 +118,39 @@ def to_mend(wirings: tuple[Wiring, ...], links: Links, nics: Mapping[str, int]) 
     )
 
 
-def _faults(guest: GuestNetwork, links: Links, placeholder: str) -> Iterator[tuple[str, str]]:
-    tap, bridge, nic = (links.get(name) for name in (guest.tap, guest.bridge, guest.nic))
-    if tap is None:
-        yield "tap", f"link {guest.tap} is gone: the guest has no network; restart the VM"
-    elif not tap.up:
-        yield "tap", f"link {guest.tap} is down: the guest has no carrier; ip link set it up"
-    elif bridge is not None and tap.master != bridge.index:
-        yield "tap", _not_a_port(tap, guest.bridge, links)
-    elif tap.mtu < guest.mtu:
-        yield "tap", _mtu(tap, guest)
-    if guest.bridge:
-        if bridge is None:
-            yield "bridge", f"bridge {guest.bridge} is gone: the guest reaches nobody"
-        elif not bridge.up:
-            yield "bridge", f"bridge {guest.bridge} is down: the guest reaches nobody"
-    if guest.nic and guest.nic != guest.tap:
-        yield from _nic_faults(guest, nic, bridge, links)
-    if placeholder:
-        yield from _placeholder_faults(placeholder, links.get(placeholder))
-
-
-def _placeholder_faults(name: str, link: LinkState | None) -> Iterator[tuple[str, str]]:
-    if link is None:
-        yield "placeholder", f"placeholder link {name} is gone: CNI CHECK will fail"
+def _faults(guest: GuestNetwork, links: Links, placeholder: str) -> Iterator[tuple[str, Fault]]:
+    for kind, name in (("tap", guest.tap), ("bridge", guest.bridge), ("nic", guest.nic)):
+        if not name or (kind == "nic" and name == guest.tap):
+            continue
+        if (fault := _fault(guest, kind, name, links)) is not None:
+            yield kind, fault
+    if not placeholder:
+        return
+    if (link := links.get(placeholder)) is None:
+        text = f"placeholder link {placeholder} is gone: CNI CHECK will fail"
+        yield "placeholder", Fault("placeholder", text)
     elif link.up:
-        yield "placeholder", f"placeholder {name} is up: it may answer for the guest's addresses"
+        text = f"placeholder {placeholder} is up: it may answer for the guest's addresses"
+        yield "placeholder", Fault("placeholder-up", text)
 
 
-def _nic_faults(
-    guest: GuestNetwork, nic: LinkState | None, bridge: LinkState | None, links: Links
-) -> Iterator[tuple[str, str]]:
-    if nic is None:
-        text = f"pod NIC {guest.nic} is gone or has another name: the guest reaches nobody"
-        yield "nic", text
-    elif not nic.up:
-        yield "nic", f"pod NIC {guest.nic} is down: the guest reaches nobody"
-    elif not nic.carrier:
-        text = f"pod NIC {guest.nic} has no carrier: its other end on the node is down or gone"
-        yield "nic", text
-    elif bridge is not None and nic.master != bridge.index:
-        yield "nic", _not_a_port(nic, guest.bridge, links)
-    elif nic.mtu < guest.mtu:
-        yield "nic", _mtu(nic, guest)
-
-
-def _not_a_port(link: LinkState, bridge: str, links: Links) -> str:
-    other = next((one.name for one in links.values() if one.index == link.master), "none")
-    return f"link {link.name} is no port of bridge {bridge} (its bridge: {other})"
-
-
-def _mtu(link: LinkState, guest: GuestNetwork) -> str:
-    return f"link {link.name} has MTU {link.mtu}, the guest is told {guest.mtu}"
+def _fault(guest: GuestNetwork, kind: str, name: str, links: Links) -> Fault | None:
+    link, bridge, (gone, down) = links.get(name), links.get(guest.bridge), _GONE_OR_DOWN[kind]
+    is_port = kind != "bridge"
+    if link is None:
+        return Fault("tap" if kind == "tap" else "link-gone", gone.format(name))
+    if not link.up:
+        return Fault("link-down", down.format(name))
+    if kind == "nic" and not link.carrier:
+        text = f"pod NIC {name} has no carrier: its other end on the node is down or gone"
+        return Fault("no-carrier", text)
+    if is_port and bridge is not None and link.master != bridge.index:
+        other = next((one.name for one in links.values() if one.index == link.master), "none")
+        text = f"link {name} is no port of bridge {guest.bridge} (its bridge: {other})"
+        return Fault("not-a-port", text)
+    if is_port and link.mtu < guest.mtu:
+        return Fault("mtu", f"link {name} has MTU {link.mtu}, the guest is told {guest.mtu}")
+    return None
 
 
 def _is_broken(wiring: Wiring, links: Links) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 
 from binding.ipc.messages import Event, Report
-from binding.ipc.status import GuestStatus, Said, Warned
+from binding.ipc.status import Fault, GuestStatus, Said, Warned
 from binding.process import logs
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
@@ -77,12 +77,13 @@ class StatusPages:
                 self._event(page, event)
         self._tell(self._standing())
 
-    def fault(self, network: str, faults: dict[str, str]) -> None:
+    def fault(self, network: str, faults: dict[str, Fault]) -> None:
         """Make these all that is wrong with the links of a network now."""
         page = self._pages.get(network)
         if page is not None:
             for kind in {*page.faults, *faults}:
-                self._change(page, page.faults, kind, faults.get(kind, ""))
+                code, text = faults.get(kind, ("", ""))
+                self._change(page, page.faults, kind, text, code)
             self._tell(self._standing())
 
     def find(self, network: str, kind: str, text: str) -> None:
@@ -133,7 +134,9 @@ class StatusPages:
             )
             _log.info("provider auto: %s", who, extra=_about(page.guest))
 
-    def _change(self, page: Page, standing: dict[str, Warned], kind: str, text: str) -> None:
+    def _change(  # the fields of a Warned, and where it stands
+        self, page: Page, standing: dict[str, Warned], kind: str, text: str, code: str = ""
+    ) -> None:
         before = standing.get(kind)
         if (before.text if before else "") == text:
             return
@@ -141,7 +144,7 @@ class StatusPages:
         if text and len(standing) >= _MOST_WARNINGS:  # `serve` makes them of what a guest sends
             return
         if text:
-            standing[kind] = Warned(kind, text, now())
+            standing[kind] = Warned(kind, text, now(), code or kind)
             self._say(page, text, is_warning=True)
         elif before:
             self._say(page, f"resolved: {before.text}")
@@ -150,7 +153,7 @@ class StatusPages:
         event = event._replace(note=event.note + _unbootable(event, page.guest))
         text = ": ".join(filter(None, (_words(event), event.note)))
         if event.warning:
-            self._warn(page, text, event.at)
+            self._warn(page, text, event)
         else:
             kind = f"{event.request} {event.reply or event.note.partition(',')[0]}"
             self._say(page, text, event.client | _about(page.guest, event.at), kind=kind)
@@ -164,12 +167,12 @@ class StatusPages:
         if text not in page.before:
             self._say(page, text, is_warning=True)
 
-    def _warn(self, page: Page, text: str, at: float) -> None:
+    def _warn(self, page: Page, text: str, event: Event) -> None:
         if text in page.warnings:
             return
-        self._say(page, text, _about(page.guest, at), is_warning=True)
+        self._say(page, text, _about(page.guest, event.at), is_warning=True)
         if len(page.warnings) < _MOST_WARNINGS:
-            page.warnings[text] = timestamp(at)
+            page.warnings[text] = Warned("event", text, timestamp(event.at), event.warning)
 
     def _say(
         self,

@@ -42,8 +42,8 @@ class Page:
     """Warnings of the last hook call, and when they were new; the next call takes others back."""
     before: tuple[str, ...] = ()
     """Warnings of the call before that one: they have been logged."""
-    warnings: dict[str, str] = field(default_factory=dict)
-    """What has happened and is not taken back, with its first time."""
+    warnings: dict[str, Warned] = field(default_factory=dict)
+    """What has happened and is not taken back, by its text, with its first time."""
     counters: Counter[str] = field(default_factory=Counter)
     silences: Counter[str] = field(default_factory=Counter)
     asked: dict[str, Asked] = field(default_factory=dict)
@@ -120,8 +120,8 @@ class Page:
         warned = (
             *self.faults.values(),
             *self.findings.values(),
-            *(Warned("call", text, since) for text, since in self.found.items()),
-            *(Warned("event", text, since) for text, since in self.warnings.items()),
+            *(Warned("call", text, since, "settings") for text, since in self.found.items()),
+            *self.warnings.values(),
         )
         return GuestStatus(
             network=guest.network,

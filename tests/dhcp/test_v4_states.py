@@ -187,7 +187,7 @@ def test_inform_that_no_answer_can_reach_is_silence(address):
 def test_decline_of_our_address_is_a_warning_and_silence(options):
     exchange = ask(DECLINE, *options)
     assert silent(exchange, "10.244.1.7 is in use elsewhere")
-    assert (exchange.request, exchange.warning) == ("DECLINE", True)
+    assert (exchange.request, exchange.warning) == ("DECLINE", "declined")
 
 
 def test_decline_of_another_address_is_silence_without_warning():
@@ -211,7 +211,7 @@ def test_a_release_that_names_no_server_is_ours():
 def test_release_is_silence():
     exchange = ask(RELEASE, FROM_SERVER, ciaddr=ADDRESS, src=ADDRESS, dst=SERVER)
     assert silent(exchange, "10.244.1.7")
-    assert (exchange.request, exchange.warning) == ("RELEASE", False)
+    assert (exchange.request, exchange.warning) == ("RELEASE", "")
 
 
 @pytest.mark.parametrize("kind", [DECLINE, RELEASE], ids=["DECLINE", "RELEASE"])

@@ -20,7 +20,7 @@ from binding.sidecar.status import StatusPages
 from tests.fuzz import mutations
 from tests.samples import GUEST
 
-_EVENT = Event("DISCOVER", "OFFER", "10.244.1.5", warning=False, at=1.5, client={"client": "vm1"})
+_EVENT = Event("DISCOVER", "OFFER", "10.244.1.5", warning="", at=1.5, client={"client": "vm1"})
 _HANDOVER = Handover("default", "tap0", "", "{}", (Planned(1.0, (b"x",), (), "{}"),), (Repeat(b"x", True),))  # fmt: skip  # noqa: E501, FBT003  # one value, one line
 _SAID: tuple[Message, ...] = (
     messages.Ask(),

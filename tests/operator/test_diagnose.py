@@ -15,7 +15,7 @@ from binding.ipc.status import (
     ProcessStatus,
     Warned,
 )
-from binding.operator import diagnose
+from binding.operator import diagnose, judge_wiring
 from binding.operator.remedies import REMEDIES
 from binding.operator.traffic import Traffic
 from binding.packet.guard import Dropped, Observed
@@ -197,19 +197,61 @@ def test_a_process_that_was_killed_for_want_of_memory_is_said_so():
 @pytest.mark.parametrize(
     ("warned", "status", "anchor"),
     [
-        (Warned("v4 answer", "enableDHCP: no OFFER within 5 s", TIME), HARM, "kube-ovn"),
-        (Warned("v4 dns", "dns_server: the DHCPv4 server names no", TIME), WARNING, "kube-ovn"),
-        (Warned("call", "network default: no DNS", TIME), WARNING, "settings"),
-        (Warned("event", "rogue RA from fe80::1 (02:…)", TIME), WARNING, "rogue"),
-        (Warned("tap", "link tap0 is down: …", TIME), HARM, "link-down"),
-        (Warned("nic", "link eth0-nic has MTU 1300, …", TIME), WARNING, "mtu"),
-        (Warned("placeholder", "placeholder link eth0 is gone: …", TIME), WARNING, "placeholder"),
+        (("v4 answer", "enableDHCP: no OFFER within 5 s", "v4 answer"), HARM, "kube-ovn"),
+        (("v4 dns", "dns_server: the DHCPv4 server names no", "v4 dns"), WARNING, "kube-ovn"),
+        (("v6 address", "address: fe80::1 gives fd00::9, …", "v6 address"), HARM, "kube-ovn"),
+        (("RA address", "address_mode: the RA of fe80::1 …", "RA address"), WARNING, "kube-ovn"),
+        (("MAC", "a request comes from another MAC, …", "MAC"), WARNING, "other-mac"),
+        (("call", "network default: no DNS", "settings"), WARNING, "settings"),
+        (("event", "rogue RA from fe80::1 (02:…)", "rogue"), WARNING, "rogue"),
+        (("event", "MAC: the guest sends from 02:…", "ovn-port"), HARM, "kube-ovn"),
+        (("event", "02:… claims 10.244.1.1, but …", "refuted"), WARNING, "silence"),
+        (("tap", "link tap0 is down: …", "link-down"), HARM, "link-down"),
+        (("tap", "link tap0 is gone: …", "tap"), HARM, "tap"),
+        (("nic", "link eth0-nic has MTU 1300, …", "mtu"), WARNING, "mtu"),
+        (("tap setting", "tap0: isolated; …", "bridge-port"), WARNING, "bridge-port"),
+        (("tap setting", "tap0: its bridge port is disabled", "port-closed"), HARM, "bridge-port"),
+        (
+            ("placeholder", "placeholder link eth0 is gone: …", "placeholder"),
+            WARNING,
+            "placeholder",
+        ),
     ],
 )
 def test_warnings_of_the_sidecar_have_their_severity(warned, status, anchor):
-    found = judged(warned=(warned,))
+    kind, text, code = warned
+    found = judged(warned=(Warned(kind, text, TIME, code),))
     assert found[0] == status
     assert found[1][anchor].time == TIME
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "remedy"),
+    [
+        ("nic", "mtu", "ip link set eth0-nic mtu 1450"),
+        ("nic", "not-a-port", "ip link set eth0-nic master k6t-eth0"),
+        ("bridge setting", "addrgenmode", "ip link set k6t-eth0 addrgenmode none"),
+        ("placeholder", "placeholder-up", "ip link set eth0 down"),
+    ],
+)
+def test_the_remedy_of_a_link_names_it(kind, code, remedy):
+    _, wrong = judged(warned=(Warned(kind, "…", TIME, code),))
+    assert [one.remedy.startswith(remedy) for one in wrong.values()] == [True]
+
+
+def test_each_warning_that_the_product_makes_is_judged():
+    """A link's fault by `Fault(code, …)`, and what has happened by `Exchange(…, warning=code)`."""
+    made = set()
+    for path in (
+        *(ROOT / "binding").rglob("*.py"),
+        *(ROOT / "dhcp").glob("*.py"),
+        *(ROOT / "ra").glob("*.py"),
+    ):
+        text = path.read_text()
+        made |= set(re.findall(r'\bFault\(\s*"([^"]+)"', text))
+        made |= set(re.findall(r'\bwarning="([^"]+)"', text))
+    assert {"tap", "link-down", "declined", "rogue", "refuted"} <= made
+    assert made <= {*REMEDIES, *diagnose.ANCHORS, *judge_wiring.PARAGRAPHS}
 
 
 @pytest.mark.parametrize(

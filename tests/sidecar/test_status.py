@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 from binding.ipc.messages import Event, GuestReport, Report
+from binding.ipc.status import Fault
 from binding.sidecar.status import StatusPages
 from binding.sidecar.status_page import SILENT_GATEWAY, Page
 from tests.samples import GUEST
 
 FOUR, SIX = str(GUEST.gateway4), str(GUEST.gateway6)
+TAP_DOWN, NIC_DOWN = Fault("link-down", "tap0 is down"), Fault("link-down", "eth0-nic is down")
 NO_DNS = f"network {GUEST.network}: no DNS"
 
 
@@ -17,7 +19,7 @@ def warnings(pages):
 
 
 def report(*notes):
-    events = tuple(Event("", "", note, warning=True, at=0.0) for note in notes)
+    events = tuple(Event("", "", note, warning="rogue", at=0.0) for note in notes)
     return Report((GuestReport(GUEST.network, serves=(4, 6), events=events),))
 
 
@@ -52,8 +54,8 @@ def test_what_is_wrong_with_links_stands_as_long_as_it_is_so_and_its_end_is_logg
     caplog.set_level("INFO")
     pages = StatusPages()
     pages.open((GUEST,), ())
-    pages.fault(GUEST.network, {"tap": "tap0 is down", "nic": "eth0-nic is down"})
-    pages.fault(GUEST.network, {"nic": "eth0-nic is down"})
+    pages.fault(GUEST.network, {"tap": TAP_DOWN, "nic": NIC_DOWN})
+    pages.fault(GUEST.network, {"nic": NIC_DOWN})
     assert warnings(pages) == ["eth0-nic is down"]
     assert caplog.messages.count("eth0-nic is down") == 1
     assert "resolved: tap0 is down" in caplog.messages

@@ -5,7 +5,7 @@ import pytest
 from binding.sidecar.status import StatusPages
 from binding.sidecar.termination import TerminationMessage, message
 from tests.samples import GUEST
-from tests.sidecar.test_status import NO_DNS, report
+from tests.sidecar.test_status import NO_DNS, TAP_DOWN, report
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def test_it_says_what_status_warns_of_and_nothing_that_is_mended(file):
     assert file.read_text() == f"{NO_DNS}\n"
     pages.take(report("rogue RA"))
     assert file.read_text() == f"{NO_DNS}\nnetwork {GUEST.network}: rogue RA\n"
-    pages.fault(GUEST.network, {"tap": "tap0 is down"})
+    pages.fault(GUEST.network, {"tap": TAP_DOWN})
     assert "tap0 is down" in file.read_text()
     pages.fault(GUEST.network, {})
     pages.open((GUEST,), ())
