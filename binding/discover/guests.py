@@ -15,6 +15,7 @@ from binding.discover.plugged import as_plugged
 from binding.discover.remarks import remarks
 from binding.discover.vmi import Vmi, VmiError
 from binding.discover.vmi_interface import VmiInterface
+from binding.ipc.about import Remark
 from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
 from binding.packet import link_names
@@ -32,7 +33,7 @@ class Discovery:
     guests: tuple[GuestNetwork, ...] = ()
     wirings: tuple[Wiring, ...] = ()
     """One for every guest of shape `own`, in the same order."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
     spared: tuple[str, ...] | None = None
     """In the shape takeover, where KubeVirt's DHCP server is muted: bridges of NICs that are not
     `bridge: {}`, where it is not. None in other shapes."""
@@ -61,8 +62,9 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
     if takeover:
         vmi = as_plugged(snapshot, vmi, links)
         ours, _ = _ours(vmi, plugin or None)
-    warnings = [*_unused(vmi)]
-    networks = network_status.dns_by_link(annotations, warnings)
+    general = [*_unused(vmi)]
+    networks = network_status.dns_by_link(annotations, general)
+    warnings = [Remark("", text) for text in general]
     found, wirings = [], []
     for interface in ours:
         change = annotation.of_network(vmi.annotations, interface.name, defaults)
@@ -73,13 +75,13 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
         found.append(_guest(snapshot, vmi, nic, change, network=dns, warned=warned))
         if nic.shape == "own":
             wirings.append(_wiring(vmi, nic, snapshot))
-        warnings += [f"network {interface.name}: {note}" for note in warned]
+        warnings += [Remark(interface.name, text) for text in warned]
     _check_taps(found)
     if not ours:
         lacking = f"has binding {plugin or DEFAULT_PLUGIN}"
         if takeover:
             lacking = "is `bridge: {}`; one that KubeVirt plugs in will be served"
-        warnings.append(f"no interface of VMI {vmi.name} {lacking}")
+        warnings.append(Remark("", f"no interface of VMI {vmi.name} {lacking}"))
     spared = _bridges_of_others(snapshot, vmi) if takeover else None
     return Discovery(tuple(found), tuple(wirings), tuple(warnings), spared)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from binding.discover.vmi import Vmi
 from binding.hooks import static_network
+from binding.ipc.about import Remark
 from guest.network import GuestNetwork
 
 # CloudInitData marshals under Go's field names; CloudInitNoCloudSource has JSON names and
@@ -54,7 +55,7 @@ def complete(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi | None = None
     return data if wanted == source else json.dumps(wanted).encode()
 
 
-def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[str]:
+def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[Remark]:
     """Yield what a guest loses with this pod, of the networkData that `complete` wrote for it.
 
     Also what the annotation wants and `complete` does not write. Raises CloudInitError.
@@ -73,21 +74,23 @@ def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[
     is_found_by_name = len(ours) == 1 and not _is_config_drive(source)
     for guest in ours:
         if static_network.is_static(guest):
-            yield (
-                f"network {guest.network}: cloudInit {guest.cloud_init}: cloud-init writes this "
-                "pod's addresses into the guest and does not look again: the guest keeps them in "
-                "the VM's next pod. Write in userData "
-                f"{_READ_AT_EACH_BOOT}, and migrate only where the CNI keeps the address"
+            text = (
+                f"cloudInit {guest.cloud_init}: cloud-init writes this pod's addresses into the "
+                "guest and does not look again: the guest keeps them in the VM's next pod. Write "
+                f"in userData {_READ_AT_EACH_BOOT}, and migrate only where the CNI keeps the "
+                "address"
             )
+            yield Remark(guest.network, text)
         elif guest.network not in _fixed(vmi) and not is_found_by_name:
-            yield (
-                f"network {guest.network}: cloud-init finds the NIC by this pod's MAC, "
-                f"{guest.mac}, and does not look again: the NIC has no configuration in the VM's "
-                f"next pod. Set macAddress in the VMI, or write in userData {_READ_AT_EACH_BOOT}"
+            text = (
+                f"cloud-init finds the NIC by this pod's MAC, {guest.mac}, and does not look "
+                "again: the NIC has no configuration in the VM's next pod. Set macAddress in the "
+                f"VMI, or write in userData {_READ_AT_EACH_BOOT}"
             )
+            yield Remark(guest.network, text)
 
 
-def _unwritten(source: dict[str, Any], ours: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[str]:
+def _unwritten(source: dict[str, Any], ours: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[Remark]:
     why = "the VM has networkData of its own; take it out"
     if not _all_ours(vmi, ours):
         why = "the VM has NICs of other bindings, which would be left out; write networkData"
@@ -95,7 +98,8 @@ def _unwritten(source: dict[str, Any], ours: Iterable[GuestNetwork], vmi: Vmi) -
         why = "dsbridge serves no NIC of the VM; give addresses"
     for guest in ours:
         if guest.cloud_init != "dhcp":
-            yield f"network {guest.network}: cloudInit {guest.cloud_init} is not written: {why}"
+            text = f"cloudInit {guest.cloud_init} is not written: {why}"
+            yield Remark(guest.network, text)
 
 
 def _refuse_static_drive(source: dict[str, Any], ours: Iterable[GuestNetwork]) -> None:

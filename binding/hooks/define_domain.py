@@ -22,7 +22,7 @@ from binding.hooks import cloud_init, domain_xml
 from binding.hooks.refusal import FailedPrecondition, InvalidInput
 from binding.hooks.sidecar import Sidecar
 from binding.ipc import messages
-from binding.ipc.about import Instance
+from binding.ipc.about import Instance, Remark
 from binding.ipc.snapshot import Snapshot
 from binding.process import annotations_file
 from binding.process.loop import Lock
@@ -57,7 +57,7 @@ class DefineDomain:
         self._sidecar = sidecar
         self._settings = settings
         self._one_at_a_time = Lock()
-        self._warnings: tuple[str, ...] = ()
+        self._warnings: tuple[Remark, ...] = ()
         """About cloud-init's data, which KubeVirt asks for before the domain."""
 
     async def __call__(
@@ -151,9 +151,12 @@ class DefineDomain:
         if not self._settings.cloud_init:
             unasked = (one for one in found.guests if one.cloud_init != "dhcp")
             warned = (
-                f"network {one.network}: cloudInit {one.cloud_init} is not written: KubeVirt does "
-                'not ask dsbridge for networkData; put the label dsbridge.io/cloud-init: "" on '
-                "the VM's template"
+                Remark(
+                    one.network,
+                    f"cloudInit {one.cloud_init} is not written: KubeVirt does not ask dsbridge "
+                    'for networkData; put the label dsbridge.io/cloud-init: "" on the VM\'s '
+                    "template",
+                )
                 for one in unasked
             )
             found = replace(found, warnings=(*found.warnings, *warned))

@@ -6,6 +6,14 @@ Named tuples, as in binding.ipc.messages.
 from typing import NamedTuple
 
 
+class Remark(NamedTuple):
+    """A warning that a hook call causes."""
+
+    network: str
+    """Empty for what is not about one NIC."""
+    text: str
+
+
 class RouterStatus(NamedTuple):
     """The IPv6 default router that the guest is told."""
 

@@ -7,7 +7,7 @@ types, not text: typing compiles text, and the first compile() costs the sidecar
 
 from typing import Any, NamedTuple
 
-from binding.ipc.about import Instance, RouterStatus
+from binding.ipc.about import Instance, Remark, RouterStatus
 from binding.ipc.handover import Handover, Repeat
 from binding.ipc.wiring import Wiring
 from guest.network import GuestNetwork
@@ -165,7 +165,7 @@ class Define(NamedTuple):
     number: int
     guests: tuple[GuestNetwork, ...]
     wirings: tuple[Wiring, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Remark, ...]
     vmi: str
     domain: str
     """VMI and domain as virt-launcher sent them, for `Discover`."""

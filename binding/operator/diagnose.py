@@ -47,8 +47,7 @@ def _warnings(guest: GuestStatus) -> Iterator[Finding]:
     for one in guest.warned:
         if one.code in ANCHORS:
             severity, anchor = ANCHORS[one.code]
-            text = one.text.removeprefix(f"network {guest.network}: ")
-            yield finding(severity, text, anchor, network=guest.network, time=one.time)
+            yield finding(severity, one.text, anchor, network=guest.network, time=one.time)
 
 
 def exit_status(found: tuple[Finding, ...]) -> int:

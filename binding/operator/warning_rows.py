@@ -9,8 +9,7 @@ def warning_rows(status: Status) -> str:
     """Return UID of the VMI, since when, and the text of each warning that stands."""
     found = [(status.started, text) for text in status.warnings]
     for guest in status.guests:
-        named = f"network {guest.network}: "
-        found += [(one.time, named + one.text.removeprefix(named)) for one in guest.warned]
+        found += [(one.time, f"network {guest.network}: {one.text}") for one in guest.warned]
     uid = status.vmi.uid or "-"
     return "\n".join(f"{uid}\t{since}\t{_plain(text)}" for since, text in found)
 

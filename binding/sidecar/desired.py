@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import dataclass, field
 
-from binding.ipc.about import Instance
+from binding.ipc.about import Instance, Remark
 from binding.ipc.codec import decode, encode
 from binding.ipc.wiring import Wiring
 from binding.sidecar import state_file
@@ -20,7 +20,7 @@ class Desired:
 
     guests: tuple[GuestNetwork, ...] = ()
     wirings: tuple[Wiring, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
     instance: Instance = field(default_factory=Instance)
     settings: dict[str, str] = field(default_factory=dict)
     """JSON of `dsbridge reload` by network."""

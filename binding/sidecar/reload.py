@@ -65,5 +65,5 @@ class Reloading:
             network=network,
             before=before,
             after=tuple(one for one in after.guests if one.network == network),
-            warnings=tuple(one for one in after.warnings if one not in desired.warnings),
+            warnings=tuple(one.text for one in after.warnings if one not in desired.warnings),
         )

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable
 
+from binding.ipc.about import Remark
 from binding.ipc.messages import Event, Report
 from binding.ipc.status import Fault, GuestStatus, Said, Warned
 from binding.process import logs
@@ -40,7 +41,7 @@ class StatusPages:
         """Take note of what `plumb` could not do."""
         self.last_plumb_error = Said(error, now())
 
-    def open(self, guests: tuple[GuestNetwork, ...], warnings: tuple[str, ...]) -> None:
+    def open(self, guests: tuple[GuestNetwork, ...], warnings: tuple[Remark, ...]) -> None:
         """Open a page for each guest; equal guests keep theirs. Log what is new."""
         pages = {}
         for guest in guests:
@@ -51,13 +52,12 @@ class StatusPages:
             page.before, page.found = tuple(page.found), {}
             pages[guest.network] = page
         self._pages = pages
-        for warning in warnings:
-            network = warning.partition(":")[0].removeprefix("network ")
+        for network, text in warnings:
             for page in [pages[network]] if network in pages else pages.values():
-                self._find(page, warning)
-            if not pages and warning not in self.warnings:
-                _log.warning("%s", warning)
-        self.warnings = () if pages else warnings
+                self._find(page, text)
+            if not pages and text not in self.warnings:
+                _log.warning("%s", text)
+        self.warnings = () if pages else tuple(one.text for one in warnings)
         self._tell(self._standing())
 
     def take(self, report: Report) -> None:
@@ -98,9 +98,8 @@ class StatusPages:
         texts = list(self.warnings)
         for network, page in self._pages.items():
             warned = (one.text for one in (*page.faults.values(), *page.findings.values()))
-            for text in (*warned, *page.found, *page.warnings):
-                before = f"network {network}: "
-                texts.append(text if text.startswith(before) else before + text)
+            found = (*warned, *page.found, *page.warnings)
+            texts += [f"network {network}: {text}" for text in found]
         return texts
 
     def opened(self) -> tuple[Page, ...]:

@@ -56,7 +56,7 @@ def test_core_bridges_of_a_vmi_with_hook_sidecars_are_taken_over():
 def test_core_bridges_are_left_alone_else(vmi, plugin):
     found = discovered(samples.vmi(vmi), plugin=plugin)
     assert found.guests == ()
-    assert "has binding dsbridge" in found.warnings[0]
+    assert "has binding dsbridge" in found.warnings[0].text
 
 
 def test_core_bridges_stay_core_when_another_interface_names_our_plugin():
@@ -202,7 +202,7 @@ def test_a_sidecar_restarted_after_the_rewiring_serves_on_and_says_what_it_lost(
     found = discovered(ONE, samples.snapshot(placeholder, nic), MANAGED)
     assert found.guests[0].ipv4 == (ip_interface("10.244.1.5/24"),)
     assert found.guests[0].mac == POD_MAC
-    assert "the routes of eth0 are unknown" in found.warnings[0]
+    assert "the routes of eth0 are unknown" in found.warnings[0].text
 
 
 def test_what_was_read_before_the_rewiring_needs_no_warning():
@@ -238,7 +238,7 @@ def test_mac(shape, spec, migrating):
         wanted = spec or POD_MAC
     assert found.guests[0].mac == wanted
     disagree = shape == "managed" and bool(spec) and not migrating
-    assert [f"MAC {DOMAIN} instead of the VMI's {SPEC}" in w for w in found.warnings] == (
+    assert [f"MAC {DOMAIN} instead of the VMI's {SPEC}" in w.text for w in found.warnings] == (
         [True] if disagree else []
     )
 
@@ -252,8 +252,8 @@ def test_the_smaller_mtu_of_link_and_domain_is_told_with_a_warning():
     assert found.guests[0].mtu == 1400
     (warning,) = found.warnings
     assert warning == (
-        "network default: MTU differs, link eth0 has 1450, the domain has 1400; "
-        "the guest is told 1400 at most"
+        "default",
+        "MTU differs, link eth0 has 1450, the domain has 1400; the guest is told 1400 at most",
     )
 
 
@@ -262,7 +262,7 @@ def test_mtu_of_the_override_may_only_be_smaller():
     vmi = samples.vmi("01-single-binding", {"dsbridge.io/default": '{"mtu": 9000}'})
     found = discovered(vmi)
     assert found.guests[0].mtu == 1450
-    assert "MTU 9000 of the override is more than the path has" in found.warnings[0]
+    assert "MTU 9000 of the override is more than the path has" in found.warnings[0].text
 
 
 def test_a_domain_that_we_have_lowered_is_no_warning_in_a_later_pass():

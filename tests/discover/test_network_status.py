@@ -36,7 +36,7 @@ def told(annotations, change=None, instance=None, made=None):
     given = {} if change is None else {"dsbridge.io/blue": json.dumps(change)}
     vmi = instance or samples.vmi("03-two-iface-multus", given)
     found = discovered(vmi, made or pod(), annotations=annotations)
-    return (*found.guests, found.warnings)
+    return (*found.guests, tuple(": ".join(one) for one in found.warnings))
 
 
 def test_a_secondary_nic_is_told_its_networks_servers_and_search():
@@ -72,7 +72,7 @@ def test_a_server_that_no_route_of_the_nic_leads_to_is_named_and_not_told():
     _, second, warnings = told(status({"nameservers": ["203.0.113.53", "192.0.2.53"]}))
     assert second.dns == SERVERS[:1]
     (warning,) = warnings
-    assert "network blue: the network's DNS 203.0.113.53 is not told" in warning
+    assert "blue: the network's DNS 203.0.113.53 is not told" in warning
     _, second, _ = told(status({"nameservers": ["10.96.0.10"], "search": ["blue.example"]}))
     assert (second.dns, second.search) == ((), ())
 

@@ -57,7 +57,7 @@ KUBE_OVN = samples.snapshot(replace(FLAT_LINK, mac="00:00:00:7d:1c:07"))
 
 
 def mac_warnings(pod, instance):
-    return [text for text in discovered(instance, pod).warnings if "MAC: " in text]
+    return [one.text for one in discovered(instance, pod).warnings if "MAC: " in one.text]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def mac_warnings(pod, instance):
 )
 def test_a_mac_that_the_cni_does_not_know_is_named_with_the_remedy(pod):
     (warning,) = mac_warnings(pod, samples.vmi("01-single-binding", macAddress=OTHER))
-    assert warning.startswith(f"network default: MAC: the guest has {OTHER}, the pod's link ")
+    assert warning.startswith(f"MAC: the guest has {OTHER}, the pod's link ")
     assert "leave macAddress out of the VMI" in warning
     assert mac_warnings(pod, ONE) == []
 
@@ -86,8 +86,8 @@ def test_a_second_ipv4_address_is_named():
     link = replace(FLAT_LINK, addresses=(*FLAT_LINK.addresses, ip_interface("10.7.0.5/24")))
     link = replace(link, routes=(*link.routes, route("10.7.0.0/24")))
     (warning,) = discovered(ONE, samples.snapshot(link)).warnings
-    assert "the guest is not told 10.7.0.5/24: DHCPv4 gives one address" in warning
-    assert "10.244.1.5/24" in warning
+    assert "the guest is not told 10.7.0.5/24: DHCPv4 gives one address" in warning.text
+    assert "10.244.1.5/24" in warning.text
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_link_of_layer_3_is_refused_for_what_it_is(kind, mac, remedy, attached
 def test_a_link_that_delivers_to_its_own_mac_alone_is_named_where_kubevirt_bridges_it(kind):
     pod = samples.snapshot(replace(FLAT_LINK, kind=kind))
     (warning,) = discovered(ONE, pod, MANAGED).warnings
-    assert f"eth0 is a {kind} link" in warning
+    assert f"eth0 is a {kind} link" in warning.text
     assert discovered(ONE, pod).warnings == ()  # wiring refuses it
 
 
@@ -158,7 +158,8 @@ def test_the_guests_own_address_is_never_answered_for():
 def test_a_preference_that_no_advertisement_carries_is_warned_of(settings, who):
     text = json.dumps({"preference": "low"} | settings)
     instance = samples.vmi("01-single-binding", {"dsbridge.io/default": text})
-    warned = [each for each in discovered(instance).warnings if "preference" in each]
+    remarks = discovered(instance).warnings
+    warned = [each.text for each in remarks if "preference" in each.text]
     assert [f"preference low: {who} sends" in each for each in warned] == ([True] if who else [])
 
 
@@ -180,7 +181,7 @@ def test_a_preference_that_no_advertisement_carries_is_warned_of(settings, who):
 def test_a_gateway_or_route_that_the_guest_is_not_told_is_named(settings, said):
     text = json.dumps(settings)
     found = discovered(samples.vmi("01-single-binding", {"dsbridge.io/default": text})).warnings
-    warned = [each for each in found if "not told" in each]
+    warned = [each.text for each in found if "not told" in each.text]
     assert [said in each for each in warned] == ([True] if said else [])
 
 
@@ -189,14 +190,14 @@ def test_who_has_no_ipv6_is_not_told_to_do_without_ipv4(more):
     text = json.dumps({"ipv6Only": 300} | more)
     found = discovered(samples.vmi("01-single-binding", {"dsbridge.io/default": text}))
     assert found.guests[0].ipv6_only is None
-    assert any("ipv6Only: the guest has no IPv6" in each for each in found.warnings)
+    assert any("ipv6Only: the guest has no IPv6" in each.text for each in found.warnings)
 
 
 def test_with_provider_auto_ovn_might_leave_a_prefix_undelegated():
     def warned(provider):
         settings = f'{{"provider": "{provider}", "delegate": ["fd00:64:7::/56"]}}'
         instance = samples.vmi("01-single-binding", {"dsbridge.io/default": settings})
-        return [text for text in discovered(instance).warnings if "delegate: " in text]
+        return [one.text for one in discovered(instance).warnings if "delegate: " in one.text]
 
     assert "OVN serves DHCPv6 and delegates no prefix" in warned("auto")[0]
     assert warned("in-pod") == []

@@ -33,7 +33,7 @@ def test_a_nic_without_a_route_to_the_servers_is_told_neither_servers_nor_search
     first, second = found.guests
     assert (first.dns, first.search) == (SERVERS, CORPORATE)
     assert (second.dns, second.search, second.domain) == ((), (), "")
-    assert not any("DNS" in warning for warning in found.warnings)
+    assert not any("DNS" in warning.text for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_servers_of_the_annotation_are_told_whatever_the_routes():
 def test_a_pod_network_whose_servers_are_out_of_reach_is_named():
     vmi = samples.vmi("01-single-binding", {"dsbridge.io/default": '{"defaultRoute": false}'})
     (warning,) = discovered(vmi, pod(FLAT_LINK)).warnings
-    assert "the guest gets no DNS server: none of its routes leads to 10.96.0.10" in warning
+    assert "the guest gets no DNS server: none of its routes leads to 10.96.0.10" in warning.text
 
 
 @pytest.mark.parametrize("subdomain", ["", "web"])

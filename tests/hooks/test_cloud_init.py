@@ -130,17 +130,16 @@ DRIVE = DATA | {"DataSource": "configDrive"}
 
 
 def warned(source: dict[str, Any], vmi: Vmi, *guests: GuestNetwork) -> list[str]:
-    return [text.split(":")[0] for text in warnings(json.dumps(source).encode(), guests, vmi)]
+    return [one.network for one in warnings(json.dumps(source).encode(), guests, vmi)]
 
 
 def test_a_nic_that_only_this_pods_mac_finds_is_warned_of():
     names = [interface.name for interface in TWO.interfaces]
     two = [replace(GUEST, network=names[0]), replace(SECOND, network=names[1])]
-    both = [f"network {name}" for name in names]
-    assert warned(DATA, TWO, *two) == warned(SOURCE, TWO, *two) == both
+    assert warned(DATA, TWO, *two) == warned(SOURCE, TWO, *two) == names
     fixed = samples.vmi("03-two-iface-multus", macAddress=MAC)
-    assert warned(DATA, fixed, *two) == both[1:]
-    assert warned(DRIVE, samples.vmi("01-single-binding"), GUEST) == ["network default"]
+    assert warned(DATA, fixed, *two) == names[1:]
+    assert warned(DRIVE, samples.vmi("01-single-binding"), GUEST) == ["default"]
 
 
 def test_a_nic_that_lasts_is_not_warned_of():

@@ -164,7 +164,7 @@ def test_a_config_drive_is_refused_since_it_has_no_words_for_it():
 
 
 def warned(source: dict[str, Any], vmi, *guests: GuestNetwork) -> list[str]:
-    return list(warnings(json.dumps(source).encode(), guests, vmi))
+    return [one.text for one in warnings(json.dumps(source).encode(), guests, vmi)]
 
 
 def test_addresses_that_stay_in_the_guest_are_warned_of_even_with_a_fixed_mac():
@@ -186,6 +186,6 @@ def test_addresses_that_stay_in_the_guest_are_warned_of_even_with_a_fixed_mac():
 )
 def test_what_is_not_written_is_said(source, vmi, why):
     (text,) = warned(source, samples.vmi(vmi), GUEST)
-    assert text.startswith("network default: cloudInit static is not written: ")
+    assert text.startswith("cloudInit static is not written: ")
     assert why in text
     assert warned(source, samples.vmi(vmi), replace(GUEST, cloud_init="dhcp")) == []

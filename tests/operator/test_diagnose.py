@@ -202,7 +202,7 @@ def test_a_process_that_was_killed_for_want_of_memory_is_said_so():
         (("v6 address", "address: fe80::1 gives fd00::9, …", "v6 address"), HARM, "kube-ovn"),
         (("RA address", "address_mode: the RA of fe80::1 …", "RA address"), WARNING, "kube-ovn"),
         (("MAC", "a request comes from another MAC, …", "MAC"), WARNING, "other-mac"),
-        (("call", "network default: no DNS", "settings"), WARNING, "settings"),
+        (("call", "no DNS", "settings"), WARNING, "settings"),
         (("event", "rogue RA from fe80::1 (02:…)", "rogue"), WARNING, "rogue"),
         (("event", "MAC: the guest sends from 02:…", "ovn-port"), HARM, "kube-ovn"),
         (("event", "02:… claims 10.244.1.1, but …", "refuted"), WARNING, "silence"),

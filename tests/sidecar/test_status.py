@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from binding.ipc.about import Remark
 from binding.ipc.messages import Event, GuestReport, Report
 from binding.ipc.status import Fault
 from binding.sidecar.status import StatusPages
@@ -10,7 +11,7 @@ from tests.samples import GUEST
 
 FOUR, SIX = str(GUEST.gateway4), str(GUEST.gateway6)
 TAP_DOWN, NIC_DOWN = Fault("link-down", "tap0 is down"), Fault("link-down", "eth0-nic is down")
-NO_DNS = f"network {GUEST.network}: no DNS"
+NO_DNS = Remark(GUEST.network, "no DNS")
 
 
 def warnings(pages):
@@ -26,7 +27,7 @@ def report(*notes):
 def test_the_next_call_takes_back_what_is_no_longer_so():
     pages = StatusPages()
     pages.open((GUEST,), (NO_DNS,))
-    assert warnings(pages) == [NO_DNS]
+    assert warnings(pages) == [NO_DNS.text]
     pages.open((GUEST,), ())
     assert warnings(pages) == []
 
@@ -47,7 +48,7 @@ def test_a_warning_that_comes_again_is_logged_once(caplog):
         pages.open((GUEST,), (NO_DNS,))
         pages.find(GUEST.network, "guard", "guard off")
     logged = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert logged == [NO_DNS, "guard off"]
+    assert logged == [NO_DNS.text, "guard off"]
 
 
 def test_what_is_wrong_with_links_stands_as_long_as_it_is_so_and_its_end_is_logged(caplog):

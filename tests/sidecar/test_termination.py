@@ -18,15 +18,16 @@ def file(tmp_path, monkeypatch):
 
 def test_it_says_what_status_warns_of_and_nothing_that_is_mended(file):
     pages = StatusPages(TerminationMessage().say)
+    no_dns, rogue = (f"network {GUEST.network}: {text}\n" for text in ("no DNS", "rogue RA"))
     pages.open((GUEST,), (NO_DNS,))
-    assert file.read_text() == f"{NO_DNS}\n"
+    assert file.read_text() == no_dns
     pages.take(report("rogue RA"))
-    assert file.read_text() == f"{NO_DNS}\nnetwork {GUEST.network}: rogue RA\n"
+    assert file.read_text() == no_dns + rogue
     pages.fault(GUEST.network, {"tap": TAP_DOWN})
     assert "tap0 is down" in file.read_text()
     pages.fault(GUEST.network, {})
     pages.open((GUEST,), ())
-    assert file.read_text() == f"network {GUEST.network}: rogue RA\n"
+    assert file.read_text() == rogue
 
 
 def test_it_takes_no_more_than_the_kubelet_and_whole_lines(file):
