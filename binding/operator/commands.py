@@ -17,7 +17,7 @@ from binding.operator import lean  # noqa: F401  # before what imports argparse
 
 # isort: split
 from binding.ipc.codec import plain
-from binding.operator import arguments, ask, slots
+from binding.operator import arguments, ask
 
 _EVERY = 2.0
 _NO_SIDECAR = 3
@@ -28,7 +28,6 @@ def main(words: Sequence[str]) -> int:
     # A shell starts what is in its background with SIGINT ignored; --watch and capture end by it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     given = arguments.parse(words)
-    slots.wait(given.directory)
     try:
         match given.command:
             case "capture":

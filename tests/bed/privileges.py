@@ -22,7 +22,10 @@ BITS = {"NET_ADMIN": 1 << 12, "NET_RAW": 1 << 13}
 IOCTL = "ioctl socket"
 """Held to ask for a link's number or MTU: /proc lists no socket that is not bound."""
 TUN = "/dev/net/tun"
-FOR_A_MOMENT = defaultdict(lambda: {IOCTL}, plumb={IOCTL, TUN}, sidecar={IOCTL, "memory file"})
+STATE = "state file"
+FOR_A_MOMENT = defaultdict(
+    lambda: {IOCTL}, plumb={IOCTL, TUN}, sidecar={IOCTL, "memory file", STATE}
+)
 """What a program opens for so short a time that a test may not see it."""
 
 
@@ -107,6 +110,8 @@ def _kind(target: str, sockets: dict[str, str], unlisted: str) -> str:
         "anon_inode:[eventpoll]": "epoll",
         "anon_inode:[eventfd]": "eventfd",
     }
+    if re.search(r"/state(/\w+\.json(\.new)?)?$", target):
+        return STATE
     if target.startswith("/memfd:"):
         return "memory file"
     if target.endswith(".log"):

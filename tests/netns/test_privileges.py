@@ -9,7 +9,7 @@ import grpc
 from binding.process import oom
 from tests.bed.cable import cable
 from tests.bed.clients import client
-from tests.bed.guests import started
+from tests.bed.guests import Started, started, started_in
 from tests.bed.launcher import collect
 from tests.bed.pod import pod
 from tests.bed.privileges import BITS, Comparison, latest, watched
@@ -58,12 +58,24 @@ def test_each_program_holds_what_the_document_says() -> None:
 
 def test_the_kernel_that_is_out_of_memory_chooses_any_process_but_the_sidecar() -> None:
     with started("flat", "managed") as vm:
-        pids = {one["name"]: one["pid"] for one in vm.sidecar.status()["processes"]}
-        scores = {
-            name: int(Path(f"/proc/{pid}/oom_score_adj").read_text())
-            for name, pid in pids.items()
-            if pid
-        }
+        scores = _oom_scores(vm)
         assert scores["serve"] == oom.CHILD
         assert scores.get("hooks", oom.CHILD) == oom.CHILD
         assert scores["sidecar"] < oom.CHILD < oom.COMMAND
+
+
+def test_in_a_burstable_pod_the_sidecar_is_chosen_last_too() -> None:
+    """The kubelet gives such a container up to 999."""
+    with pod("flat") as made, started_in(made, prefix=("choom", "-n", "999", "--")) as vm:
+        scores = _oom_scores(vm)
+        assert scores["serve"] > scores["sidecar"] == 999
+        assert scores.get("hooks", 1000) > 999
+
+
+def _oom_scores(vm: Started) -> dict[str, int]:
+    pids = {one["name"]: one["pid"] for one in vm.sidecar.status()["processes"]}
+    return {
+        name: int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+        for name, pid in pids.items()
+        if pid
+    }
