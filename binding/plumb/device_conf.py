@@ -55,3 +55,10 @@ def arp_ignored(link: NetlinkMessage) -> int:
     """Return the level that ignore_arp() would set."""
     inet = link.get_nested("IFLA_AF_SPEC", "AF_INET")
     return int(inet["arp_ignore"]) if inet else 0
+
+
+def is_silent(link: NetlinkMessage) -> bool:
+    """Say whether a link makes itself no IPv6 address, and answers ARP for its own only."""
+    has_ipv6 = link.get_nested("IFLA_AF_SPEC", "AF_INET6") is not None
+    makes_addresses = has_ipv6 and address_generation(link) != ADDRESSES_NONE
+    return arp_ignored(link) > 0 and not makes_addresses

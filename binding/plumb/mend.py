@@ -12,10 +12,12 @@ from functools import partial
 from binding.ipc.wiring import Mend, Wiring
 from binding.packet.link_table import IFF_UP
 from binding.plumb import wire
+from binding.plumb.device_conf import is_silent
 from binding.plumb.netlink import IPRoute, dump
 from binding.plumb.steps import Step, StepError
 
 _log = logging.getLogger(__name__)
+_LEARNING = ("IFLA_LINKINFO", "IFLA_INFO_SLAVE_DATA", "IFLA_BRPORT_LEARNING")
 
 
 def mend(ipr: IPRoute, asked: Mend) -> tuple[str, ...]:
@@ -61,13 +63,13 @@ def _settings(ipr: IPRoute, wiring: Wiring) -> Iterator[Step]:
     names, links = wiring.names, _links(ipr)
     # A mend that failed may have made a link and not silenced it.
     for name in (names.bridge, names.tap, names.nic, names.pod):
-        if name in links:
+        if name in links and not is_silent(links[name]):
             yield Step(f"silence {name}", partial(wire.silence, ipr, name))
     for name in (names.tap, names.bridge):
         if name in links and links[name].get("mtu") != wiring.mtu:
             change = partial(wire.set_link, ipr, name, mtu=wiring.mtu)
             yield Step(f"set the MTU of {name}", change)
-    if names.nic in links:
+    if names.nic in links and links[names.nic].get_nested(*_LEARNING):
         change = partial(ipr.brport, "set", index=links[names.nic]["index"], learning=0)
         yield Step(f"turn off learning on {names.nic}", change)
     for name in (names.bridge, names.nic, names.tap):

@@ -12,6 +12,7 @@ from tests.bed.capture import capture
 from tests.bed.guests import started
 from tests.bed.wait import until
 
+OURS = ("k6t-eth0", "tap0", "eth0-nic")
 SOON = 10
 """Seconds; 2 on a quiet machine."""
 COOKIE = b"\x63\x82\x53\x63"
@@ -93,7 +94,8 @@ def test_a_bridge_that_is_down_is_brought_up_where_we_made_it():
     with leased("own") as vm:
         vm.pod.netns.ip("link set k6t-eth0 down")
         until(lambda: reaches_gateway(vm), "the guest reaches its gateway", 20)
-        assert "mended: bring up k6t-eth0" in vm.sidecar.log
+        changed = set(re.findall(r'mended: [^"]+', vm.sidecar.log))
+        assert changed == {"mended: bring up k6t-eth0"}, "the log names what was changed alone"
 
 
 def reaches_gateway(vm):
@@ -121,7 +123,9 @@ def test_links_that_we_made_are_mended_without_a_new_tap(change):
         vm.pod.netns.ip(change)
         until(lambda: "mended: " in vm.sidecar.log, "something is mended", SOON)
         until(lambda: not warnings(vm), "nothing is wrong any more", SOON)
-        links = {one["ifname"]: one for one in vm.pod.netns.query("link", "show")}
+        links = {one["ifname"]: one for one in vm.pod.netns.query("-d", "link", "show")}
+        assert {links[one]["inet6_addr_gen_mode"] for one in (*OURS, "eth0")} == {"none"}
+        assert not links["eth0-nic"]["linkinfo"]["info_slave_data"]["learning"]
         assert links["tap0"]["ifindex"] == before
         assert links["tap0"]["master"] == links["eth0-nic"]["master"] == "k6t-eth0"
         assert links["tap0"]["mtu"] == vm.pod.layout.mtu
