@@ -154,7 +154,9 @@ class StatusPages:
         if event.warning:
             self._warn(page, text, event)
         else:
-            kind = f"{event.request} {event.reply or event.note.partition(',')[0]}"
+            # Of an answer the whole note: the first REBINDING is to be seen after many RENEWING.
+            note = event.note if event.reply else event.note.partition(",")[0]
+            kind = f"{event.request} {event.reply} {note}"
             self._say(page, text, event.client | _about(page.guest, event.at), kind=kind)
         if event.request or event.reply:
             page.exchanged(event)

@@ -99,3 +99,15 @@ def test_a_silent_gateway_stands_until_it_has_told_its_mac(caplog):
     told(FOUR, SIX)
     assert warnings(pages) == []
     assert caplog.messages[-1].startswith(f"resolved: the MAC of gateway {SIX}")
+
+
+def test_a_renewal_by_another_way_is_logged_however_many_came_before(caplog):
+    caplog.set_level("INFO")
+    pages = StatusPages()
+    pages.open((GUEST,), ())
+    for state in ["RENEWING"] * 10 + ["REBINDING"]:
+        event = Event("REQUEST", "ACK", f"{GUEST.ipv4[0].ip}, {state}", warning="", at=0.0)
+        pages.take(Report((GuestReport(GUEST.network, serves=(4, 6), events=(event,)),)))
+    logged = [record.message for record in caplog.records if "ACK" in record.message]
+    assert logged[-1].endswith("REBINDING")
+    assert len(logged) == 5
