@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.status import UNASKED, Finding, GuestStatus, LastExchange
-from binding.operator.family_exchange import FamilyExchange
+from binding.operator.dhcp_exchange import DhcpExchange
 from binding.operator.look import Look
 from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
+from binding.operator.router_exchange import judge_router
 from binding.operator.traffic import Traffic
 
 
@@ -33,8 +34,11 @@ def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
             continue
         if guest.serves.get(family) == "kube-ovn":
             yield from _by_ovn(guest, family)
-        else:
-            yield from FamilyExchange(guest, look, family, mode).judge(is_explained=bool(causes))
+            continue
+        if mode != "slaac":
+            yield from DhcpExchange(guest, look, family).judge(is_explained=bool(causes))
+        if family == "ipv6" and not causes:
+            yield from judge_router(guest, look)
 
 
 def _by_ovn(guest: GuestStatus, family: str) -> Iterator[Finding]:
