@@ -29,6 +29,7 @@ def remarks(guest: GuestNetwork, nic: Nic, change: Override, snapshot: Snapshot)
         )
     if not nic.rewired and guest.mac != nic.link.mac.lower():
         yield from _other_mac(guest, nic)
+    yield from nic.interface.dhcp.left_out
     yield from _unused(guest, change)
     if change.dns is None and not guest.dns:
         yield from _no_dns(guest, nic, snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Literal
@@ -26,6 +27,8 @@ class DhcpOptions:
     tftp_server: str = ""
     ntp: tuple[IPv4Address, ...] = ()
     private: tuple[tuple[int, bytes], ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Values that KubeVirt admits and no guest can use, each with its reason and its remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,38 +107,54 @@ def _dhcp(node: Node) -> DhcpOptions:
         if number is None or number in private:
             raise option["option"].error("is missing or given twice; use each of 224-254 once")
         private[number] = option["value"].text().encode()
+    left_out: list[str] = []
+    boot_file = _usable(node["bootFileName"], left_out, _no_ascii)
+    tftp_server = _usable(node["tftpServerName"], left_out, _no_ascii, _no_host)
+    servers = [_ipv4(server) for server in node["ntpServers"].list()]
     return DhcpOptions(
-        boot_file=_ascii(node["bootFileName"]),
-        tftp_server=_tftp_server(node["tftpServerName"]),
-        ntp=tuple(_ipv4(server) for server in node["ntpServers"].list()),
+        boot_file=boot_file,
+        tftp_server=tftp_server,
+        ntp=tuple(IPv4Address(one.text()) for one in servers if _usable(one, left_out, _no_host)),
         private=tuple(private.items()),
+        left_out=tuple(left_out),
     )
 
 
-def _ipv4(node: Node) -> IPv4Address:
+def _ipv4(node: Node) -> Node:
+    """Return the node. Raises its error where KubeVirt would not have admitted the value."""
     try:
-        address = IPv4Address(node.text())
+        IPv4Address(node.text())
     except ValueError:
         raise node.error("is no IPv4 address; write it as 192.0.2.1") from None
-    if is_unusable(address):
-        raise node.error("is an address that no host can have; write the server's")
-    return address
+    return node
 
 
-def _tftp_server(node: Node) -> str:
-    text = _ascii(node)
-    try:
-        IPv4Address(text)
-    except ValueError:  # a name
-        return text
-    return str(_ipv4(node))
+def _usable(node: Node, left_out: list[str], *reasons: Callable[[str], str]) -> str:
+    """Return a text; an empty one where a function of `reasons` says why no guest can use it.
 
-
-def _ascii(node: Node) -> str:
+    KubeVirt's own bridge binding takes such a value, so a VM may run with it: the value is left out
+    and named, where an error would keep that VM from its next start or its migration.
+    """
     text = node.text()
-    if not (text.isascii() and text.isprintable()):
-        raise node.error("has characters that DHCP cannot carry; write printable ASCII")
+    for reason in reasons:
+        if why := reason(text):
+            left_out.append(f"the guest is not told {node.error(why)}")
+            return ""
     return text
+
+
+def _no_ascii(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return ""
+    return "has characters that DHCP cannot carry; write printable ASCII"
+
+
+def _no_host(text: str) -> str:
+    try:
+        address = IPv4Address(text)
+    except ValueError:  # a name
+        return ""
+    return "is an address that no host can have; write the server's" if is_unusable(address) else ""
 
 
 def mac(text: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from ipaddress import IPv6Network, ip_address
 
@@ -79,6 +80,27 @@ def test_dhcp_options_of_the_vmi_are_told():
     assert guest.boot == Boot(file="pxelinux.0", server="tftp.example")
     assert guest.ntp == (ip_address("192.0.2.10"), ip_address("192.0.2.11"))
     assert guest.private == ((240, b"private-240"), (254, b"x"))
+
+
+@pytest.mark.parametrize(
+    "options, path",
+    [
+        ({"ntpServers": ["0.0.0.0"]}, r"ntpServers\[0\]: '0.0.0.0' is an address that no host"),
+        ({"ntpServers": ["192.0.2.10", "127.0.0.1"]}, r"ntpServers\[1\]: '127.0.0.1' is an addr"),
+        ({"tftpServerName": "0.0.0.0"}, "tftpServerName: '0.0.0.0' is an address that no host"),
+        ({"tftpServerName": "tftp.bücher"}, "tftpServerName: 'tftp.bücher' has characters that"),
+        ({"bootFileName": "grüb.efi"}, "bootFileName: 'grüb.efi' has characters that DHCP cannot"),
+    ],
+)
+def test_dhcp_options_that_kubevirt_admits_and_nobody_can_use_are_left_out_and_named(options, path):
+    """KubeVirt's own binding starts such a VM, so it must start here, and migrate."""
+    vmi = samples.vmi("06-dhcp-options", dhcpOptions=options)
+    found = discovered(vmi)
+    (guest,) = found.guests
+    assert guest.boot == Boot()
+    assert guest.ntp in ((), (ip_address("192.0.2.10"),))
+    (warning,) = found.warnings
+    assert re.search(f"^network default: the guest is not told spec.domain.*{path}", warning)
 
 
 def test_the_override_completes_and_replaces_dhcp_options():
