@@ -49,6 +49,11 @@ def routes(link: Link, own: Collection[IPInterface], override: Override) -> tupl
     return _first_of_each((*_reaching(found, subnets), *found))
 
 
+def reached(own: Iterable[IPInterface], known: Iterable[Route]) -> tuple[IPNetwork, ...]:
+    """Return all networks that these addresses and routes of a guest lead to."""
+    return (*(one.network for one in own), *(route.destination for route in known))
+
+
 def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, str], ...]:
     """Return the MACs that the pod knew of the guest's gateways."""
     gateways = {route.gateway for route in guest_routes}

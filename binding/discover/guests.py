@@ -19,7 +19,7 @@ from binding.ipc.about import Remark
 from binding.ipc.snapshot import Snapshot
 from binding.ipc.wiring import Wiring
 from binding.packet import link_names
-from guest.network import Boot, GuestNetwork, TimeZone
+from guest.network import Address, Boot, GuestNetwork, TimeZone
 
 DEFAULT_PLUGIN = "dsbridge"
 HOOK_SIDECARS = "hooks.kubevirt.io/hookSidecars"
@@ -65,17 +65,26 @@ def guests(  # noqa: PLR0913  # all that a NIC depends on
     general = [*_unused(vmi)]
     networks = network_status.dns_by_link(annotations, general)
     warnings = [Remark("", text) for text in general]
+    nics = [
+        nic_of(snapshot, vmi, one, attached.get(one.name), takeover=takeover, wired=wired)
+        for one in ours
+    ]
+    changes = {one.name: annotation.of_network(vmi.annotations, one.name, defaults) for one in ours}
+    by_pod_network = _servers_by_pod_network(snapshot, vmi, nics, changes)
     found, wirings = [], []
-    for interface in ours:
-        change = annotation.of_network(vmi.annotations, interface.name, defaults)
-        attachment = attached.get(interface.name)
-        nic = nic_of(snapshot, vmi, interface, attachment, takeover=takeover, wired=wired)
+    for nic in nics:
         warned: list[str] = []
         dns = networks.get(nic.names.pod) if nic.secondary else None
-        found.append(_guest(snapshot, vmi, nic, change, network=dns, warned=warned))
+        guest = _guest(
+            *(snapshot, vmi, nic, changes[nic.network]),
+            network=dns or NetworkDns(),
+            elsewhere=by_pod_network if nic.secondary else (),
+            warned=warned,
+        )
+        found.append(guest)
         if nic.shape == "own":
             wirings.append(_wiring(vmi, nic, snapshot))
-        warnings += [Remark(interface.name, text) for text in warned]
+        warnings += [Remark(nic.network, text) for text in warned]
     _check_taps(found)
     if not ours:
         lacking = f"has binding {plugin or DEFAULT_PLUGIN}"
@@ -94,6 +103,21 @@ def _bridges_of_others(snapshot: Snapshot, vmi: Vmi) -> tuple[str, ...]:
         for one in networks
     )
     return tuple(one.bridge for one in names)
+
+
+def _servers_by_pod_network(
+    snapshot: Snapshot, vmi: Vmi, nics: Iterable[Nic], changes: Mapping[str, Override]
+) -> tuple[Address, ...]:
+    """Return the pod's name servers that the guest reaches by its NIC on the pod's network."""
+    for nic in nics:
+        if not nic.secondary:
+            own = addressing.addresses(nic.link, changes[nic.network])
+            routes = addressing.routes(nic.link, own, changes[nic.network])
+            return resolver.reachable(snapshot.nameservers, addressing.reached(own, routes))
+    # KubeVirt's own DHCP server tells them by a NIC of another binding, such as masquerade.
+    present = {one.name for one in vmi.interfaces if one.state != "absent"}
+    there = (one for one in vmi.networks if one.name in present and one.kind != "other")
+    return () if all(one.secondary for one in there) else snapshot.nameservers
 
 
 def _check_taps(guests: Iterable[GuestNetwork]) -> None:
@@ -130,7 +154,8 @@ def _guest(  # noqa: PLR0913  # all that its answers depend on
     nic: Nic,
     change: Override,
     *,
-    network: NetworkDns | None,
+    network: NetworkDns,
+    elsewhere: Collection[Address],
     warned: list[str],
 ) -> GuestNetwork:
     if nic.rewired and not (change.gateways or change.routes or change.addresses):
@@ -144,10 +169,15 @@ def _guest(  # noqa: PLR0913  # all that its answers depend on
     routes = addressing.routes(nic.link, own, change)
     ipv6 = tuple(address for address in own if isinstance(address, IPv6Interface))
     impossible.check(nic.network, change, own, routes)
-    reached = [*(address.network for address in own), *(route.destination for route in routes)]
-    known = network or NetworkDns()
+    reached = addressing.reached(own, routes)
     dns, search = resolver.told(
-        snapshot, vmi, change, network=known, reached=reached, warnings=warned
+        snapshot,
+        vmi,
+        change,
+        network=network,
+        elsewhere=elsewhere,
+        reached=reached,
+        warnings=warned,
     )
     dhcp = nic.interface.dhcp
     servers = dhcp.ntp if change.ntp is None else change.ntp

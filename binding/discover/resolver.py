@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from ipaddress import ip_network
 
 from binding.discover import dns_name
@@ -20,6 +20,7 @@ def told(  # noqa: PLR0913  # all that has name servers and search domains
     change: Override,
     *,
     network: NetworkDns,
+    elsewhere: Collection[Address],
     reached: Collection[IPNetwork],
     warnings: list[str],
 ) -> tuple[tuple[Address, ...], tuple[str, ...]]:
@@ -28,17 +29,18 @@ def told(  # noqa: PLR0913  # all that has name servers and search domains
     Those of the annotation; else those of the NIC's own network, as multus has them; else those of
     the pod. Of network and pod only servers within `reached`, where this NIC's routes lead:
     systemd-networkd adds a host route to each server that a lease names, so that a NIC without a
-    route to the server would take the queries of all other NICs.
+    route to the server would take the queries of all other NICs. So would one with a default
+    route: the cluster's DNS answers on the pod's network, whatever else calls itself a default.
     """
     dns, search = change.dns, change.search
     if dns is None:
-        theirs = _reachable(network.nameservers, reached)
+        theirs = reachable(network.nameservers, reached)
         if beyond := [str(one) for one in network.nameservers if one not in theirs]:
             warnings.append(
                 f"the network's DNS {', '.join(beyond)} is not told: no route of this NIC leads "
                 "there; give routes, gateways or dns"
             )
-        dns = theirs or _reachable(snapshot.nameservers, reached)
+        dns = theirs or _of_pod(snapshot.nameservers, elsewhere, reached)
         if search is None and dns and (theirs or network.search):
             search = network.search
     if search is None:
@@ -49,11 +51,26 @@ def told(  # noqa: PLR0913  # all that has name servers and search domains
     return dns, search
 
 
-def _reachable(servers: Collection[Address], reached: Collection[IPNetwork]) -> tuple[Address, ...]:
+def reachable(servers: Collection[Address], reached: Collection[IPNetwork]) -> tuple[Address, ...]:
+    """Return the servers that are in one of the networks."""
     return tuple(
         server
         for server in servers
         if any(within(ip_network(server), network) for network in reached)
+    )
+
+
+def _of_pod(
+    servers: Collection[Address], elsewhere: Collection[Address], reached: Iterable[IPNetwork]
+) -> tuple[Address, ...]:
+    """Return the pod's servers that a NIC tells; the NIC of the pod's network has `elsewhere`."""
+    networks = tuple(reached)
+    # Two halves of an address family stand for its default route.
+    specific = tuple(network for network in networks if network.prefixlen > 1)
+    return tuple(
+        server
+        for server in servers
+        if reachable((server,), specific if server in elsewhere else networks)
     )
 
 

@@ -86,7 +86,7 @@ def test_a_gateway_of_the_annotation_leads_to_it():
 
 
 def test_the_networks_servers_go_before_the_pods_that_are_reachable():
-    made = pod(routes=(route("0.0.0.0/0", "192.0.2.1"),))
+    made = pod(routes=(route("192.0.2.0/24"), route("10.96.0.0/12", "192.0.2.1")))
     second = told(status(DNS), made=made)[1]
     assert second.dns == SERVERS
     second = told(status({"search": ["blue.example"]}), made=made)[1]

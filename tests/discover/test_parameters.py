@@ -100,7 +100,8 @@ def test_dhcp_options_that_kubevirt_admits_and_nobody_can_use_are_left_out_and_n
     assert guest.boot == Boot()
     assert guest.ntp in ((), (ip_address("192.0.2.10"),))
     (warning,) = found.warnings
-    assert re.search(f"^network default: the guest is not told spec.domain.*{path}", warning)
+    assert warning.network == "default"
+    assert re.match(f"the guest is not told spec.domain.*{path}", warning.text)
 
 
 def test_the_override_completes_and_replaces_dhcp_options():

@@ -41,15 +41,47 @@ def test_a_nic_without_a_route_to_the_servers_is_told_neither_servers_nor_search
     [
         ((route("10.96.0.0/12", "192.0.2.1"),), SERVERS[:1]),
         ((route("fd00:10:96::/112", "2001:db8::1"),), SERVERS[1:]),
-        ((route("0.0.0.0/0", "192.0.2.1"),), SERVERS[:1]),
         ((route("10.96.0.11/32", "192.0.2.1"),), ()),
     ],
-    ids=["IPv4", "IPv6", "a default route of one family", "to another host"],
+    ids=["IPv4", "IPv6", "to another host"],
 )
 def test_a_nic_is_told_the_servers_that_its_routes_lead_to(routes, told_servers):
     _, second = two_nics(routes=routes).guests
     assert second.dns == told_servers
     assert second.search == (CORPORATE if told_servers else ())
+
+
+DEFAULTS = (route("0.0.0.0/0", "192.0.2.1"), route("::/0", "2001:db8::1"))
+HALVES = (route("0.0.0.0/1", "192.0.2.1"), route("128.0.0.0/1", "192.0.2.1"))
+
+
+@pytest.mark.parametrize("routes", [DEFAULTS, HALVES], ids=["default route", "two halves of it"])
+def test_of_two_default_routes_that_of_the_pods_network_leads_to_its_servers(routes):
+    """networkd has a host route to each server by each NIC that tells it, of equal metric."""
+    first, second = two_nics(routes=routes).guests
+    assert first.dns == SERVERS
+    assert (second.dns, second.search) == ((), ())
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["pod network first", "pod network last"])
+def test_the_only_nic_with_a_default_route_leads_to_the_servers(order):
+    change = {"dsbridge.io/default": '{"defaultRoute": false}'}
+    vmi = samples.vmi("03-two-iface-multus", change)
+    vmi = replace(vmi, interfaces=vmi.interfaces[::order])
+    blue = replace(samples.secondary("blue", "192.0.2.7/24", "2001:db8::7/64"), routes=DEFAULTS)
+    told = {one.network: one for one in discovered(vmi, pod(FLAT_LINK, blue)).guests}
+    assert (told["default"].dns, told["blue"].dns) == ((), SERVERS)
+    assert told["blue"].search == CORPORATE
+
+
+@pytest.mark.parametrize(
+    "state, servers", [("up", ()), ("absent", SERVERS)], ids=["masquerade", "no NIC at all"]
+)
+def test_kubevirt_tells_the_pods_servers_by_a_nic_of_another_binding(state, servers):
+    vmi = samples.vmi("03-two-iface-multus", binding=None, masquerade={}, state=state)
+    blue = replace(samples.secondary("blue", "192.0.2.7/24", "2001:db8::7/64"), routes=DEFAULTS)
+    (guest,) = discovered(vmi, pod(FLAT_LINK, blue)).guests
+    assert guest.dns == servers
 
 
 def test_a_server_on_the_nics_own_subnet_is_told():

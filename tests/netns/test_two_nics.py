@@ -1,0 +1,67 @@
+"""One guest with two NICs: which of them it asks, and sends, by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bed.cable import cable
+from tests.bed.clients import client
+from tests.bed.clients.lease import kernel, variables
+from tests.bed.netns import Netns
+from tests.bed.pod import NAMESERVERS
+from tests.bed.wait import until
+from tests.netns.test_many_nics import Bed, Network, bed, launched
+from tests.samples import OWN_DOMAIN
+
+ROUTERS = {"gateways": ["10.100.1.1", "fd00:10:100:1::1"]}
+SECOND = """[Match]
+Name=eth1
+[Network]
+DHCP=yes
+[IPv6AcceptRA]
+UseDomains=yes
+"""
+
+
+@contextmanager
+def guest_of(made: Bed) -> Iterator[Netns]:
+    """Plug the second network into the first one's guest, as eth1."""
+    taps = {network: made.tap(network) for network in ("default", "blue")}
+    with (
+        cable(made.pod.netns, taps["default"], mac=made.mac("default"), mtu=1450) as guest,
+        cable(made.pod.netns, taps["blue"], mac=made.mac("blue")) as other,
+    ):
+        other.ip(f"link set eth0 netns {guest.name} name eth1")
+        yield guest
+
+
+def test_networkd_asks_the_clusters_dns_by_the_pods_network_where_both_nics_have_a_default_route(
+    tmp_path: Path,
+) -> None:
+    """It adds a host route to each server by each NIC that names one, all of one metric."""
+    with bed(Network("blue")) as made, launched(made) as (side, hook):
+        made.pod.gateway.ip("addr add fd00:10:100:1::1/64 dev more1 nodad")
+        made.vmi["metadata"]["annotations"]["dsbridge.io/blue"] = json.dumps(ROUTERS)
+        hook.define(OWN_DOMAIN, json.dumps(made.vmi))
+        assert [one["warnings"] for one in side.status()["guests"]] == [[], []]
+        with guest_of(made) as guest, client("networkd", guest, tmp_path) as inside:
+            inside.guest.write("/run/systemd/network/20-second.network", SECOND)
+            inside.run("networkctl", "reload")
+
+            def is_complete(nic: str) -> bool:
+                have = kernel(guest, nic)
+                return bool(have.ipv4 and have.ipv6 and have.has_default4)
+
+            until(lambda: is_complete("eth1"), "the second NIC's addresses and default route", 30)
+            lease = inside.lease(30, until=lambda now: set(NAMESERVERS) <= set(now.dns))
+            assert lease.default4 is not None
+            index = guest.query("link", "show", "dev", "eth1")[0]["ifindex"]
+            state = f"/run/systemd/netif/links/{index}"
+            until(lambda: "DNS=" in inside.guest.read(state), "what it was told by the second NIC")
+            second = variables(inside.guest.read(state))
+            assert (second["DNS"], second["DOMAINS"]) == ("", "")
+            (asked,) = guest.query("route", "get", str(NAMESERVERS[0]))
+            assert asked["dev"] == "eth0"
