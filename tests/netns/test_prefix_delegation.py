@@ -8,6 +8,7 @@ from ipaddress import IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
 from tests.bed.clients import Client, client
+from tests.bed.clients.networkd import reload
 from tests.bed.clients.userland import SETTLED, Userland, userland
 from tests.bed.guests import Started, started
 from tests.bed.in_parallel import in_parallel
@@ -53,7 +54,7 @@ def router(name: str, workdir: Path, settings: dict) -> Iterator[tuple[Started, 
         with client(name, vm.guest, workdir, families=(6,), extra=extra) as guest:
             if name == "networkd":
                 guest.guest.write("/run/systemd/network/20-lan.network", NETWORKD_LAN)
-                guest.run("networkctl", "reload")
+                reload(guest.guest)
             yield vm, guest
 
 

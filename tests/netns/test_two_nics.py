@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.clients.lease import kernel, variables
+from tests.bed.clients.networkd import reload
 from tests.bed.netns import Netns
 from tests.bed.pod import NAMESERVERS
 from tests.bed.wait import until
@@ -49,7 +50,7 @@ def test_networkd_asks_the_clusters_dns_by_the_pods_network_where_both_nics_have
         assert [one["warnings"] for one in side.status()["guests"]] == [[], []]
         with guest_of(made) as guest, client("networkd", guest, tmp_path) as inside:
             inside.guest.write("/run/systemd/network/20-second.network", SECOND)
-            inside.run("networkctl", "reload")
+            reload(inside.guest)
 
             def is_complete(nic: str) -> bool:
                 have = kernel(guest, nic)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tests.bed.clients.lease import Told, addresses, domains, finite, variables
 from tests.bed.clients.userland import Daemon, Userland
+from tests.bed.wait import until
 
 _NETWORK = """[Match]
 Name={interface}
@@ -76,3 +77,8 @@ class Networkd:
     def release(self) -> None:
         assert self.daemon
         self.daemon.stop("TERM")
+
+
+def reload(guest: Userland) -> None:
+    """Have networkd read its files anew, as soon as it is on the message bus."""
+    until(lambda: "Failed" not in guest.run("networkctl", "reload", check=False), "networkd", 30)
