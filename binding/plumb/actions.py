@@ -5,7 +5,6 @@ Each takes its line of input, says its answer, and returns the exit code.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +12,14 @@ from errno import EPERM
 from typing import TYPE_CHECKING
 
 from binding.ipc import codec
-from binding.ipc.messages import Guarded, Undone, Wired
+from binding.ipc.messages import Undone, Wired
 from binding.ipc.wiring import Mend, Wiring
-from binding.packet import links
-from binding.packet.guard import Filter, GuardTable
-from binding.plumb import foreign_tables, guard_table, listening_bridge, nfnetlink
+from binding.packet.guard import GuardTable
+from binding.plumb import foreign_tables, guard_table, nfnetlink
 from binding.plumb.answer import say
+from binding.plumb.set_guard import set_guard
 from binding.plumb.steps import StepError
-from binding.process.shortage import PASSES, passes
+from binding.process.shortage import passes
 
 if TYPE_CHECKING:
     from binding.plumb.netlink import IPRoute
@@ -66,7 +65,7 @@ def _guard(asked: str) -> int:
     table = codec.decode(GuardTable, asked)
     try:
         with nfnetlink.changes() as changes:  # before the guard is set: no change is missed
-            say(codec.encode(_set_guard(table)), changes)
+            say(codec.encode(set_guard(table)), changes)
     except nfnetlink.TransactionError as error:
         return _fail(error.step, _reason(error), _privilege(error))
     except OSError as error:
@@ -84,52 +83,6 @@ def _look(asked: str) -> int:
         return _fail("look at the guard", str(error.strerror or error), _privilege(error))
     say(codec.encode(observed))
     return 0
-
-
-def _set_guard(table: GuardTable) -> Guarded:
-    """Set the guard, with listening bridges where the kernel's nf_tables can copy frames (dup).
-
-    Without a listening bridge the packet sockets listen at its link itself.
-    """
-    heard = [one.link for one in table.filters if one.hear and links.index(one.link)]
-    made: tuple[str, ...] = ()
-    short = ""
-    try:
-        made = listening_bridge.make(heard)
-    except OSError as error:
-        short = _shortage(error)
-    # Looked up before the rules are set, the places differ from what the sidecar finds later if
-    # somebody removes a bridge meanwhile.
-    places = _places(table)
-    try:
-        own = guard_table.replace(table)
-    except (nfnetlink.TransactionError, OSError) as error:
-        if not made:
-            raise
-        listening_bridge.remove(made)
-        if error.errno in PASSES:
-            raise
-        return Guarded(guard_table.replace(table), _places(table))
-    try:
-        listening_bridge.bring_up(heard)
-    except OSError as error:
-        short = short or _shortage(error)
-    return Guarded(own, places, short)
-
-
-def _places(table: GuardTable) -> tuple[tuple[int | None, int | None], ...]:
-    return tuple((links.index(one.link), _place(one)) for one in table.filters)
-
-
-def _place(one: Filter) -> int | None:
-    """Return the index of the link where a filter's frames are heard once all bridges are up."""
-    bridge = links.index(links.listening_bridge(one.link)) if one.hear else None
-    return bridge or links.index(links.place(one.link))
-
-
-def _shortage(error: OSError) -> str:
-    """Return why listening bridges are missing for now; empty where the kernel cannot make any."""
-    return f"listening bridges: {os.strerror(error.errno or 0)}" if passes(error) else ""
 
 
 class _Stop:
