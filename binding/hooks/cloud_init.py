@@ -66,6 +66,8 @@ def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[
     if not _is_ours_to_write(source, ours, vmi):
         yield from _unwritten(source, ours, vmi)
         return
+    if not _is_config_drive(source) and not _is_version1(ours, _fixed(vmi)):
+        yield from _left_down(ours)
     users = [str(source[key]) for key in _USER_DATA if source.get(key)]
     if "DataSource" in source and not users:
         return  # its userData is ours and has cloud-init read again
@@ -80,6 +82,11 @@ def warnings(data: bytes, guests: Iterable[GuestNetwork], vmi: Vmi) -> Iterator[
                 f"in userData {_READ_AT_EACH_BOOT}, and migrate only where the CNI keeps the "
                 "address"
             )
+            if guest.cloud_init == "static":
+                text += (
+                    ". An image whose cloud-init is older than 23.1 and renders for NetworkManager "
+                    "or ifupdown loses the IPv6 routes; write static-v1 for it"
+                )
             yield Remark(guest.network, text)
         elif guest.network not in _fixed(vmi) and not is_found_by_name:
             text = (
@@ -99,6 +106,17 @@ def _unwritten(source: dict[str, Any], ours: Iterable[GuestNetwork], vmi: Vmi) -
     for guest in ours:
         if guest.cloud_init != "dhcp":
             text = f"cloudInit {guest.cloud_init} is not written: {why}"
+            yield Remark(guest.network, text)
+
+
+def _left_down(ours: Iterable[GuestNetwork]) -> Iterator[Remark]:
+    for guest in ours:
+        if _asks_nobody(guest):
+            text = (
+                "cloud-init: the NIC has IPv6 by SLAAC alone, which network config version 2 has "
+                "no word for: images with ifupdown leave the NIC down. Set macAddress in the VMI, "
+                "and dsbridge writes version 1; or write networkData with the subnet ipv6_slaac"
+            )
             yield Remark(guest.network, text)
 
 
@@ -163,9 +181,30 @@ def _dhcp6(guest: GuestNetwork) -> bool:
     return _ipv6(guest) and guest.ipv6_mode != "slaac"
 
 
-def _config(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
-    """Network config, of version 1 where the annotation of a NIC asks for that."""
+def _asks_nobody(guest: GuestNetwork) -> bool:
+    """Say whether the NIC has router advertisements alone, and nothing static."""
+    return not (static_network.is_static(guest) or _dhcp4(guest) or _dhcp6(guest))
+
+
+def _is_version1(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> bool:
+    """Say whether the config is of version 1: where an annotation or a NIC by SLAAC needs it.
+
+    Not for SLAAC's sake where version 2 says more: the only NIC's names in the next pod, static
+    routes, and that a boot need not wait for a NIC.
+    """
     if any(guest.cloud_init == "static-v1" for guest in guests):
+        return True
+    says_less = (
+        (len(guests) == 1 and guests[0].network not in fixed)
+        or any(static_network.is_static(guest) for guest in guests)
+        or not all(guest.is_served for guest in guests)
+    )
+    return not says_less and any(map(_asks_nobody, guests))
+
+
+def _config(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
+    """Network config as one JSON object, which cloud-init reads as YAML."""
+    if _is_version1(guests, fixed):
         nics = [
             {"type": "physical", "name": name, "mac_address": guest.mac, **_v1(guest)}
             for name, guest in _named(guests)
@@ -194,7 +233,7 @@ def _named(guests: tuple[GuestNetwork, ...]) -> Iterator[tuple[str, GuestNetwork
 
 
 def _v2(guests: tuple[GuestNetwork, ...], fixed: set[str]) -> dict[str, Any]:
-    """Network config version 2; cloud-init reads YAML, which JSON is."""
+    """Network config version 2."""
     ethernets = {
         name: {
             "match": {"macaddress": guest.mac},

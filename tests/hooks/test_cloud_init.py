@@ -97,6 +97,33 @@ def test_families_are_those_that_the_guest_is_served(change, wanted):
         assert (nic["dhcp4"], nic["dhcp6"], nic.get("accept-ra")) == wanted
 
 
+SLAAC = replace(GUEST, ipv4=(), ipv6_mode="slaac")
+
+
+def test_a_nic_with_slaac_alone_is_told_by_version_1_where_that_says_no_less():
+    """Of version 2, cloud-init renders `inet manual` for ifupdown, and the NIC stays down."""
+    fixed = samples.vmi("01-single-binding", macAddress=MAC)
+    found = json.loads(complete(json.dumps(DATA).encode(), [SLAAC], fixed))
+    nic = {"type": "physical", "name": "enp1s0", "mac_address": MAC, "accept-ra": True}
+    wanted = {"version": 1, "config": [nic | {"subnets": [{"type": "ipv6_slaac"}]}]}
+    assert json.loads(found["NetworkData"]) == wanted
+    assert not [*warnings(json.dumps(DATA).encode(), [SLAAC], fixed)]
+    by_two = json.loads(completed(DATA, SLAAC, SECOND)["NetworkData"])
+    assert (by_two["version"], len(by_two["config"])) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "others", [[], [replace(SECOND, provider="off")], [replace(SECOND, cloud_init="static")]]
+)
+def test_a_nic_with_slaac_alone_is_warned_of_where_version_1_would_say_less(others):
+    name = "03-two-iface-multus" if others else "01-single-binding"
+    guests = [SLAAC, *others]
+    found = json.loads(complete(json.dumps(DATA).encode(), guests, samples.vmi(name)))
+    assert json.loads(found["NetworkData"])["version"] == 2
+    told = [*warnings(json.dumps(DATA).encode(), guests, samples.vmi(name))]
+    assert [one.network for one in told if "images with ifupdown" in one.text] == ["default"]
+
+
 @pytest.mark.parametrize("change", [{"ipv4": (), "ipv6": ()}, {"provider": "off"}])
 def test_a_nic_that_we_leave_alone_asks_the_network_and_holds_up_no_boot(change):
     """cloud-init configures no NIC that is not in the file, so it would lose its fallback."""
