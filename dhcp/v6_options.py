@@ -39,6 +39,8 @@ _FQDN_S, _FQDN_O, _FQDN_N = 1, 2, 4  # RFC 4704 section 4.1
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
+    """What the options of one reply depend on."""
+
     message: Message
     guest: GuestNetwork
     room: int

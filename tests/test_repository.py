@@ -141,7 +141,18 @@ def test_each_process_imports_only_what_its_job_needs(module, never):
     assert not never & set(printed(code).split())
 
 
-@pytest.mark.parametrize("module", ["sidecar.start", "hooks.program", "serve.early_ports"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("sidecar.start", "hooks.program", "hooks.define_domain", "plumb.actions", "plumb.wire"),
+        *(
+            "serve.early_ports",
+            "serve.lean_scapy, binding.serve.loop",
+            "operator.diagnose",
+            "operator.gather",
+        ),
+    ],
+)
 def test_no_program_executes_what_only_a_dataclass_without_a_docstring_asks_for(module):
     """It would be inspect, ast and dis: 1.2 MiB and 10 ms of CPU of every start."""
     code = f"import sys, binding.process.lean, binding.{module}; print(*sys.modules)"

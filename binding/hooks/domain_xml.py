@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from lxml import etree
-
 from binding.discover import vmi_interface
 from binding.discover.nic import Attachment
 from binding.discover.vmi import Vmi
 from binding.discover.vmi_interface import VmiInterface
+from binding.hooks.lean_lxml import etree
 from binding.packet.link_names import ALIAS
 from guest.network import GuestNetwork
 

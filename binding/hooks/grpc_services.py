@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 VERSIONS = ("v1alpha1", "v1alpha2", "v1alpha3")
 _LIBVIRT = "libvirt"
-_LATER = ("binding.ipc.snapshot", "binding.discover.guests", "lxml.etree")
+_LATER = ("binding.ipc.snapshot", "binding.discover.guests", "binding.hooks.lean_lxml")
 """What a call needs beside binding.hooks.define_domain: imported one after the other, so that
 nobody waits for all of them."""
 _LOADS_AFTER = 1.0

@@ -15,7 +15,7 @@ from binding.ipc import codec
 from binding.ipc.messages import Undone, Wired
 from binding.ipc.wiring import Mend, Wiring
 from binding.packet.guard import GuardTable
-from binding.plumb import foreign_tables, guard_table, nfnetlink
+from binding.plumb import guard_table, nfnetlink
 from binding.plumb.answer import say
 from binding.plumb.set_guard import set_guard
 from binding.plumb.steps import StepError
@@ -75,6 +75,8 @@ def _guard(asked: str) -> int:
 
 
 def _look(asked: str) -> int:
+    from binding.plumb import foreign_tables  # noqa: PLC0415  # a hook call does without
+
     table = codec.decode(GuardTable, asked)
     try:
         foreign = foreign_tables.that_drop(table.name)

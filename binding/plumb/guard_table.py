@@ -61,12 +61,16 @@ _FIRST = -500
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """What is sent to nf_tables of one rule."""
+
     comment: str
     attributes: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
+    """What one rule has dropped."""
+
     link: str
     comment: str
     packets: int

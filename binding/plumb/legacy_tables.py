@@ -27,6 +27,8 @@ _DROP = struct.pack("=i", -1)  # -NF_DROP - 1
 
 @dataclass(frozen=True, slots=True)
 class _Family:
+    """iptables or ip6tables: where it lists its tables, and how an entry of one is laid out."""
+
     name: str
     listed: str
     domain: int

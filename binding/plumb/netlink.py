@@ -8,6 +8,7 @@ from typing import Any
 
 from binding.packet.raw_netlink import packed
 from binding.plumb.lean_pyroute2 import stand_ins
+from binding.process.lazy import unused
 
 _UNUSED = (
     "multiprocessing",  # child processes
@@ -18,7 +19,8 @@ _UNUSED = (
     "unittest",  # mocks of sockets
 )
 
-with stand_ins("pyroute2", *_UNUSED):
+# dataclasses would have inspect write the docstring of a class of pyroute2's.
+with stand_ins("pyroute2", *_UNUSED), unused("inspect", "signature"):
     from pyroute2.iproute.linux import IPRoute
     from pyroute2.netlink import nlmsg
     from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError

@@ -7,7 +7,7 @@ DAD, RS or MLD), no ARP answer, no STP, no multicast querier.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from errno import EOPNOTSUPP
 from functools import partial
@@ -176,7 +176,7 @@ def _delete(ipr: IPRoute, name: str) -> None:
 
 def _random_mac() -> str:
     """Locally administered, unicast."""
-    octets = secrets.token_bytes(6)
+    octets = os.urandom(6)
     return bytes([octets[0] & 0xFC | 0x02, *octets[1:]]).hex(":")
 
 

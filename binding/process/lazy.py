@@ -7,6 +7,8 @@ importlib's LazyLoader does not help: Python 3.11 executes the module at the nex
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
@@ -27,3 +29,21 @@ def when_used(*names: str) -> None:
     """Let these modules be executed at their first use; call this before they are imported."""
     for name in names:
         sys.modules.setdefault(name, _WhenUsed(name))
+
+
+@contextmanager
+def unused(module: str, function: str) -> Iterator[None]:
+    """Let a library be imported that takes a function of a module and, in our use, never needs it.
+
+    In that time the function returns an empty text, and the module stays one that is executed at
+    its first use. Nothing is changed where it has been executed already.
+    """
+    stand_in = sys.modules[module]
+    if not isinstance(stand_in, _WhenUsed) or function in vars(stand_in):
+        yield
+        return
+    vars(stand_in)[function] = lambda *_: ""
+    try:
+        yield
+    finally:
+        vars(stand_in).pop(function, None)

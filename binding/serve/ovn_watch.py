@@ -61,6 +61,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
+    """A request that OVN has not answered yet."""
+
     request: str
     answer: str
     since: float
