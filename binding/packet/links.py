@@ -23,12 +23,13 @@ def mtu(link: str) -> int | None:
     return _ask(_SIOCGIFMTU, link)
 
 
-def index(link: str) -> int | None:
+def index(link: str, by: int | None = None) -> int | None:
     """Return the index of a link, None when there is no such link. Raises OSError.
 
-    A link that was made anew by the same name has another index.
+    A link that was made anew by the same name has another index. The kernel is asked by any socket,
+    such as that of the descriptor `by`.
     """
-    return _ask(_SIOCGIFINDEX, link)
+    return _ask(_SIOCGIFINDEX, link) if by is None else _answer(by, _SIOCGIFINDEX, link, _NUMBER)
 
 
 def listening_bridge(link: str) -> str:
@@ -53,16 +54,19 @@ def is_up(link: str) -> bool | None:
 
 def _ask(what: int, link: str, form: struct.Struct = _NUMBER) -> int | None:
     """Return None where there is no such link. Raises OSError where that cannot be known."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        return _answer(any_socket.fileno(), what, link, form)
+
+
+def _answer(by: int, what: int, link: str, form: struct.Struct) -> int | None:
     if len(link.encode()) > _LONGEST_NAME:
         return None
-    request = form.pack(link.encode(), 0)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, what, request)
-        except OSError as error:
-            if error.errno == errno.ENODEV:
-                return None
-            raise
+    try:
+        answer = fcntl.ioctl(by, what, form.pack(link.encode(), 0))
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return None
+        raise
     return int(form.unpack(answer)[1])
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from errno import ENODEV
 from typing import Any
 
+from binding.packet import links
 from binding.packet.raw_netlink import packed
 from binding.plumb.lean_pyroute2 import stand_ins
 from binding.process.lazy import unused
@@ -37,6 +39,7 @@ __all__ = [
     "dump",
     "ifaddrmsg",
     "ifinfmsg",
+    "link_index",
     "ndmsg",
     "nlmsg",
     "out",
@@ -70,6 +73,18 @@ def renew(ipr: IPRoute) -> None:
     with suppress(OSError):
         former, ipr.asyncore = ipr.asyncore, IPRoute(groups=0).asyncore
         former.close()
+
+
+def link_index(ipr: IPRoute, link: str) -> int:
+    """Return the index of a link. Raises NetlinkError where there is none of that name.
+
+    By ioctl: pyroute2 would read all that the kernel says of the link, which takes half a
+    millisecond of CPU, ten times in a hook call.
+    """
+    found = links.index(link, ipr.fileno())
+    if found is None:
+        raise NetlinkError(ENODEV)
+    return found
 
 
 def dump(call: Callable[..., Iterable[NetlinkMessage]]) -> tuple[NetlinkMessage, ...]:

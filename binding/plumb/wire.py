@@ -18,7 +18,15 @@ from binding.packet.link_table import IFF_LOWER_UP, IFF_UP
 from binding.packet.raw_netlink import RTM_NEWADDR
 from binding.plumb import pod_link, tap
 from binding.plumb.device_conf import ADDRESSES_NONE, generate_addresses, ignore_arp
-from binding.plumb.netlink import IPRoute, NetlinkError, NetlinkMessage, dump, renew, request
+from binding.plumb.netlink import (
+    IPRoute,
+    NetlinkError,
+    NetlinkMessage,
+    dump,
+    link_index,
+    renew,
+    request,
+)
 from binding.plumb.steps import Step, carry_out
 from guest.network import IPInterface
 
@@ -142,7 +150,7 @@ def _create_placeholder(ipr: IPRoute, wiring: Wiring) -> None:
 
 
 def _keep(ipr: IPRoute, name: str, address: IPInterface) -> None:
-    message = pod_link.address_message(_index(ipr, name), address, pod_link.NODAD)
+    message = pod_link.address_message(link_index(ipr, name), address, pod_link.NODAD)
     request(ipr, message, RTM_NEWADDR, pod_link.CREATE)
 
 
@@ -150,28 +158,24 @@ def attach_step(ipr: IPRoute, port: str, bridge: str) -> Step:
     """Return the step that makes a link a port of the bridge."""
 
     def attach() -> None:
-        set_link(ipr, port, master=_index(ipr, bridge))
+        set_link(ipr, port, master=link_index(ipr, bridge))
 
     return Step(f"attach {port} to {bridge}", attach)
 
 
 def silence(ipr: IPRoute, name: str) -> None:
-    index = _index(ipr, name)
-    generate_addresses(ipr, index, ADDRESSES_NONE)
-    ignore_arp(ipr, index)
-
-
-def _index(ipr: IPRoute, name: str) -> int:
-    return int(ipr.link("get", ifname=name)[0]["index"])
+    number = link_index(ipr, name)
+    generate_addresses(ipr, number, ADDRESSES_NONE)
+    ignore_arp(ipr, number)
 
 
 def set_link(ipr: IPRoute, name: str, **what: object) -> None:
     """Change a link, by its name."""
-    ipr.link("set", index=_index(ipr, name), **what)
+    ipr.link("set", index=link_index(ipr, name), **what)
 
 
 def _delete(ipr: IPRoute, name: str) -> None:
-    ipr.link("del", index=_index(ipr, name))
+    ipr.link("del", index=link_index(ipr, name))
 
 
 def _random_mac() -> str:
