@@ -34,7 +34,7 @@ def wait(control: socket.socket) -> bool:
     ports = OpenPorts()
     try:
         for guest in asked.guests:
-            ports.of(guest, {}, is_quiet=guest.migration_target)
+            ports.of(guest, {}, is_arriving=guest.migration_target)
     except PortError as error:
         failed = messages.Failed(asked.number, error.link, str(error), error.privilege)
         channel.send(control, failed)

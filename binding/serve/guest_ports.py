@@ -51,8 +51,8 @@ class GuestPorts:
     responder: Responder
     tap: Port
     nic: Port | None
-    quiet: bool
-    """The guest is yet to arrive: the tap's filter passes every frame, to see its first."""
+    is_arriving: bool
+    """The guest has yet to arrive: the tap's filter passes every frame, to see its first."""
     events: list[TimedExchange] = field(default_factory=list)
     """What came of each frame."""
     other_owners: set[AddressOwner] = field(default_factory=set)
@@ -71,7 +71,7 @@ class GuestPorts:
             self._look_for_another_host(frame, now)
             self._put(self.responder.from_network(frame, now, partial_checksum=partial))
             return
-        if self.quiet:
+        if self.is_arriving:
             self._first(received, now)
             return
         if self._learn_router(frame, now) and not is_request(received):
@@ -97,9 +97,9 @@ class GuestPorts:
         """Take a frame of any kind, maybe the guest's first."""
         if received.frame[6:12] != mac_bytes(self.responder.guest.mac):
             return  # from a machine behind the guest, which itself is not here yet
-        self.quiet = False
+        self.is_arriving = False
         self._hear_router()
-        self._put(self.responder.present(now))
+        self.appear(now)
         # Frames queued behind this one passed the former filter, as whatever waited for `serve`.
         behind = (each for _ in range(_FULL_SOCKET) for each in self.tap.receive())
         for each in chain((received,), behind):
@@ -135,9 +135,9 @@ class GuestPorts:
             self._put(self.responder.sends_to(mac, now))
         return True
 
-    def announce(self, now: float) -> None:
-        """Send a guest that is here already what its new GuestNetwork changes."""
-        self._put(self.responder.present(now))
+    def appear(self, now: float) -> None:
+        """Take note that the guest is there, and send it what it has not been told."""
+        self._put(self.responder.appear(now))
 
     def due(self, now: float) -> bool:
         """Do what is due by now; say whether anything was."""

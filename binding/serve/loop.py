@@ -115,13 +115,13 @@ class ServeLoop:
         """
         watched = [key.data for key in self._selector.get_map().values() if key.data is not None]
         by_link = {port.link: (guest, port) for guest, port in watched}
-        unfiltered = {guest.tap.link for guest in self._guests.values() if guest.quiet}
+        unfiltered = {guest.tap.link for guest in self._guests.values() if guest.is_arriving}
         for one in command.queued:
             if one.link not in by_link:  # it has gone meanwhile
                 continue
             guest, port = by_link[one.link]
             received = Received(one.frame, one.partial_checksum)
-            if one.link in unfiltered and not guest.quiet and not is_request(received):
+            if one.link in unfiltered and not guest.is_arriving and not is_request(received):
                 continue
             guest.receive(port, received, self._last_frame_at, answered=one.answered)
             if command.handovers:  # else the sockets heard what OVN answered meanwhile
@@ -139,11 +139,11 @@ class ServeLoop:
             if before is not None:
                 left = left.in_this_process(before.responder)
             responder, was_told_else = left.responder(now), left.was_told_else
-        is_quiet = guest.migration_target and not (was_told_else or responder.here)
-        tap, nic = self._ports.of(guest, handed, is_quiet=is_quiet)
-        found = GuestPorts(responder, tap, nic, is_quiet, events)
+        is_arriving = guest.migration_target and not (was_told_else or responder.is_here)
+        tap, nic = self._ports.of(guest, handed, is_arriving=is_arriving)
+        found = GuestPorts(responder, tap, nic, is_arriving, events)
         if was_told_else:
-            found.announce(now)
+            found.appear(now)
         return found
 
     def _watch(self, guests: dict[str, GuestPorts]) -> None:
@@ -185,13 +185,12 @@ class ServeLoop:
                 one.reported()
 
     def _leave(self, now: float) -> bool:
-        """Leave the guests to the stand-in, if all of them are quiet."""
+        """Leave the guests to the stand-in, if nothing is under way with any of them."""
         guests = self._guests.values()
         # Before the first frame of any guest one may be booting, and must not wait for a start.
-        is_nobody_here = not any(one.responder.here for one in guests)
-        if self._unreported is not None or is_nobody_here:
+        if self._unreported is not None or not any(one.responder.is_here for one in guests):
             return False
-        if any(one.quiet or one.responder.handover(now) is None for one in guests):
+        if any(one.is_arriving or one.responder.handover(now) is None for one in guests):
             return False
         for one in guests:
             one.listen(now, at_rest=True)

@@ -60,15 +60,15 @@ class OpenPorts:
         return port
 
     def of(
-        self, guest: GuestNetwork, handed: dict[str, int], *, is_quiet: bool
+        self, guest: GuestNetwork, handed: dict[str, int], *, is_arriving: bool
     ) -> tuple[Port, Port | None]:
         """Return the ports of a guest's tap and of its NIC, if there is one. Raises PortError.
 
         A guest of which nothing has been heard yet is heard whatever it sends.
         """
         asked = bpf.program(bpf.guest_rules(guard.parties(guest)))
-        rules = bpf.EVERYTHING if is_quiet else asked
-        tap = self.at(guest.tap, rules, handed, guest.tap if is_quiet else None)
+        rules = bpf.EVERYTHING if is_arriving else asked
+        tap = self.at(guest.tap, rules, handed, guest.tap if is_arriving else None)
         if not guest.nic:
             return tap, None
         try:

@@ -40,7 +40,7 @@ class Predecessor:
     def in_this_process(self, before: Responder) -> Predecessor:
         """Return what is left where this process served the NIC until now, as another guest."""
         state = before.state or self.state
-        is_here = before.here or (state is not None and state.active)
+        is_here = before.is_here or (state is not None and state.active)
         return replace(self, former=before.guest, state=state, is_here=is_here)
 
     @property

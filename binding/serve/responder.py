@@ -46,7 +46,7 @@ class Responder:
         self._other_mac = ""
         self.guest = guest
         self.counters: Counter[str] = Counter()
-        self.here = False
+        self.is_here = False
         """Whether the guest has been heard."""
         self._choice = Choice(guest, now, decided)
         self._service: Service | None = None
@@ -55,7 +55,7 @@ class Responder:
         self._begin_if_known(now)
         if resumed is not None and self._service is not None:
             self._service.resume(resumed, known)
-            self.here = resumed.active
+            self.is_here = resumed.active
 
     def follow(self, former: GuestNetwork, left: State) -> None:
         """Go on from the RA state `left` of a guest that had the GuestNetwork `former`."""
@@ -126,7 +126,7 @@ class Responder:
             wrong = "its lengths or its checksum are wrong"
             return Output(exchanges=(Exchange("malformed", note=wrong),))
         if packet.src_mac == self.guest.mac:
-            self.here = True
+            self.is_here = True
             self._choice.begin(now)
             self._choice.from_guest(packet)
         self._name_other_mac(packet)
@@ -151,9 +151,9 @@ class Responder:
         """Take note of the MAC of the router that a migrated guest sends to."""
         return self._service.sends_to(mac, now) if self._service else NOTHING
 
-    def present(self, now: float) -> Output:
+    def appear(self, now: float) -> Output:
         """Take note that the guest is there, whatever it was told so far."""
-        self.here = True
+        self.is_here = True
         self._choice.begin(now)
         begun = self._begin_if_known(now)
         return begun + self._service.appear(now) if self._service else begun
@@ -209,7 +209,7 @@ class Responder:
         if self._former is not None:
             self._service.follow(*self._former)
             self._former = None
-        output = self._service.appear(now) if self.here else NOTHING
+        output = self._service.appear(now) if self.is_here else NOTHING
         while self._held:
             output += self._service.from_guest(self._held.popleft(), now)
         return output

@@ -39,7 +39,7 @@ def run(data: bytes) -> None:
     responder = Responder(guest, 0.0)
     responder.due(0.1)
     responder.from_network(frame, 0.2, partial_checksum=True)
-    responder.present(0.3)
+    responder.appear(0.3)
     responder.from_network(frame, 0.4, partial_checksum=True)
     for at in (1.0, 3.0, 10.0):
         responder.due(at)

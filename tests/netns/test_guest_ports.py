@@ -26,7 +26,7 @@ def served():
         with packet_socket(space, "tap0") as tap, packet_socket(space, "nic") as nic:
             tap.settimeout(0)
             ports = Port("tap0", tap), Port("nic", nic)
-            yield GuestPorts(Responder(ARRIVING, 0.0), *ports, quiet=True)
+            yield GuestPorts(Responder(ARRIVING, 0.0), *ports, is_arriving=True)
 
 
 def first_frame(served, mac):
@@ -36,15 +36,15 @@ def first_frame(served, mac):
 
 def test_a_frame_of_somebody_behind_the_guest_is_not_its_arrival(served):
     first_frame(served, "02:00:00:00:00:99")
-    assert served.quiet
-    assert not served.responder.here
+    assert served.is_arriving
+    assert not served.responder.is_here
 
 
 def test_the_guests_own_first_frame_is(served):
     first_frame(served, "02:00:00:00:00:99")
     first_frame(served, ARRIVING.mac)
-    assert not served.quiet
-    assert served.responder.here
+    assert not served.is_arriving
+    assert served.responder.is_here
 
 
 def test_a_frame_longer_than_any_link_of_ours_is_cut():
@@ -62,8 +62,11 @@ def test_as_long_as_nobody_knows_who_serves_there_is_nothing_to_hand_on():
     with far, near:
         undecided = Responder(replace(GUEST, provider="auto", nic="eth0-nic"), 0.0)
         assert (
-            GuestPorts(undecided, Port("tap0", near), None, quiet=False).report().ra_state is None
+            GuestPorts(undecided, Port("tap0", near), None, is_arriving=False).report().ra_state
+            is None
         )
         decided = Responder(replace(GUEST, provider="in-pod"), 0.0)
-        ra_state = GuestPorts(decided, Port("tap0", near), None, quiet=False).report().ra_state
+        ra_state = (
+            GuestPorts(decided, Port("tap0", near), None, is_arriving=False).report().ra_state
+        )
         assert build(State, ra_state) == decided.state

@@ -151,7 +151,7 @@ def test_a_migrated_guest_keeps_its_virtual_router_until_that_is_withdrawn():
     known = ((IPv6Address(POD_LL), OLD_MAC), (GATEWAY6, OLD_MAC))
     arriving = guest(routes=routes, migration_target=True, gateway_lladdrs=known)
     one = Responder(arriving, 0.0)
-    one.present(1.0)
+    one.appear(1.0)
 
     def lladdr_of_virtual(now: float) -> str:
         output = one.from_guest(solicited(VIRTUAL), now)

@@ -78,7 +78,7 @@ def test_a_guest_of_another_server_gets_no_answer(other):
 
 def test_who_stands_in_can_answer_it_again():
     one = Responder(ALONE, 0.0)
-    one.present(0.5)
+    one.appear(0.5)
     [answer] = one.from_guest(frame(), 1.0).tap
     while (at := one.wake_at) is not None and at < 30:
         one.due(at)

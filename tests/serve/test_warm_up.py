@@ -41,4 +41,4 @@ def test_a_rehearsal_leaves_no_trace():
     warm_up(SERVED)
     one = Responder(SERVED, 0.0)
     assert not one.counters
-    assert not one.here
+    assert not one.is_here
