@@ -14,19 +14,13 @@ from guest.exchange import Exchange
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from ra import former_router, neighbor
+from ra.advance import DECISION, advance
 from ra.advert import ended_options
 from ra.gateway import Router, has_default, may_be_eui64
 from ra.message import UNSPECIFIED
 from ra.resolve import Neighbor
 from ra.schedule import INITIAL_SHORTEST, begin
-from ra.state import (
-    DECISION,
-    Action,
-    Outcome,
-    State,
-    advance,
-    virtual_lladdr,
-)
+from ra.state import Action, Outcome, State, virtual_lladdr
 
 
 def start(guest: GuestNetwork, now: float) -> State:

@@ -10,9 +10,10 @@ from guest.exchange import Exchange
 from guest.frame import parse
 from guest.network import OUR_MAC, GuestNetwork
 from ra import arp, former_router, neighbor
+from ra.advance import advance
 from ra.announcement import unsolicited_na
 from ra.resolve import Claim, Neighbor
-from ra.state import Outcome, State, advance
+from ra.state import Outcome, State
 
 _Place = Literal["gateway4", "gateway6", "probe"]
 _PLACES: tuple[_Place, ...] = ("gateway4", "gateway6", "probe")
