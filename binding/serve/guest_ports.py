@@ -20,6 +20,7 @@ from binding.serve.responder import Responder
 from guest.ethernet import DHCP4_SERVER, DHCP6_SERVER, mac_bytes, mac_text
 from guest.exchange import Exchange
 from guest.frame import parse, routed6
+from guest.network import Family
 
 _ASKED = (0, DHCP4_SERVER, DHCP6_SERVER)
 """UDP ports of requests; ICMPv6 has no ports."""
@@ -149,45 +150,35 @@ class GuestPorts:
 
     def listen(self, now: float, *, at_rest: bool) -> None:
         """Filter for all messages while `serve` runs, at rest for those that must start `serve`."""
-        silent = self.responder.silent if at_rest else frozenset()
-        who = guard.parties(self.responder.guest)
-        if at_rest and self.responder.router is not None:
-            who = replace(who, router=self.responder.router.address)
+        guest, service = self.responder.guest, self.responder.service
+        who, rules, silent = guard.parties(guest), bpf.NETWORK_RULES, frozenset[Family]()
+        if at_rest and service is not None:
+            silent = service.silent
+            if service.router is not None:
+                who = replace(who, router=service.router.address)
+            own = ((address, guest.mac) for address in guest.addresses[:_MOST_OWNERS])
+            moves = bpf.change_rules((*service.gateways, *own))
+            rules = (*moves, *bpf.answer_rules(guest.mac))
+            rogues = service.others.rogue_macs
+            if 6 in service.ours and len(rogues) < _MOST_OWNERS:
+                rules += bpf.router_rules(sorted(rogues))
         self.tap.restrict(bpf.program(bpf.guest_rules(who, silent)))
         if at_rest:
             # The first frame of a guest that arrives by migration was heard at the tap itself.
             self.tap.move_to_listening_bridge()
         if self.nic is None:
             return
-        rules = bpf.NETWORK_RULES
-        if at_rest:
-            guest = self.responder.guest
-            own = ((address, guest.mac) for address in guest.addresses[:_MOST_OWNERS])
-            moves = bpf.change_rules((*self.responder.gateways, *own))
-            rules = (*moves, *bpf.answer_rules(guest.mac))
-            rogues = self.responder.rogue_macs
-            if rogues is not None and len(rogues) < _MOST_OWNERS:
-                rules += bpf.router_rules(sorted(rogues))
         self.nic.restrict(bpf.program(rules))
         for received in self.nic.receive():  # queued under the former filter
             self.receive(self.nic, received, now)
 
     def report(self) -> GuestReport:
         """Return what is new since `reported`: counters as increments, so that restarts add up."""
-        responder = self.responder
-        router, serves, state = responder.router, responder.serves, responder.state
         now, clock = time.monotonic(), time.time()
-        return GuestReport(
+        responder, service = self.responder, self.responder.service
+        report = GuestReport(
             network=responder.guest.network,
             counters=dict(responder.counters),
-            serves=None if serves is None else tuple(sorted(serves)),
-            findings=dict(responder.findings),
-            ra_state=None if state is None else plain(state),
-            router=(
-                None
-                if router is None
-                else RouterStatus(str(router.address), router.lladdr, router.source)
-            ),
             events=tuple(
                 Event(
                     request=one.exchange.request,
@@ -199,15 +190,29 @@ class GuestPorts:
                 )
                 for one in self.events
             ),
-            repeats=responder.repeats,
             silences=dict(self.silences),
-            gateways={str(address): mac for address, mac in responder.gateways},
+        )
+        if service is None:
+            return report
+        router = service.router
+        return report._replace(
+            serves=tuple(sorted(service.ours)),
+            findings=dict(service.others.findings),
+            ra_state=plain(service.ra_state),
+            router=(
+                None
+                if router is None
+                else RouterStatus(str(router.address), router.lladdr, router.source)
+            ),
+            repeats=service.repeats,
+            gateways={str(address): mac for address, mac in service.gateways},
         )
 
     def reported(self) -> None:
         """Forget what the sidecar has received."""
         self.responder.counters.clear()
-        self.responder.findings.clear()
+        if self.responder.service is not None:
+            self.responder.service.others.findings.clear()
         self.events.clear()
         self.silences.clear()
 

@@ -39,7 +39,7 @@ class Predecessor:
 
     def in_this_process(self, before: Responder) -> Predecessor:
         """Return what is left where this process served the NIC until now, as another guest."""
-        state = before.state or self.state
+        state = before.service.ra_state if before.service else self.state
         is_here = before.is_here or (state is not None and state.active)
         return replace(self, former=before.guest, state=state, is_here=is_here)
 

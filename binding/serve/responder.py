@@ -18,9 +18,8 @@ from binding.serve.who_serves import Choice
 from guest.ethernet import ETH_ARP
 from guest.exchange import Exchange
 from guest.frame import Packet, parse
-from guest.network import Address, Family, GuestNetwork
+from guest.network import Family, GuestNetwork
 from ra import guest_input
-from ra.gateway import Router
 from ra.state import State
 
 _ARP = ETH_ARP.to_bytes(2, "big")
@@ -49,71 +48,30 @@ class Responder:
         self.is_here = False
         """Whether the guest has been heard."""
         self._choice = Choice(guest, now, decided)
-        self._service: Service | None = None
+        self.service: Service | None = None
+        """Serves the guest; None while it is being found out who does."""
         self._held: deque[GuestFrame] = deque(maxlen=_MOST_HELD)
         self._former: tuple[GuestNetwork, State] | None = None
         self._begin_if_known(now)
-        if resumed is not None and self._service is not None:
-            self._service.resume(resumed, known)
+        if resumed is not None and self.service is not None:
+            self.service.resume(resumed, known)
             self.is_here = resumed.active
 
     def follow(self, former: GuestNetwork, left: State) -> None:
         """Go on from the RA state `left` of a guest that had the GuestNetwork `former`."""
-        if self._service is None:
+        if self.service is None:
             self._former = former, left
         else:
-            self._service.follow(former, left)
-
-    @property
-    def router(self) -> Router | None:
-        """The IPv6 router that the guest is told by us, once that is decided."""
-        service = self._service
-        return guest_input.router(service.ra_state) if service and 6 in service.ours else None
-
-    @property
-    def state(self) -> State | None:
-        """The state that a next `serve` goes on from; None while `auto` finds out."""
-        return self._service.ra_state if self._service else None
-
-    @property
-    def gateways(self) -> tuple[tuple[Address, str], ...]:
-        """Gateways and router with the MACs that the guest relies on: a change must be noticed."""
-        return guest_input.gateways(self._service.ra_state) if self._service else ()
-
-    @property
-    def serves(self) -> frozenset[Family] | None:
-        """The families that we serve; None while that is being found out."""
-        return self._choice.ours
-
-    @property
-    def repeats(self) -> tuple[Repeat, ...]:
-        """The latest requests, and what would be answered to the same frames again."""
-        return self._service.repeats if self._service else ()
-
-    @property
-    def silent(self) -> frozenset[Family]:
-        """The families whose DHCP requests get silence, whatever they say."""
-        return self._service.silent if self._service else frozenset()
-
-    @property
-    def rogue_macs(self) -> frozenset[str] | None:
-        """MACs of rogue routers and servers that have been named; None: RAs are not ours alone."""
-        service = self._service
-        return frozenset(service.others.rogue_macs) if service and 6 in service.ours else None
-
-    @property
-    def findings(self) -> dict[str, str]:
-        """What OVN leaves out, or no longer does, since this was emptied."""
-        return self._service.others.findings if self._service else {}
+            self.service.follow(former, left)
 
     @property
     def wake_at(self) -> float | None:
         """When `due` must be called (monotonic seconds)."""
-        return earliest(self._choice.wake_at, self._service.wake_at if self._service else None)
+        return earliest(self._choice.wake_at, self.service.wake_at if self.service else None)
 
     def from_guest(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Answer a frame that the guest sent into its tap."""
-        service = self._service
+        service = self.service
         if service is not None:
             again = service.sent_again(frame, now, partial_checksum=partial_checksum)
             if again is not None:
@@ -132,45 +90,45 @@ class Responder:
         self._name_other_mac(packet)
         begun = self._begin_if_known(now)
         asked = GuestFrame(packet, frame, partial_checksum)
-        if self._service is None:
+        if self.service is None:
             self._held.append(asked)
             return begun
-        return begun + self._service.from_guest(asked, now)
+        return begun + self.service.from_guest(asked, now)
 
     def from_network(self, frame: bytes, now: float, *, partial_checksum: bool = False) -> Output:
         """Learn from a frame that came in on the pod NIC."""
         packet = parse(frame, partial_checksum=partial_checksum)
         told = other_servers.read(packet, self.guest.mac) if packet else None
-        if self._service is not None:
-            return self._service.from_network(frame, told, now)
+        if self.service is not None:
+            return self.service.from_network(frame, told, now)
         if told:
             self._choice.from_network(told)
         return self._begin_if_known(now)
 
     def sends_to(self, mac: str, now: float) -> Output:
         """Take note of the MAC of the router that a migrated guest sends to."""
-        return self._service.sends_to(mac, now) if self._service else NOTHING
+        return self.service.sends_to(mac, now) if self.service else NOTHING
 
     def appear(self, now: float) -> Output:
         """Take note that the guest is there, whatever it was told so far."""
         self.is_here = True
         self._choice.begin(now)
         begun = self._begin_if_known(now)
-        return begun + self._service.appear(now) if self._service else begun
+        return begun + self.service.appear(now) if self.service else begun
 
     def due(self, now: float) -> Output:
         """Do what is due by now."""
         output = Output(nic=self._choice.due(now)) + self._begin_if_known(now)
-        return output + self._service.due(now) if self._service else output
+        return output + self.service.due(now) if self.service else output
 
     def forget_waits(self) -> None:
         """Do not warn about a missing answer to a request sent before this process listened."""
-        if self._service is not None:
-            self._service.others.forget_waits()
+        if self.service is not None:
+            self.service.others.forget_waits()
 
     def handover(self, now: float) -> Handover | None:
         """Return what a stand-in needs while all is quiet; None as long as it is not."""
-        service = self._service
+        service = self.service
         if service is None:
             return None
         ra_state = service.ra_state
@@ -189,7 +147,7 @@ class Responder:
         other = "" if packet.src_mac == self.guest.mac else packet.src_mac
         if other:
             self.counters["other MAC"] += 1
-        service = self._service
+        service = self.service
         if other == self._other_mac or service is None or packet.src.version not in service.ours:
             return
         self._other_mac = other
@@ -203,13 +161,13 @@ class Responder:
     def _begin_if_known(self, now: float) -> Output:
         """Begin to serve what is ours, as soon as that is known or if it has changed."""
         ours = self._choice.ours
-        if ours is None or (self._service is not None and ours == self._service.ours):
+        if ours is None or (self.service is not None and ours == self.service.ours):
             return NOTHING
-        self._service = Service(self.guest, ours, self.counters, now)
+        self.service = Service(self.guest, ours, self.counters, now)
         if self._former is not None:
-            self._service.follow(*self._former)
+            self.service.follow(*self._former)
             self._former = None
-        output = self._service.appear(now) if self.is_here else NOTHING
+        output = self.service.appear(now) if self.is_here else NOTHING
         while self._held:
-            output += self._service.from_guest(self._held.popleft(), now)
+            output += self.service.from_guest(self._held.popleft(), now)
         return output

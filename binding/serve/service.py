@@ -20,8 +20,9 @@ from binding.serve.who_serves import BOTH
 from dhcp import v4
 from guest.ethernet import ICMPV6
 from guest.frame import Packet
-from guest.network import OUR_IPV4, OUR_MAC, Family, GuestNetwork
+from guest.network import OUR_IPV4, OUR_MAC, Address, Family, GuestNetwork
 from ra import arp, guest_input, network_input
+from ra.gateway import Router
 from ra.state import Outcome, State
 
 _MOST_REPEATS = 16
@@ -61,6 +62,16 @@ class Service:
     def ra_state(self) -> State:
         """What the guest was told by RA, and what is known of its gateways."""
         return self._solicitations.ra_state
+
+    @property
+    def router(self) -> Router | None:
+        """The IPv6 router that the guest is told by us, once that is decided."""
+        return guest_input.router(self.ra_state) if 6 in self.ours else None
+
+    @property
+    def gateways(self) -> tuple[tuple[Address, str], ...]:
+        """Gateways and router with the MACs that the guest relies on: a change must be noticed."""
+        return guest_input.gateways(self.ra_state)
 
     @property
     def wake_at(self) -> float | None:

@@ -24,7 +24,7 @@ def warm_up(guest: GuestNetwork) -> None:
     stand_in = Responder(replace(guest, provider="in-pod", migration_target=False), 0.0)
     for now, frame in enumerate(requests(guest)):
         stand_in.from_guest(frame, float(now))
-    plain(stand_in.state)
+    plain(stand_in.service and stand_in.service.ra_state)
 
 
 def requests(guest: GuestNetwork) -> tuple[bytes, ...]:

@@ -68,7 +68,7 @@ def run(data: bytes) -> None:
     if left := responder.handover(80.0):
         assert decode(Handover, encode(left)) == left
         state = build(State, left.ra_state)
-        successor = Responder(guest, 80.0, responder.serves, state, left.repeats)
+        successor = Responder(guest, 80.0, responder.service.ours, state, left.repeats)
         _check(successor.from_guest(frame, 80.0, partial_checksum=partial), guest)
 
 

@@ -61,12 +61,10 @@ def test_as_long_as_nobody_knows_who_serves_there_is_nothing_to_hand_on():
     far, near = socket.socketpair(socket.AF_UNIX, kind)
     with far, near:
         undecided = Responder(replace(GUEST, provider="auto", nic="eth0-nic"), 0.0)
-        assert (
-            GuestPorts(undecided, Port("tap0", near), None, is_arriving=False).report().ra_state
-            is None
-        )
         decided = Responder(replace(GUEST, provider="in-pod"), 0.0)
-        ra_state = (
-            GuestPorts(decided, Port("tap0", near), None, is_arriving=False).report().ra_state
+        nothing, report = (
+            GuestPorts(one, Port("tap0", near), None, is_arriving=False).report()
+            for one in (undecided, decided)
         )
-        assert build(State, ra_state) == decided.state
+        assert nothing.ra_state is None
+        assert build(State, report.ra_state) == decided.service.ra_state

@@ -124,7 +124,7 @@ def test_at_rest_such_an_answer_is_repeated_and_starts_no_process(question: byte
     one = Responder(AWS, 0.0)
     output = one.from_guest(question, 1.0)
     assert output.tap
-    (again,) = [known for known in one.repeats if known.request == question]
+    (again,) = [known for known in one.service.repeats if known.request == question]
     assert again.tap[0] in output.tap
     assert not again.wakes
 

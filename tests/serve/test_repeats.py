@@ -92,7 +92,8 @@ def test_silence_that_depends_on_the_request_alone_is_handed_over_and_wakes_nobo
     ],
 )
 def test_families_are_silent_where_no_request_can_get_an_answer(changes, silent):
-    assert Responder(replace(GUEST, **({"provider": "in-pod"} | changes)), 0.0).silent == silent
+    guest = replace(GUEST, **({"provider": "in-pod"} | changes))
+    assert Responder(guest, 0.0).service.silent == silent
 
 
 def test_an_rs_on_a_pod_without_ipv6_is_handed_over_as_silence():
@@ -187,7 +188,7 @@ def test_a_handover_carries_what_was_asked_to_the_successor(quiet):
     quiet.from_guest(RS, 100)
     handover = quiet.handover(110)
     assert [one.request for one in handover.repeats] == [RS]
-    successor = Responder(nd_guest(), 111.0, None, quiet.state, handover.repeats)
+    successor = Responder(nd_guest(), 111.0, None, quiet.service.ra_state, handover.repeats)
     assert replies(successor, RS, 112) == replies(quiet, RS, 112)
 
 
@@ -201,7 +202,7 @@ def test_after_a_rest_no_ra_deprecates_what_the_first_ones_have():
     )
     one = Responder(guest, 0.0)
     first = replies(one, RS, 0.0)
-    assert one.state.schedule.initial
+    assert one.service.ra_state.schedule.initial
     handover = one.handover(one.wake_at - 2)
     later = handover.planned[-1].at + 1
     handover = handover.after(later)
@@ -218,7 +219,7 @@ def test_an_ra_that_the_last_of_the_first_series_follows_at_once_is_not_remember
     one.from_guest(RS, 0.0)
     one.from_network(na(POD_LL, OLD_MAC), 0.1)
     now = 0.2
-    while one.state.schedule.initial > 1:
+    while one.service.ra_state.schedule.initial > 1:
         now = max(now, one.wake_at)
         one.due(now)
     last = one.wake_at
@@ -241,8 +242,8 @@ def test_each_probe_at_rest_goes_with_a_question_to_the_gateway(quiet):
 
 def test_a_probe_answered_without_that_question_is_not_remembered(quiet):
     quiet.from_guest(RS, 100)
-    quiet._service._solicitations.ra_state = replace(
-        quiet.state, gateway6=replace(quiet.state.gateway6, tried=99.5)
+    quiet.service._solicitations.ra_state = replace(
+        quiet.service.ra_state, gateway6=replace(quiet.service.ra_state.gateway6, tried=99.5)
     )
     assert not quiet.from_guest(NS, 100).nic
     quiet.due(100.5)
