@@ -81,9 +81,8 @@ class Nic:
         if self.attachment.mtu and self.shape != "own":
             known["the domain"] = self.attachment.mtu
         least = min(known.values())
-        # A later call shows the domain as it was edited after the one before.
-        is_lowered = wanted is not None and wanted == known.get("the domain")
-        if max(known.values()) > least and not is_lowered:
+        # A guest that may send less than the path has loses nothing.
+        if self.link.mtu < max(known.values()) and wanted != known.get("the domain"):
             seen = ", ".join(f"{where} has {mtu}" for where, mtu in known.items())
             warnings.append(f"MTU differs, {seen}; the guest is told {least} at most")
         if wanted and wanted > least:

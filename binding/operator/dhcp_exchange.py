@@ -167,12 +167,22 @@ class DhcpExchange:
             if silence and given and silence.time > given.time and kind != "RS":
                 text = f"{kind} gets no answer since: {silence.note}"
                 yield self._find(text, _anchor_of(silence), silence, "warning")
-        if self._traffic.was_asked and not self._is_used():
-            sends = (
-                "though it sends" if self._traffic.macs[self._guest.mac] else "and sends nothing"
-            )
-            text = f"the guest does not answer for {self._addresses} now, {sends}"
-            yield self._find(text, "silent-guest", severity="warning")
+        yield from self._answers_nobody()
+
+    def _answers_nobody(self) -> Iterator[Finding]:
+        """Tell of a guest that has its address, and does not answer for it at its tap."""
+        traffic, own = self._traffic, self._addresses.partition("/")[0]
+        if not traffic.was_asked or traffic.is_cut or own in traffic.answers:
+            return
+        if self._is_used():
+            asks = "ARP requests" if self._family == "ipv4" else "neighbour solicitations"
+            text = f"the guest uses {self._addresses}, and answers no {asks} for it"
+            yield self._find(f"{text}: nobody finds it", "deaf-guest")
+            return
+        sends = "though it sends" if traffic.macs[self._guest.mac] else "and sends nothing"
+        text = f"the guest does not answer for {self._addresses} now, {sends}"
+        # It is up and at work where it answers for its other addresses.
+        yield self._find(text, "silent-guest", severity="harm" if traffic.answers else "warning")
 
     def _came_with_it(self) -> Iterator[Finding]:
         if self._guest.arrived:
@@ -185,6 +195,7 @@ class DhcpExchange:
             return
         text = f"the guest has {self._addresses} by its own configuration: it answers for it"
         yield self._ok(text)
+        yield from self._answers_nobody()
         told, version = self._guest.told, int(self._family[-1])
         gateway = None
         if told is not None:

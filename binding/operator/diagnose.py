@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.status import Finding, GuestStatus, Severity, Status
-from binding.operator import judge_exchange, judge_others, judge_pod, judge_wiring
+from binding.operator import judge_exchange, judge_others, judge_path, judge_pod, judge_wiring
 from binding.operator.look import Look
 from binding.operator.remedies import finding
 
@@ -33,7 +33,9 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
             about = {"network": guest.network, "time": left.time}
             found.append(finding("warning", left.text, "two-sidecars", **about))
             continue
-        found += judge_wiring.judge_links(guest, look)
+        found += (links := tuple(judge_wiring.judge_links(guest, look)))
+        if not any(one.severity == "harm" for one in links):
+            found += judge_path.judge_path(guest, look)
         found += judge_wiring.judge_gateways(guest, look)
         found += (exchange := tuple(judge_exchange.judge(guest, look)))
         found += judge_others.judge_others(guest, look)

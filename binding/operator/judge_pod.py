@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from binding.ipc.status import Finding, ProcessStatus, Status
 from binding.operator.look import Look
 from binding.operator.remedies import POLICY, finding, ok
-from binding.packet.bridge_filters import is_at_links
+from binding.packet.bridge_filters import is_at_links, passed_by
 
 _STOPPED = ("T", "t")
 
@@ -116,7 +116,7 @@ def _guarded(status: Status, look: Look) -> Finding:
 def _foreign(look: Look) -> Iterator[Finding]:
     for text in look.guard.foreign if look.guard else ():
         is_passed = is_at_links(text)
-        if is_passed or look.bridge_filters:
+        if is_passed or (setting := passed_by(text, look.bridge_filters)):
             what = f"a packet filter of others can drop what guests send or get: {text}"
-            evidence = "" if is_passed else f"on: {', '.join(look.bridge_filters)}"
+            evidence = "" if is_passed else f"on: {setting}"
             yield finding("warning", what, "foreign-rules", evidence=evidence, time=look.time)

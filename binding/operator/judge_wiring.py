@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from binding.ipc.status import Finding, GuestStatus, Said, Severity, Warned
-from binding.operator.look import Look
+from binding.operator.look import Look, gateways
 from binding.operator.remedies import REMEDIES, finding, ok
 from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
+from guest.network import Address
 
 _RECENT = 3600.0
 """Seconds for which a gateway that moved is worth a warning."""
@@ -97,29 +98,25 @@ def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
 
 def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield the findings about the guest's gateways."""
-    told = guest.told
-    if told is None or guest.provider == "off":
-        return
-    for family, gateway, gets in (
-        ("ipv4", told.gateway4, told.gets_ipv4),
-        ("ipv6", told.gateway6, told.gets_ipv6),
-    ):
-        if gateway is None or guest.serves.get(family) != "in-pod" or not gets:
-            continue
-        if (mac := dict(told.permanent_neighbors).get(gateway)) is not None:
+    permanent = dict(guest.told.permanent_neighbors) if guest.told else {}
+    for gateway in gateways(guest):
+        if (mac := permanent.get(gateway)) is not None:
             text = f"gateway {gateway} is at {mac} by the pod's permanent entry: dsbridge answers"
             yield ok(f"{text} for it", network=guest.network)
-        elif (found := _gateway(guest, look, family, str(gateway))) is not None:
+        elif (found := _gateway(guest, look, gateway)) is not None:
             yield found
 
 
-def _gateway(guest: GuestStatus, look: Look, family: str, gateway: str) -> Finding | None:
+def _gateway(guest: GuestStatus, look: Look, address: Address) -> Finding | None:
     """Judge one gateway; None where what is wrong is told with the links."""
     traffic = look.traffic.get(guest.network, Traffic())
     about = {"network": guest.network, "time": look.time}
+    gateway = str(address)
     mac = guest.gateways.get(gateway)
-    router = guest.router.address if family == "ipv6" and guest.router else ""
+    router = guest.router.address if address.version == 6 and guest.router else ""
     silent = next((one for one in (gateway, router) if one in traffic.unanswered), "")
+    if gateway in traffic.asked - traffic.claimed.keys():
+        silent = gateway
     if mac is not None and guest.tap in look.ports.get(mac, ()):
         text = f"the bridge sends frames for {mac}, the MAC of gateway {gateway}, to the guest"
         remedy = REMEDIES["gateway-at-tap"].replace("BRIDGE", guest.bridge)
@@ -127,7 +124,7 @@ def _gateway(guest: GuestStatus, look: Look, family: str, gateway: str) -> Findi
     # Without the gateway's MAC dsbridge cannot answer for a router of its own: one cause, one text.
     if silent and mac is not None:
         text = f"gateway {silent} does not answer the guest, which asks for its MAC"
-        is_explained = any(is_of_links(one) for one in guest.warned)
+        is_explained = bool(traffic.stays_inside) or any(is_of_links(one) for one in guest.warned)
         return None if is_explained else finding("harm", text, "gateway-mac", **about)
     if mac is not None:
         return _known_gateway(guest, look, gateway, mac)

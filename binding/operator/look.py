@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from binding.ipc.codec import decode, encode
 from binding.ipc.messages import Undone
 from binding.ipc.status import GuestStatus, Status
 from binding.operator import listen, traffic_control
+from binding.operator.questions import Wanted
 from binding.operator.traffic import Traffic
 from binding.packet import bridge_filters, guard, link_details, link_table, links
 from binding.packet.guard import GuardTable, Observed
@@ -67,11 +69,6 @@ def take(status: Status, directory: Path) -> Look:
     """
     permitted = capabilities.permitted()
     guests = tuple(one.told for one in status.guests if one.told is not None)
-    arriving = {
-        one.network
-        for one in status.guests
-        if one.told is not None and one.told.migration_target and not one.arrived
-    }
     looked, why = packet_filters(status)
     table, details = {}, {}
     queues: dict[str, tuple[str, ...]] = {}
@@ -88,12 +85,11 @@ def take(status: Status, directory: Path) -> Look:
                 for into, only in ((ports, False), (kept, True)):
                     learned = traffic_control.learned(mac, kept=only)
                     into[mac] = frozenset(names[n] for n in learned if n in names)
-    given = frozenset(one for guest in status.guests for one in _given(guest))
     found: dict[str, Traffic] = {}
     if "NET_RAW" in permitted and guests:
         capabilities.hold({"NET_RAW"})
-        unasked = {one.network for one in status.guests if "RS" not in one.asked}
-        found = listen.listen(guests, _LISTENS, arriving, given, unasked)
+        wanted = {one.network: _wanted(one) for one in status.guests}
+        found = listen.listen(guests, _LISTENS, wanted)
         capabilities.drop()
     return Look(
         time=timestamp(time.time()),
@@ -116,13 +112,36 @@ def take(status: Status, directory: Path) -> Look:
     )
 
 
-def _given(guest: GuestStatus) -> tuple[Address, ...]:
-    """Return the addresses that a guest was given by DHCP, and should have."""
-    if guest.told is None:
-        return ()
-    four = guest.told.ipv4[:1] if guest.counters.get("ACK") else ()
-    six = guest.told.ipv6 if guest.counters.get("REPLY") else ()
-    return (*(one.ip for one in four), *(one.ip for one in six))
+def _wanted(guest: GuestStatus) -> Wanted:
+    """Return what a guest is asked, and which gateways in its name: those that have answered."""
+    told = guest.told
+    if told is None:
+        return Wanted()
+    four = told.ipv4[:1] if guest.counters.get("ACK") else ()
+    six = told.ipv6 if guest.counters.get("REPLY") else ()
+    return Wanted(
+        is_elsewhere=told.migration_target and not guest.arrived,
+        given=frozenset((*(one.ip for one in four), *(one.ip for one in six))),
+        knows_router="RS" in guest.asked,
+        gateways=tuple(
+            one
+            for one in gateways(guest)
+            if str(one) in guest.gateways and one not in dict(told.permanent_neighbors)
+        ),
+    )
+
+
+def gateways(guest: GuestStatus) -> Iterator[Address]:
+    """Yield the gateways that should answer a guest which dsbridge serves."""
+    told = guest.told
+    if told is None or guest.provider == "off":
+        return
+    for family, gateway, gets in (
+        ("ipv4", told.gateway4, told.gets_ipv4),
+        ("ipv6", told.gateway6, told.gets_ipv6),
+    ):
+        if gateway is not None and guest.serves.get(family) == "in-pod" and gets:
+            yield gateway
 
 
 def packet_filters(status: Status) -> tuple[Observed | None, str]:

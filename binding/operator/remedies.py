@@ -25,13 +25,15 @@ REMEDIES: dict[str, str] = {
     "no-carrier": "look at the other end of the pod's NIC on the node, and at the CNI's log",
     "mtu": "ip link set LINK mtu MTU, or tell the guest less by the key `mtu`",
     "placeholder": "harmless for the guest; restart the VM if CNI CHECK complains",
-    "bridge-port": "undo that setting (bridge link set dev LINK …, ip link set LINK type bridge …)",
+    "bridge-port": "undo that setting (bridge link set dev LINK …, ip link set LINK …)",
     "pod-has-mac": "ip link set LINK address 02:…, any other MAC; who gave it that one?",
     "pod-has-address": "ip addr flush dev LINK in the pod's network namespace; who added it?",
     "guard-off": "the reason is behind it; other servers can reach the guest until it is mended",
     "guard-changed": "who else runs nft in this pod? dsbridge sets it again within seconds",
     "foreign-rules": "does that table drop what the guest sends or gets? remove it, or its rule",
     "traffic-control": "tc qdisc show dev LINK, tc filter show dev LINK ingress: who set that?",
+    "held-inside": "the pod keeps it back: is another finding its cause? else look, in the pod's "
+    "network namespace, at nft list ruleset, bridge -d link, tc -s qdisc, tc filter of TAP and NIC",
     "gateway-mac": "is the gateway there, and does the CNI let the guest's MAC send?",
     "gateway-at-tap": "bridge fdb show br BRIDGE: who made that entry? or does the guest send from "
     "its gateway's MAC?",
@@ -53,6 +55,8 @@ REMEDIES: dict[str, str] = {
     "no-prefix": "give the VM one by the key `delegate`, or let its client do without one",
     "silent-guest": "is the VM paused, or still booting? is its NIC up (`ip link`), and does it "
     "still have that address (`ip addr`)?",
+    "deaf-guest": "does the guest's firewall drop ARP or ICMPv6, in or out? is ARP off "
+    "at its NIC (ip link set NIC arp on), or arp_ignore set?",
     "no-request": "does the guest's firewall drop UDP to its port 68 or 546?",
     "other-mac": "give the guest's NIC its MAC again, or set macAddress in the VMI",
     "malformed": "update or replace the DHCP client in the guest",

@@ -6,12 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
+from binding.operator.questions import BEYOND
 from binding.packet import address_owner
 from guest.ethernet import (
     ETH_ARP,
     ETH_IPV4,
     ETH_IPV6,
     ICMPV6,
+    NEIGHBOR_ADVERTISEMENT,
     NEIGHBOR_SOLICITATION,
     ROUTER_ADVERTISEMENT,
     UDP,
@@ -20,9 +22,10 @@ from guest.network import Address, GuestNetwork
 
 _MOST_ADDRESSES = 8
 _MANY = 4 * _MOST_ADDRESSES
-BEYOND = IPv6Address("100::1")
-"""An address that no link has: the answer to it shows a router (discard prefix, RFC 6666)."""
-_ARP_REQUEST = b"\x00\x01"
+_ECHO_REPLY = b"\x01\x00"
+"""Protocol and type of an ICMP echo reply."""
+_TOLD_BY = {NEIGHBOR_ADVERTISEMENT: "neighbour advertisements", 129: "IPv6 echo replies"}
+_ARP_REQUEST, _ARP_REPLY = b"\x00\x01", b"\x00\x02"
 _DNS = b"\x00\x35"
 
 
@@ -38,6 +41,8 @@ class Traffic:
     """Frames of the guest by the VID that it tagged them with."""
     has: dict[str, str] = field(default_factory=dict)
     """Addresses that are answered for at the tap, and by which MAC."""
+    answers: set[str] = field(default_factory=set)
+    """Addresses for which the guest answers who asks: by an ARP reply or an advertisement."""
     claimed: dict[str, str] = field(default_factory=dict)
     """Addresses that are answered for on the pod network, and by which MAC."""
     servers: set[tuple[str, str, str]] = field(default_factory=set)
@@ -46,6 +51,14 @@ class Traffic:
     """Addresses whose MAC the guest asks for, and when first (monotonic seconds)."""
     answered: set[str] = field(default_factory=set)
     """Addresses whose MAC the guest was told by another machine, or by dsbridge."""
+    asked: set[str] = field(default_factory=set)
+    """Gateways that diagnose has asked for their MAC in the guest's name, by the pod NIC."""
+    has_nic: bool = False
+    """What leaves by the pod NIC was listened to."""
+    told: Counter[str] = field(default_factory=Counter)
+    """Replies of the guest that no guard drops, by kind, at the tap."""
+    told_outside: Counter[str] = field(default_factory=Counter)
+    """The same as they leave by the pod NIC."""
     echoes: int = 0
     """Frames from the guest's own MAC that came in at the pod NIC."""
     queries: Counter[str] = field(default_factory=Counter)
@@ -64,6 +77,21 @@ class Traffic:
         """The addresses whose MAC the guest has asked for in vain."""
         answered = self.answered | self.claimed.keys()
         return [one for one in self.wanted if one not in answered]
+
+    @property
+    def stays_inside(self) -> list[str]:
+        """The kinds of messages that the guest sends, and of which none leaves by the pod NIC."""
+        is_seen = self.has_nic and not self.is_cut
+        return sorted(self.told.keys() - self.told_outside.keys()) if is_seen else []
+
+    @property
+    def stays_outside(self) -> list[str]:
+        """The gateways that answer at the pod NIC, and whose answer never comes to the tap."""
+        return [] if self.is_cut else sorted(self.asked & self.claimed.keys() - self.answered)
+
+    def uses(self, address: str) -> bool:
+        """Tell whether the guest answers for an address, or sends from it."""
+        return address in self.answers or address in self.sources
 
     def forget_questions_since(self, since: float) -> None:
         """Leave out what was asked so late that its answer need not have come."""
@@ -95,12 +123,16 @@ def messages_at_tap(found: Traffic, guest: GuestNetwork, frame: bytes, now: floa
     own: set[Address] = {one.ip for one in guest.ipv4} | {one.ip for one in guest.ipv6}
     if wanted is not None and wanted not in own and len(found.wanted) < _MANY:
         found.wanted.setdefault(str(wanted), now)
+    if is_guests and (kind := _tells(frame)):
+        found.told[kind] += 1
+        if claim is not None and len(found.answers) < _MANY:
+            found.answers.add(str(claim.address))
     if claim is None:
         return
     if claim.mac == guest.mac or is_guests:
         if len(found.has) < _MOST_ADDRESSES:
             found.has[str(claim.address)] = claim.mac
-    elif len(found.answered) < _MANY:
+    elif len(found.answered) < _MANY and (frame[0] & 1 or frame[:6].hex(":") == guest.mac):
         found.answered.add(str(claim.address))
 
 
@@ -128,6 +160,26 @@ def messages_at_nic(found: Traffic, guest: GuestNetwork, frame: bytes, _: float)
     server = _server(frame, ethertype)
     if server and mac != guest.mac and len(found.servers) < _MOST_ADDRESSES:
         found.servers.add((server, str(_source(frame, ethertype)), mac))
+
+
+def messages_out_by_nic(found: Traffic, guest: GuestNetwork, frame: bytes, _: float) -> None:
+    """Take what leaves the pod of what the guest tells."""
+    if frame[6:12].hex(":") == guest.mac and (kind := _tells(frame)):
+        found.told_outside[kind] += 1
+
+
+def _tells(frame: bytes) -> str:
+    """Return what a frame tells others, by ARP or by neighbour discovery; empty for another."""
+    ethertype = int.from_bytes(frame[12:14], "big")
+    if frame[:6] == frame[6:12]:  # to itself, as Linux sends where ARP is off at a NIC
+        return ""
+    if ethertype == ETH_ARP:
+        return "ARP replies" if frame[20:22] == _ARP_REPLY else ""
+    if ethertype == ETH_IPV4:
+        at = 14 + 4 * (frame[14] & 15)
+        return "IPv4 echo replies" if frame[23:24] + frame[at : at + 1] == _ECHO_REPLY else ""
+    is_icmp6 = ethertype == ETH_IPV6 and frame[20] == ICMPV6 and len(frame) >= 58
+    return _TOLD_BY.get(frame[54], "") if is_icmp6 else ""
 
 
 def _wanted(frame: bytes) -> Address | None:

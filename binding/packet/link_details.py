@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from binding.packet.raw_netlink import RTM_GETLINK, as_number, as_text, attributes, dump
 
-_IFNAME, _PROTINFO, _OPERSTATE, _LINKINFO, _AF_SPEC, _XDP = 3, 12, 16, 18, 26, 43
+_IFNAME, _PROTINFO, _TXQLEN, _OPERSTATE, _LINKINFO, _AF_SPEC, _XDP = 3, 12, 13, 16, 18, 26, 43
 _INFO_KIND, _INFO_DATA = 1, 2
 _TUN_OWNER, _TUN_TYPE, _TUN_MULTI_QUEUE = 1, 3, 7
 _IFF_TAP = 2
@@ -42,7 +42,7 @@ class Details:
     odd: tuple[str, ...] = ()
     """Of a tap: by which QEMU may not be able to open it."""
     forwards: bool = True
-    """Of a bridge port: whether its state lets frames pass; `closed` names the state."""
+    """Whether any frame passes this bridge port; where none does, `closed` names the reason."""
 
 
 def read() -> dict[str, Details]:
@@ -72,7 +72,7 @@ def _details(of_one: dict[int, bytes]) -> Details:
         None if mode is None else mode != _NO_ADDRESSES,
         tuple(_closed(kind, of_one, data)),
         tuple(_odd(data)) if kind == "tun" else (),
-        not _held_up(of_one),
+        not _held_up(of_one) and not _has_no_queue(kind, of_one),
     )
 
 
@@ -92,6 +92,11 @@ def _held_up(of_one: dict[int, bytes]) -> str:
     return _STATES[min(state, 4)]
 
 
+def _has_no_queue(kind: str, of_one: dict[int, bytes]) -> bool:
+    """Tell of a tap that keeps no frame for QEMU; other links need no queue of their own."""
+    return kind == "tun" and _number(of_one.get(_TXQLEN)) == 0
+
+
 def _closed(kind: str, of_one: dict[int, bytes], data: dict[int, bytes]) -> Iterator[str]:
     port = attributes(of_one.get(_PROTINFO, b""))
     if kind == "bridge" and _number(data.get(_BR_VLAN_FILTERING)):
@@ -100,6 +105,8 @@ def _closed(kind: str, of_one: dict[int, bytes], data: dict[int, bytes]) -> Iter
         yield "an XDP program is attached"
     if what := _held_up(of_one):
         yield f"its bridge port {what}"
+    if _has_no_queue(kind, of_one):
+        yield "no frame to the guest finds room (txqueuelen 0)"
     for name, number in _LETS_PASS.items():
         if _number(port.get(number)) == 0:
             yield f"{name} off"

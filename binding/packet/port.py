@@ -114,14 +114,16 @@ class Port:
             if vid == 0 and int.from_bytes(plain[12:14], "big") not in _TAGS:
                 yield Received(plain, bool(status & _CHECKSUM_NOT_READY))
 
-    def receive_one(self) -> tuple[bytes, int]:
+    def receive_one(self) -> tuple[bytes, int, bool]:
         """Return the next frame without a tag that the kernel took out, and its VID or 0.
 
-        Raises OSError where there is none, or the link went down.
+        The last value tells whether the frame was on its way out by the link. Raises OSError where
+        there is none, or the link went down.
         """
-        frame, ancillary, _, _ = self.socket.recvmsg(_LONGEST, socket.CMSG_SPACE(_AUXDATA.size))
+        space = socket.CMSG_SPACE(_AUXDATA.size)
+        frame, ancillary, _, (_, _, direction, *_) = self.socket.recvmsg(_LONGEST, space)
         _, vid = _status(ancillary)
-        return frame, vid
+        return frame, vid, direction == socket.PACKET_OUTGOING
 
     def send(self, frame: bytes) -> bool:
         """Put a frame on the link; False when the link is down, gone or full."""

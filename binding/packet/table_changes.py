@@ -12,13 +12,15 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 
-NFPROTO_INET, NFPROTO_IPV4, NFPROTO_NETDEV, NFPROTO_BRIDGE, NFPROTO_IPV6 = 1, 2, 5, 7, 10
+NFPROTO_INET, NFPROTO_IPV4, NFPROTO_ARP, NFPROTO_NETDEV = 1, 2, 3, 5
+NFPROTO_BRIDGE, NFPROTO_IPV6 = 7, 10
 OURS = (NFPROTO_NETDEV, NFPROTO_IPV4)
 """Families of which the guard has a table: they hook into links, and into what the pod does with
 IPv4."""
 FAMILIES = {
     NFPROTO_INET: "inet",
     NFPROTO_IPV4: "ip",
+    NFPROTO_ARP: "arp",
     NFPROTO_NETDEV: "netdev",
     NFPROTO_BRIDGE: "bridge",
     NFPROTO_IPV6: "ip6",

@@ -23,8 +23,12 @@ _RULE_CHAIN = 2
 _RULE_EXPRESSIONS = 4
 _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
 _HOOK_NUMBER, _HOOK_DEVICE, _HOOK_DEVICES = 1, 3, 4
-_OF_THE_POD_ITSELF = (b"\0\0\0\x01", b"\0\0\0\x03")
-"""Hooks of the family bridge that frames which are forwarded do not pass: input and output."""
+_INPUT_AND_OUTPUT = (b"\0\0\0\x01", b"\0\0\0\x03")
+_OF_THE_POD_ITSELF = {
+    **dict.fromkeys(("bridge", "ip", "ip6", "inet"), _INPUT_AND_OUTPUT),
+    "arp": (b"\0\0\0\0", b"\0\0\0\x01"),
+}
+"""Hooks by family that frames which are forwarded do not pass: input and output."""
 _ELEMENTS_SET = 2
 """The set whose elements are asked for (NFTA_SET_ELEM_LIST_SET)."""
 _LOOKUP_SET, _LOOKUP_DREG, _TO_VERDICT = 1, 3, bytes(4)
@@ -32,8 +36,12 @@ _LOOKUP_SET, _LOOKUP_DREG, _TO_VERDICT = 1, 3, bytes(4)
 _PAYLOAD_WRITES = 5
 """NFTA_PAYLOAD_SREG: a payload expression that writes a register into the frame."""
 _TARGET_NAME = 1
-_REJECTS = ("reject", "queue")
-_REDIRECTS = ("fwd", "tproxy", "redir", "nat", "masq")
+_REJECTS = ("reject", "queue", "nfqueue")
+_REDIRECTS = (
+    *("fwd", "tproxy", "redir", "nat", "masq"),
+    *("dnat", "snat", "redirect", "masquerade", "arpreply", "ttl", "hl"),
+)
+"""Expressions of nf_tables, and targets of iptables and ebtables, by which a frame is another."""
 _NF_DROP = bytes(4)
 _DROPS = struct.pack("=HH", 8, 1) + _NF_DROP
 """NFTA_VERDICT_CODE with NF_DROP, as it stands in a rule."""
@@ -58,7 +66,7 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
         if number in OURS and (table == ours or table.startswith("dsbridge")):
             continue
         hook = attributes(chain.get(_CHAIN_HOOK, b""))
-        if family == "bridge" and hook.get(_HOOK_NUMBER) in _OF_THE_POD_ITSELF:
+        if hook.get(_HOOK_NUMBER) in _OF_THE_POD_ITSELF.get(family, ()):
             continue
         if as_text(hook.get(_HOOK_DEVICE, b"")) == "lo":
             continue
@@ -70,7 +78,7 @@ def _of_family(number: int, family: str, ours: str) -> Iterator[str]:
         ]
         dropping = sum(_drops(values, raw) or _maps(number, values) for values, raw in its)
         is_at_links = at_link or family in _AT_LINKS
-        changing = sum(_changes(values) for values, _ in its) if is_at_links else 0
+        changing = sum(_changes(values) for values, _ in its) if is_at_links or hook else 0
         how = []
         if dropping:
             how.append(f"{dropping} rules that drop")

@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 
 from binding.ipc.codec import decode, encode
-from binding.packet.bridge_filters import is_at_links, that_are_on
+from binding.packet.bridge_filters import is_at_links, passed_by, that_are_on
 from binding.packet.guard import GuardTable, Observed, served_by_guest
 from binding.process import capabilities
 from binding.process.loop import Lock, Loop, Timer
@@ -73,9 +73,9 @@ class FilterWatch:
 
     def _tell(self, seen: Observed) -> None:
         passing = that_are_on()
-        foreign = {one for one in seen.foreign if is_at_links(one) or passing}
+        foreign = {one for one in seen.foreign if is_at_links(one) or passed_by(one, passing)}
         for text in sorted(foreign - self._named)[:_MOST_NAMED]:
-            via = "" if is_at_links(text) else f", as {passing[0]} is 1"
+            via = "" if is_at_links(text) else f", as {passed_by(text, passing)} is 1"
             _log.warning("rules of others can drop what guests send or get: %s%s", text, via)
         self._named = frozenset(foreign)
         for page in self._pages.opened():

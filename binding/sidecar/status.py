@@ -47,7 +47,8 @@ class StatusPages:
         for guest in guests:
             page = self._pages.get(guest.network)
             if page is None or page.guest != guest:
-                page = Page(guest)
+                page = Page(guest) if page is None or not page.keeps(guest) else page
+                page.guest = guest
                 _log.info("%s", _summary(guest), extra=_about(guest))
             page.before, page.found = tuple(page.found), {}
             pages[guest.network] = page

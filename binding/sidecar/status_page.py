@@ -35,7 +35,7 @@ _ENDED_BY: dict[str, Family] = {
 
 @dataclass(slots=True)
 class Page:
-    """The page of one guest, until its GuestNetwork changes."""
+    """The page of one guest, until it is another or is to be given other addresses."""
 
     guest: GuestNetwork
     found: dict[str, str] = field(default_factory=dict)
@@ -60,6 +60,10 @@ class Page:
     """Findings by kind; each may be taken back."""
     faults: dict[str, Warned] = field(default_factory=dict)
     """Faults of links by kind, as long as they last."""
+
+    def keeps(self, guest: GuestNetwork) -> bool:
+        """Return whether what has happened so far holds when the guest is told this instead."""
+        return _given(self.guest) == _given(guest)
 
     def add(self, report: GuestReport) -> tuple[str, ...]:
         """Add the numbers of one report; return the gateways that have moved."""
@@ -149,6 +153,12 @@ class Page:
             last_heard=timestamp(self.last_heard) if self.last_heard else "",
             told=guest,
         )
+
+
+def _given(guest: GuestNetwork) -> tuple[object, ...]:
+    """Return what makes a guest another one: place, addresses, and who gives them how."""
+    where = guest.tap, guest.nic, guest.mac, guest.uid, guest.migration_target
+    return (*where, guest.addresses, guest.provider, guest.ipv4_mode, guest.ipv6_mode)
 
 
 def serves(ours: tuple[int, ...] | None) -> dict[str, str]:

@@ -247,14 +247,21 @@ def test_mtu_is_the_pod_links():
     assert told(ONE).mtu == 1450
 
 
-def test_the_smaller_mtu_of_link_and_domain_is_told_with_a_warning():
-    found = discovered(ONE, attached={"default": Attachment("tap0", POD_MAC, 1400)})
-    assert found.guests[0].mtu == 1400
+def test_a_domain_with_a_larger_mtu_than_the_link_is_warned_of():
+    found = discovered(ONE, attached={"default": Attachment("tap0", POD_MAC, 1500)})
+    assert found.guests[0].mtu == 1450
     (warning,) = found.warnings
     assert warning == (
         "default",
-        "MTU differs, link eth0 has 1450, the domain has 1400; the guest is told 1400 at most",
+        "MTU differs, link eth0 has 1450, the domain has 1500; the guest is told 1450 at most",
     )
+
+
+def test_a_link_with_a_larger_mtu_than_the_domain_is_no_problem():
+    """As where somebody has raised that of the pod NIC alone: all that the guest sends goes."""
+    found = discovered(ONE, attached={"default": Attachment("tap0", POD_MAC, 1400)})
+    assert found.guests[0].mtu == 1400
+    assert not found.warnings
 
 
 def test_mtu_of_the_override_may_only_be_smaller():

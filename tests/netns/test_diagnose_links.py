@@ -54,6 +54,10 @@ SETTINGS = [
     ),
     (f"{PORT} locked on", f"{PORT} locked off", "tap0", WARNING, "tap0: locked"),
     (
+        *("ip link set {} txqueuelen 0", "ip link set {} txqueuelen 1000"),
+        *("tap0", HARM, "tap0: no frame to the guest finds room (txqueuelen 0)"),
+    ),
+    (
         *("bridge link set dev {} state 0", "bridge link set dev {} state 3"),
         *("tap0", HARM, "tap0: its bridge port is disabled"),
     ),
@@ -154,6 +158,54 @@ def test_a_bridge_that_keeps_frames_by_an_entry(leased, mac, link):
     until_well(leased)
 
 
+def test_frames_that_the_pod_keeps_for_whatever_reason(leased):
+    """No finding has a name for a queue without room; the guest itself sends nothing meanwhile."""
+    queue = "tc qdisc {} dev eth0-nic root pfifo limit 0"
+    with changed(leased, queue.format("add"), queue.format("del")):
+        seen = until_diagnosed(leased, "held-inside")
+        text = "what the guest sends comes in by tap0 and does not leave by eth0-nic"
+        assert text in seen.wrong["held-inside"]["text"], seen.said
+        assert "ARP replies" in seen.wrong["held-inside"]["evidence"]
+        assert "tc -s qdisc" in seen.wrong["held-inside"]["remedy"]
+        assert seen.status == HARM, seen.said
+    until_well(leased)
+
+
+def test_a_node_that_drops_what_the_guest_sends(leased):
+    """The guest itself sends nothing: its gateways are asked in its name."""
+    node = leased.pod.gateway
+    rules = f"""table netdev cni {{
+      chain c {{
+        type filter hook ingress device pod0 priority 0; ether saddr {GUEST} drop;
+      }}
+    }}"""
+    subprocess.run(node.command("nft", "-f", "-"), input=rules, text=True, check=True)
+    try:
+        seen = until_diagnosed(leased, "gateway-mac")
+        texts = [one["text"] for one in seen.findings if one["anchor"] == "gateway-mac"]
+        assert [text.split()[1] for text in texts] == ["10.244.1.1", "fd00:10:244:1::1"], seen.said
+        assert seen.status == HARM
+    finally:
+        node.run("nft", "delete", "table", "netdev", "cni")
+    until_well(leased)
+
+
+def test_a_guest_whose_firewall_drops_arp(leased):
+    rules = """table netdev firewall {
+      chain in { type filter hook ingress device eth0 priority 0; ether type arp drop; }
+    }"""
+    subprocess.run(leased.guest.command("nft", "-f", "-"), input=rules, text=True, check=True)
+    try:
+        with again_and_again(lambda: leased.guest.reaches("10.244.1.9")):
+            seen = until_diagnosed(leased, "deaf-guest")
+        assert "uses 10.244.1.5/24, and answers no ARP" in seen.wrong["deaf-guest"]["text"]
+        assert "firewall" in seen.wrong["deaf-guest"]["remedy"]
+        assert seen.status == HARM
+    finally:
+        leased.guest.run("nft", "delete", "table", "netdev", "firewall")
+    until_well(leased)
+
+
 REWRITES = """table bridge strangers {
   chain c { type filter hook prerouting priority 0;
     ether type 0x88b5 ether saddr set 02:00:00:00:00:07; }
@@ -242,7 +294,8 @@ def test_rules_of_others(leased, rules, undo, text, via):
     try:
         seen = until_diagnosed(leased, "foreign-rules")
         assert text in seen.wrong["foreign-rules"]["text"], seen.said
-        assert seen.status == WARNING, seen.said
+        # Behind that policy no IPv6 frame of the guest leaves.
+        assert seen.status == (HARM if "policy" in text else WARNING), seen.said
     finally:
         netns.run(*shlex.split(undo))
 
