@@ -17,7 +17,6 @@ from tests.bed.diagnosis import (
     until_well,
 )
 from tests.bed.guests import started
-from tests.bed.repeated import again_and_again
 from tests.bed.wait import until
 
 GUEST, GATEWAY = "0a:58:0a:f4:01:05", "0a:58:0a:f4:01:01"
@@ -53,10 +52,6 @@ SETTINGS = [
         *("", WARNING, "bridge k6t-eth0 has ports of others: other"),
     ),
     (f"{PORT} locked on", f"{PORT} locked off", "tap0", WARNING, "tap0: locked"),
-    (
-        *("ip link set {} txqueuelen 0", "ip link set {} txqueuelen 1000"),
-        *("tap0", HARM, "tap0: no frame to the guest finds room (txqueuelen 0)"),
-    ),
     (
         *("bridge link set dev {} state 0", "bridge link set dev {} state 3"),
         *("tap0", HARM, "tap0: its bridge port is disabled"),
@@ -155,54 +150,6 @@ def test_a_bridge_that_keeps_frames_by_an_entry(leased, mac, link):
         assert f"bridge fdb del {entry}" in seen.wrong["pod-has-mac"]["remedy"]
         assert seen.status == HARM
     leased.guest.reaches("10.244.1.1")
-    until_well(leased)
-
-
-def test_frames_that_the_pod_keeps_for_whatever_reason(leased):
-    """No finding has a name for a queue without room; the guest itself sends nothing meanwhile."""
-    queue = "tc qdisc {} dev eth0-nic root pfifo limit 0"
-    with changed(leased, queue.format("add"), queue.format("del")):
-        seen = until_diagnosed(leased, "held-inside")
-        text = "what the guest sends comes in by tap0 and does not leave by eth0-nic"
-        assert text in seen.wrong["held-inside"]["text"], seen.said
-        assert "ARP replies" in seen.wrong["held-inside"]["evidence"]
-        assert "tc -s qdisc" in seen.wrong["held-inside"]["remedy"]
-        assert seen.status == HARM, seen.said
-    until_well(leased)
-
-
-def test_a_node_that_drops_what_the_guest_sends(leased):
-    """The guest itself sends nothing: its gateways are asked in its name."""
-    node = leased.pod.gateway
-    rules = f"""table netdev cni {{
-      chain c {{
-        type filter hook ingress device pod0 priority 0; ether saddr {GUEST} drop;
-      }}
-    }}"""
-    subprocess.run(node.command("nft", "-f", "-"), input=rules, text=True, check=True)
-    try:
-        seen = until_diagnosed(leased, "gateway-mac")
-        texts = [one["text"] for one in seen.findings if one["anchor"] == "gateway-mac"]
-        assert [text.split()[1] for text in texts] == ["10.244.1.1", "fd00:10:244:1::1"], seen.said
-        assert seen.status == HARM
-    finally:
-        node.run("nft", "delete", "table", "netdev", "cni")
-    until_well(leased)
-
-
-def test_a_guest_whose_firewall_drops_arp(leased):
-    rules = """table netdev firewall {
-      chain in { type filter hook ingress device eth0 priority 0; ether type arp drop; }
-    }"""
-    subprocess.run(leased.guest.command("nft", "-f", "-"), input=rules, text=True, check=True)
-    try:
-        with again_and_again(lambda: leased.guest.reaches("10.244.1.9")):
-            seen = until_diagnosed(leased, "deaf-guest")
-        assert "uses 10.244.1.5/24, and answers no ARP" in seen.wrong["deaf-guest"]["text"]
-        assert "firewall" in seen.wrong["deaf-guest"]["remedy"]
-        assert seen.status == HARM
-    finally:
-        leased.guest.run("nft", "delete", "table", "netdev", "firewall")
     until_well(leased)
 
 
@@ -342,12 +289,3 @@ def test_a_tap_that_qemu_cannot_open(leased, kind, text):
     finally:
         pod_.ip("link del tap0")
         pod_.ip("link set kept name tap0")
-
-
-def test_another_gateway_mac_is_told_as_a_move(leased):
-    with again_and_again(lambda: leased.guest.reaches("10.244.1.1")):
-        leased.pod.gateway.ip("link set cni0 address 0a:58:0a:f4:01:77")
-        leased.guest.ip("neigh flush all")
-        seen = until_diagnosed(leased, "gateway-moved")
-    assert seen.status == WARNING, seen.said
-    until_logged(leased, f"gateway 10.244.1.1 has moved from {GATEWAY} to 0a:58:0a:f4:01:77")

@@ -38,7 +38,9 @@ def test_what_has_happened_stands_until_the_guest_is_another():
     pages.take(report("rogue RA"))
     pages.open((GUEST,), ())
     assert warnings(pages) == ["rogue RA"]
-    pages.open((replace(GUEST, hostname="another"),), ())
+    pages.open((replace(GUEST, mtu=1300),), ())  # is told something else
+    assert warnings(pages) == ["rogue RA"]
+    pages.open((replace(GUEST, mac="02:00:00:00:00:77"),), ())
     assert warnings(pages) == []
 
 

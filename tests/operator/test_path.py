@@ -1,0 +1,60 @@
+"""What `diagnose` makes of the frames that it has seen between a guest and its network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from binding.operator.traffic import Traffic
+from tests.operator.judged import HARM, LOOK, OK, judged
+
+UP = {"10.244.1.5", "fd00::5"}
+PATH = {
+    "what leaves": (
+        Traffic(has_nic=True, answers=UP, told=Counter({"ARP replies": 7})),
+        "held-inside",
+        "comes in by tap0 and does not leave by eth0-nic",
+    ),
+    "what comes": (
+        Traffic(answers=UP, asked={"10.244.1.1"}, claimed={"10.244.1.1": "0a:58:0a:f4:01:01"}),
+        "held-inside",
+        "gateway 10.244.1.1 answers the guest comes in by eth0-nic and does not go out by tap0",
+    ),
+    "nothing comes": (
+        Traffic(answers=UP, asked={"10.244.1.1"}),
+        "gateway-mac",
+        "gateway 10.244.1.1 does not answer",
+    ),
+    "deaf": (
+        Traffic(
+            answers={"fd00::5"},
+            was_asked=True,
+            sources={"10.244.1.5": IPv4Address("10.244.1.5")},
+        ),
+        "deaf-guest",
+        "uses 10.244.1.5/24, and answers no ARP requests",
+    ),
+    "lost": (
+        Traffic(answers={"10.244.1.5"}, was_asked=True),
+        "silent-guest",
+        "does not answer for fd00::5/64 now",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PATH)
+def test_a_guest_that_is_cut_off_by_what_was_seen_of_its_frames(case):
+    traffic, anchor, text = PATH[case]
+    status, wrong = judged(replace(LOOK, traffic={"default": traffic}))
+    assert (status, wrong.keys()) == (HARM, {anchor})
+    assert text in wrong[anchor].text
+    assert wrong[anchor].remedy
+
+
+def test_what_more_traffic_than_is_read_shows_is_not_judged():
+    told = Counter({"ARP replies": 7})
+    traffic = Traffic(has_nic=True, is_cut=True, answers=UP, told=told, was_asked=True)
+    assert judged(replace(LOOK, traffic={"default": traffic}))[0] == OK
