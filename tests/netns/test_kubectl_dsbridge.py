@@ -52,6 +52,8 @@ else:
     print("of", *words)
 """
 
+GONE = """echo 'Error from server (NotFound): pods "virt-launcher-ended" not found' >&2; exit 1"""
+
 
 @pytest.fixture
 def cluster(tmp_path):
@@ -252,6 +254,29 @@ def test_watch_makes_one_event_of_each_warning(cluster, tmp_path):
         again = cluster("watch", "-A", "0", pods=[pod])
         assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
         assert events(tmp_path) == found
+
+
+def test_watch_says_what_it_cannot_see_and_outlives_an_api_server_that_is_away(cluster, tmp_path):
+    locked = {"line": line("locked", OURS)}
+    ended = {"line": line("ended", OURS), "command": ["sh", "-c", GONE], "dir": "x"}
+    done = cluster("watch", "0", pods=[locked, ended])
+    assert done.stderr == (
+        "kubectl dsbridge: VM locked in default: "
+        "no access: you may not create pods/exec in namespace default\n"
+    )
+    assert cluster("watch", "0", denied=True).returncode == 4
+    world, said = tmp_path / "world.json", tmp_path / "said"
+    with said.open("w") as output:
+        environment = {"KUBECTL": str(tmp_path / "kubectl"), "PATH": "/usr/bin:/bin"}
+        watching = subprocess.Popen([SCRIPT, "watch", "1"], env=environment, stderr=output)
+    try:
+        until(lambda: said.read_text().count("cannot list pods") > 1, "the second attempt")
+        world.write_text(json.dumps({"pods": [locked]}))
+        until(lambda: "VM locked in default: no access" in said.read_text(), "the pod's line")
+        assert watching.poll() is None
+    finally:
+        watching.terminate()
+        watching.wait(60)
 
 
 def test_watch_trusts_no_octet_of_a_sidecar(cluster, tmp_path):
