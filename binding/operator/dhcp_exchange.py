@@ -11,7 +11,6 @@ from binding.operator.look import Look
 from binding.operator.never_asked import MANY_BEGINNINGS, never_asked
 from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
-from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
 from guest.exchange import IPV6_PREFERRED, WITHOUT_ADDRESS
 
@@ -67,7 +66,7 @@ class DhcpExchange:
     def __init__(self, guest: GuestStatus, look: Look, family: str) -> None:
         self._guest, self._look, self._family = guest, look, family
         self._words = _DHCP[family]
-        self._traffic = look.traffic.get(guest.network, Traffic())
+        self._traffic = look.traffic_of(guest)
         addresses = getattr(guest, family)
         # DHCPv4 gives one address.
         self._addresses = ", ".join(addresses[: 1 if family == "ipv4" else None])
@@ -102,11 +101,7 @@ class DhcpExchange:
     def _find(
         self, text: str, anchor: str, at: LastExchange | None = None, severity: Severity = "harm"
     ) -> Finding:
-        when = at.time if at else self._look.time
-        return finding(severity, text, anchor, network=self._guest.network, time=when)
-
-    def _ok(self, text: str, at: LastExchange | None = None) -> Finding:
-        return ok(text, network=self._guest.network, time=at.time if at else "")
+        return finding(severity, text, anchor, time=at.time if at else "")
 
     def _asked(self, kind: str) -> Asked:
         return self._guest.asked.get(kind, Asked())
@@ -161,7 +156,7 @@ class DhcpExchange:
             return
         use = ", and uses it" if self._is_used() else ""
         text = f"the guest has been given {self._addresses} by {self._words.name}{use}"
-        yield self._ok(text, given)
+        yield ok(text, time=given.time if given else "")
         for kind in KINDS[self._family]:
             silence = self._asked(kind).silence
             if silence and given and silence.time > given.time and kind != "RS":
@@ -187,14 +182,14 @@ class DhcpExchange:
     def _came_with_it(self) -> Iterator[Finding]:
         if self._guest.arrived:
             name = self._words.name
-            yield self._ok(f"the guest came by migration and keeps {self._addresses} by {name}")
+            yield ok(f"the guest came by migration and keeps {self._addresses} by {name}")
 
     def _has_it_by_hand(self) -> Iterator[Finding]:
         """Tell of a static configuration, and of machines that it looks for and are not there."""
         if not self._is_used():
             return
         text = f"the guest has {self._addresses} by its own configuration: it answers for it"
-        yield self._ok(text)
+        yield ok(text)
         yield from self._answers_nobody()
         told, version = self._guest.told, int(self._family[-1])
         gateway = None
@@ -234,7 +229,7 @@ class DhcpExchange:
     def _does_not_take_the_offer(self) -> Iterator[Finding]:
         offer = self._asked(self._words.begins).answer
         if offer is not None and IPV6_PREFERRED in offer.note:
-            yield self._ok(f"{_WITHOUT_IPV4} ({self._addresses})", offer)
+            yield ok(f"{_WITHOUT_IPV4} ({self._addresses})", time=offer.time)
         elif offer is not None:
             text, anchor = _untaken_offer(self._words, offer.note)
             yield self._find(f"{text}, {self._lacks}", anchor, offer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from binding.ipc.status import Finding, GuestStatus, Severity, Status
 from binding.operator import judge_exchange, judge_others, judge_path, judge_pod, judge_wiring
@@ -29,27 +30,27 @@ def findings(status: Status, look: Look) -> tuple[Finding, ...]:
     """Judge a status object, and a look at the pod. Pure."""
     found = list(judge_pod.judge(status, look))
     for guest in status.guests:
-        if left := next((one for one in guest.warned if one.code == "other dsbridge"), None):
-            about = {"network": guest.network, "time": left.time}
-            found.append(finding("warning", left.text, "two-sidecars", **about))
-            continue
-        found += (links := tuple(judge_wiring.judge_links(guest, look)))
-        if not any(one.severity == "harm" for one in links):
-            found += judge_path.judge_path(guest, look)
-        found += judge_wiring.judge_gateways(guest, look)
-        found += (exchange := tuple(judge_exchange.judge(guest, look)))
-        found += judge_others.judge_others(guest, look)
-        is_said = any(one.anchor == "other-mac" for one in exchange)
-        found += (one for one in _warnings(guest) if not (is_said and one.anchor == "other-mac"))
+        for one in _of_guest(guest, look):
+            time = one.time or ("" if one.severity == "ok" else look.time)
+            found.append(replace(one, network=guest.network, time=time))
     return tuple(dict.fromkeys(found))
 
 
-def _warnings(guest: GuestStatus) -> Iterator[Finding]:
-    """Yield the warnings of the sidecar that were not judged with what they are about."""
-    for one in guest.warned:
-        if one.code in ANCHORS:
-            severity, anchor = ANCHORS[one.code]
-            yield finding(severity, one.text, anchor, network=guest.network, time=one.time)
+def _of_guest(guest: GuestStatus, look: Look) -> Iterator[Finding]:
+    if left := next((one for one in guest.warned if one.code == "other dsbridge"), None):
+        yield finding("warning", left.text, "two-sidecars", time=left.time)
+        return
+    yield from (links := tuple(judge_wiring.judge_links(guest, look)))
+    if not any(one.severity == "harm" for one in links):
+        yield from judge_path.judge_path(guest, look)
+    yield from judge_wiring.judge_gateways(guest, look)
+    yield from (exchange := tuple(judge_exchange.judge(guest, look)))
+    yield from judge_others.judge_others(guest, look)
+    is_said = any(one.anchor == "other-mac" for one in exchange)
+    for warned in guest.warned:
+        severity, anchor = ANCHORS.get(warned.code, ("ok", ""))
+        if anchor and not (is_said and anchor == "other-mac"):
+            yield finding(severity, warned.text, anchor, time=warned.time)
 
 
 def exit_status(found: tuple[Finding, ...]) -> int:

@@ -19,12 +19,12 @@ from binding.operator.traffic import Traffic
 def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield what the guest was given in each family, and what not and why."""
     if guest.provider == "off" or not guest.ipv4 + guest.ipv6:
-        yield ok("nothing is served, the path is transparent", network=guest.network)
+        yield ok("nothing is served, the path is transparent")
         return
     told = guest.told
     if told is not None and told.migration_target and not guest.arrived:
         text = "the guest still runs on its other node: dsbridge waits for its first frame here"
-        yield ok(text, network=guest.network)
+        yield ok(text)
         return
     causes = tuple(_causes(guest, look))
     yield from causes
@@ -47,12 +47,12 @@ def _by_ovn(guest: GuestStatus, family: str) -> Iterator[Finding]:
     if guest.counters.get(answer):
         addresses = ", ".join(getattr(guest, family)[: 1 if family == "ipv4" else None])
         text = f"the guest has been given {addresses} by {protocol} of OVN"
-        yield ok(text, network=guest.network)
+        yield ok(text)
 
 
 def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Tell why the guest lacks the addresses of both families."""
-    traffic, tap = look.traffic.get(guest.network, Traffic()), look.links.get(guest.tap)
+    traffic, tap = look.traffic_of(guest), look.links.get(guest.tap)
     if tap is None or (not tap.carrier and tap.up) or guest.arrived:
         return
     lacks = f"so it lacks {', '.join((*guest.ipv4, *guest.ipv6))}"
@@ -61,18 +61,18 @@ def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     tags = ", ".join(map(str, sorted(traffic.vlans)))
     if tags and not _has_asked(guest):
         text = f"the guest sends with VLAN tag {tags}, and the pod network has none, {lacks}"
-        yield finding("harm", text, "vlan", network=guest.network, time=look.time)
+        yield finding("harm", text, "vlan")
     elif strange is not None:
         text = f"the guest asks from another MAC than its own {guest.mac}: {strange.note}, {lacks}"
-        yield finding("harm", text, "other-mac", network=guest.network, time=strange.time)
+        yield finding("harm", text, "other-mac", time=strange.time)
     elif not _has_asked(guest) and not look.frames.get(guest.tap) and not traffic.macs:
         text = f"no frame at all has come in by {guest.tap}: the NIC is down in the guest, {lacks}"
-        yield finding("harm", text, "no-frame", network=guest.network, time=look.time)
+        yield finding("harm", text, "no-frame")
     elif not _has_asked(guest) and others and guest.mac not in traffic.macs:
         text = f"the guest sends from another MAC, {others[0]}; its NIC has {guest.mac}, {lacks}"
-        yield finding("harm", text, "other-mac", network=guest.network, time=look.time)
+        yield finding("harm", text, "other-mac")
     else:
-        yield from _static(guest, look, traffic)
+        yield from _static(guest, traffic)
 
 
 def _from_another_mac(guest: GuestStatus) -> LastExchange | None:
@@ -88,7 +88,7 @@ def _has_asked(guest: GuestStatus) -> bool:
     return any(kind in guest.asked for kinds in KINDS.values() for kind in kinds)
 
 
-def _static(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
+def _static(guest: GuestStatus, traffic: Traffic) -> Iterator[Finding]:
     """Name an address that the guest has, but was not given."""
     own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
     told = guest.told
@@ -101,4 +101,4 @@ def _static(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Findin
         gateways = (told.gateway4, told.gateway6) if told is not None else ()
         whose = "the address of its gateway" if address in gateways else "which is not its own"
         what = f"{seen}the guest uses {text}, {whose}: a static address"
-        yield finding("harm", what, "static-address", network=guest.network, time=look.time)
+        yield finding("harm", what, "static-address")

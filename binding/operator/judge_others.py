@@ -18,10 +18,9 @@ _MANY_QUERIES = 3
 
 def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield the findings about other machines on the guest's network, and a server in the guest."""
-    name = guest.network
-    traffic = look.traffic.get(name, Traffic())
+    traffic = look.traffic_of(guest)
     yield from _duplicates(guest, look, traffic)
-    yield from _name_servers(guest, look, traffic)
+    yield from _name_servers(guest, traffic)
     if guest.provider != "kube-ovn":
         yield from _rogues(guest, look, traffic)
     dropped = look.guard.dropped if look.guard else ()
@@ -29,9 +28,7 @@ def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         text = f"the guest acts as a server or router: its {kinds} stop here"
         counts = (one for one in dropped if guard.served_by_guest((one,), guest.tap))
         evidence = ", ".join(f"{one.packets} {one.message}" for one in counts)
-        yield finding(
-            "warning", text, "guest-server", network=name, evidence=evidence, time=look.time
-        )
+        yield finding("warning", text, "guest-server", evidence=evidence)
 
 
 def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
@@ -39,12 +36,10 @@ def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Fi
     for address, mac in traffic.claimed.items():
         if address in own and mac != guest.mac:
             text = f"another host has the guest's address {address}: {mac}"
-            yield finding("harm", text, "duplicate-address", network=guest.network, time=look.time)
+            yield finding("harm", text, "duplicate-address")
     for one in guest.warned:
         if one.code == "duplicate-address":
-            yield finding(
-                "harm", one.text, "duplicate-address", network=guest.network, time=one.time
-            )
+            yield finding("harm", one.text, "duplicate-address", time=one.time)
     by = look.ports.get(guest.mac, frozenset())
     mac_is_elsewhere = guest.nic in by and guest.tap not in by
     if mac_is_elsewhere or traffic.echoes >= _MANY_ECHOES:
@@ -53,18 +48,16 @@ def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Fi
             text = f"another machine sends from the guest's MAC {guest.mac}"
             text = f"{text}: its frames come in by {guest.nic}"
         seen = f"{traffic.echoes} frames from it came in by {guest.nic}"
-        yield finding(
-            "harm", text, "duplicate-mac", network=guest.network, evidence=seen, time=look.time
-        )
+        yield finding("harm", text, "duplicate-mac", evidence=seen)
 
 
-def _name_servers(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
+def _name_servers(guest: GuestStatus, traffic: Traffic) -> Iterator[Finding]:
     """Warn of DNS servers that the guest asks in vain."""
     for server in map(str, guest.told.dns if guest.told else ()):
         asked = traffic.queries[server]
         if asked >= _MANY_QUERIES and not traffic.replies[server] and not traffic.is_cut:
             text = f"DNS server {server} has answered none of {asked} queries of the guest"
-            yield finding("warning", text, "dns-silent", network=guest.network, time=look.time)
+            yield finding("warning", text, "dns-silent")
 
 
 def _rogues(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
@@ -75,12 +68,12 @@ def _rogues(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Findin
     for one in guest.warned:
         if one.code == "rogue":
             named = True
-            yield finding(severity, one.text, anchor, network=guest.network, time=one.time)
+            yield finding(severity, one.text, anchor, time=one.time)
     for what, address, mac in sorted(traffic.servers):
         if not any(mac in one.text for one in guest.warned):
             named = True
             text = f"rogue {what} {address} ({mac}) on the pod network"
-            yield finding(severity, text, anchor, network=guest.network, time=look.time)
+            yield finding(severity, text, anchor)
     dropped = look.guard.dropped if look.guard else ()
     stopped = [
         f"{one.packets} {_NIC_KINDS[one.message]}"
@@ -89,4 +82,4 @@ def _rogues(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Findin
     ]
     if stopped and not named:
         text = f"rogue servers or routers on the pod network: {', '.join(stopped)} stopped"
-        yield finding("warning", text, "rogue", network=guest.network, time=look.time)
+        yield finding("warning", text, "rogue")

@@ -10,20 +10,18 @@ from collections.abc import Iterator
 from binding.ipc.status import Finding, GuestStatus
 from binding.operator.look import Look
 from binding.operator.remedies import REMEDIES, finding
-from binding.operator.traffic import Traffic
 
 
 def judge_path(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield a finding for each direction in which nothing comes through."""
-    traffic = look.traffic.get(guest.network, Traffic())
+    traffic = look.traffic_of(guest)
     remedy = REMEDIES["held-inside"].replace("TAP", guest.tap).replace("NIC", guest.nic)
-    about = {"network": guest.network, "time": look.time, "remedy": remedy}
     if traffic.stays_inside:
         text = f"what the guest sends comes in by {guest.tap} and does not leave by {guest.nic}"
         seen = " and ".join(f"{traffic.told[kind]} {kind}" for kind in traffic.stays_inside)
         seen = f"{seen} at {guest.tap}, 0 at {guest.nic}"
-        yield finding("harm", text, "held-inside", evidence=seen, **about)
+        yield finding("harm", text, "held-inside", evidence=seen, remedy=remedy)
     elif outside := ", ".join(traffic.stays_outside):
         text = f"what gateway {outside} answers the guest comes in by {guest.nic}"
         text += f" and does not go out by {guest.tap}"
-        yield finding("harm", text, "held-inside", **about)
+        yield finding("harm", text, "held-inside", remedy=remedy)

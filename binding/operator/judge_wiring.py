@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from binding.ipc.status import Finding, GuestStatus, Said, Severity, Warned
 from binding.operator.look import Look, gateways
 from binding.operator.remedies import REMEDIES, finding, ok
-from binding.operator.traffic import Traffic
 from binding.process.logs import epoch
 from guest.network import Address
 
@@ -33,7 +32,7 @@ def is_of_links(one: Warned) -> bool:
 
 def judge_links(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     """Yield the findings about the links of a guest."""
-    name, wrong = guest.network, [one for one in guest.warned if is_of_links(one)]
+    wrong = [one for one in guest.warned if is_of_links(one)]
     for one in wrong:
         yield _link_fault(guest, one)
     if not any(one.code == "pod-has-mac" for one in wrong):
@@ -41,10 +40,10 @@ def judge_links(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     tap = look.links.get(guest.tap)
     yield from _reader(guest, look)
     for link in (guest.tap, guest.nic, guest.bridge):
-        yield from _held_back(guest, link, look)
+        yield from _held_back(link, look)
     if not wrong and tap is not None:
         path = " - ".join(filter(None, (guest.tap, guest.bridge, guest.nic)))
-        yield ok(f"the links are as they should be: {path}, MTU {tap.mtu}", network=name)
+        yield ok(f"the links are as they should be: {path}, MTU {tap.mtu}")
 
 
 def _reader(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -61,7 +60,7 @@ def _reader(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     if details.owner not in (None, *_QEMU):
         text += ", and QEMU, user 107, may not open it"
         remedy = "who made this tap? restart the VM, so that virt-handler makes its own"
-    yield finding("harm", text, "no-qemu", network=guest.network, time=look.time, remedy=remedy)
+    yield finding("harm", text, "no-qemu", remedy=remedy)
 
 
 def _kept(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -72,17 +71,15 @@ def _kept(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         for link in sorted(look.kept.get(mac, frozenset()) & {guest.tap, guest.nic, guest.bridge}):
             text = f"the bridge keeps frames for {mac}, {what}, by a permanent entry at {link}"
             remedy = f"bridge fdb del {mac} dev {link} master; who made that entry?"
-            about = {"network": guest.network, "time": look.time, "remedy": remedy}
-            yield finding("harm", text, "pod-has-mac", **about)
+            yield finding("harm", text, "pod-has-mac", remedy=remedy)
 
 
-def _held_back(guest: GuestStatus, link: str, look: Look) -> Iterator[Finding]:
+def _held_back(link: str, look: Look) -> Iterator[Finding]:
     """Tell of traffic control of others by which frames do not pass."""
     if what := look.queues.get(link):
         text = f"{link} has {', '.join(what)}: what the guest sends or gets may be held back"
         remedy = REMEDIES["traffic-control"].replace("LINK", link)
-        about = {"network": guest.network, "time": look.time}
-        yield finding("warning", text, "traffic-control", remedy=remedy, **about)
+        yield finding("warning", text, "traffic-control", remedy=remedy)
 
 
 def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
@@ -92,8 +89,7 @@ def _link_fault(guest: GuestStatus, one: Warned) -> Finding:
     remedy = remedy.replace("LINK", link).replace("BRIDGE", guest.bridge)
     remedy = remedy.replace(" mtu MTU", f" mtu {guest.mtu}")
     severity: Severity = "warning" if one.code in _NO_HARM else "harm"
-    about = {"network": guest.network, "time": one.time, "remedy": remedy}
-    return finding(severity, one.text, anchor, **about)
+    return finding(severity, one.text, anchor, time=one.time, remedy=remedy)
 
 
 def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -102,15 +98,14 @@ def judge_gateways(guest: GuestStatus, look: Look) -> Iterator[Finding]:
     for gateway in gateways(guest):
         if (mac := permanent.get(gateway)) is not None:
             text = f"gateway {gateway} is at {mac} by the pod's permanent entry: dsbridge answers"
-            yield ok(f"{text} for it", network=guest.network)
+            yield ok(f"{text} for it")
         elif (found := _gateway(guest, look, gateway)) is not None:
             yield found
 
 
 def _gateway(guest: GuestStatus, look: Look, address: Address) -> Finding | None:
     """Judge one gateway; None where what is wrong is told with the links."""
-    traffic = look.traffic.get(guest.network, Traffic())
-    about = {"network": guest.network, "time": look.time}
+    traffic = look.traffic_of(guest)
     gateway = str(address)
     mac = guest.gateways.get(gateway)
     router = guest.router.address if address.version == 6 and guest.router else ""
@@ -120,29 +115,29 @@ def _gateway(guest: GuestStatus, look: Look, address: Address) -> Finding | None
     if mac is not None and guest.tap in look.ports.get(mac, ()):
         text = f"the bridge sends frames for {mac}, the MAC of gateway {gateway}, to the guest"
         remedy = REMEDIES["gateway-at-tap"].replace("BRIDGE", guest.bridge)
-        return finding("harm", text, "gateway-at-tap", remedy=remedy, **about)
+        return finding("harm", text, "gateway-at-tap", remedy=remedy)
     # Without the gateway's MAC dsbridge cannot answer for a router of its own: one cause, one text.
     if silent and mac is not None:
         text = f"gateway {silent} does not answer the guest, which asks for its MAC"
         is_explained = bool(traffic.stays_inside) or any(is_of_links(one) for one in guest.warned)
-        return None if is_explained else finding("harm", text, "gateway-mac", **about)
+        return None if is_explained else finding("harm", text, "gateway-mac")
     if mac is not None:
         return _known_gateway(guest, look, gateway, mac)
     if any(one.answer for one in guest.asked.values()):
-        return finding("harm", f"the MAC of gateway {gateway} is not known", "gateway-mac", **about)
-    return ok(f"gateway {gateway} is asked for when the guest appears", network=guest.network)
+        return finding("harm", f"the MAC of gateway {gateway} is not known", "gateway-mac")
+    return ok(f"gateway {gateway} is asked for when the guest appears")
 
 
 def _known_gateway(guest: GuestStatus, look: Look, gateway: str, mac: str) -> Finding:
-    network, text = guest.network, f"gateway {gateway} is at {mac}"
-    now = look.traffic.get(network, Traffic()).claimed.get(gateway, mac)
+    text = f"gateway {gateway} is at {mac}"
+    now = look.traffic_of(guest).claimed.get(gateway, mac)
     if now != mac:
         text += f", but {now} answers for it"
-        return finding("warning", text, "gateway-moved", network=network, time=look.time)
+        return finding("warning", text, "gateway-moved")
     if (moved := _moved(guest, gateway, look)) is not None:
         text = f"gateway {gateway} has moved from {moved.text} to {mac}"
-        return finding("warning", text, "gateway-moved", network=network, time=moved.time)
-    return ok(text, network=network)
+        return finding("warning", text, "gateway-moved", time=moved.time)
+    return ok(text)
 
 
 def _moved(guest: GuestStatus, gateway: str, look: Look) -> Said | None:

@@ -61,6 +61,10 @@ class Look:
     hook_socket: bool = True
     """Whether the socket by which KubeVirt calls is where KubeVirt looks for it."""
 
+    def traffic_of(self, guest: GuestStatus) -> Traffic:
+        """Return what was seen of a guest's frames; without NET_RAW that is nothing."""
+        return self.traffic.get(guest.network, Traffic())
+
 
 def take(status: Status, directory: Path) -> Look:
     """Look at everything; what cannot be seen is left empty.

@@ -6,7 +6,6 @@ from binding.ipc.status import Finding, GuestStatus
 from binding.operator.look import Look
 from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding
-from binding.operator.traffic import Traffic
 
 MANY_BEGINNINGS = 3
 """Times that a client begins anew before it is said not to take the answer."""
@@ -19,8 +18,7 @@ def never_asked(guest: GuestStatus, look: Look, family: str, lacks: str) -> Find
     if tap is None or not tap.carrier or not tap.up:
         return None
     text, anchor = _cause(guest, look, family)
-    about = {"network": guest.network, "time": look.time}
-    return finding("harm", f"{text}, {lacks}", anchor, **about)
+    return finding("harm", f"{text}, {lacks}", anchor)
 
 
 def _cause(guest: GuestStatus, look: Look, family: str) -> tuple[str, str]:
@@ -30,12 +28,12 @@ def _cause(guest: GuestStatus, look: Look, family: str) -> tuple[str, str]:
     other = next(name for name in KINDS if name != family)
     if any(kind in guest.asked for kind in KINDS[other]):
         text = f"the guest has never asked by {_NAMES[family]}, though it has by IPv{other[-1]}"
-        addresses = look.traffic.get(guest.network, Traffic()).sources.values()
+        addresses = look.traffic_of(guest).sources.values()
         six = [one for one in addresses if one.version == 6]
         if family == "ipv6" and six:
             return f"neither RS nor DHCPv6, but frames from {six[0]}", "no-rs"
         return text, "no-dhcp4-client" if family == "ipv4" else "no-ipv6-in-guest"
-    if sources := ", ".join(look.traffic.get(guest.network, Traffic()).sources):
+    if sources := ", ".join(look.traffic_of(guest).sources):
         return f"neither DHCP nor RS, but frames from {sources}", "never-asked"
     return f"the guest has never asked by {_NAMES[family]}", "never-asked"
 

@@ -82,17 +82,14 @@ def finding(  # noqa: PLR0913  # the fields of a Finding
     text: str,
     anchor: str = "",
     *,
-    network: str = "",
     evidence: str = "",
     time: str = "",
     remedy: str = "",
 ) -> Finding:
     """Return a finding with the remedy of its anchor, unless one is given."""
-    return Finding(
-        severity, text, anchor, remedy or REMEDIES.get(anchor, ""), evidence, time, network
-    )
+    return Finding(severity, text, anchor, remedy or REMEDIES.get(anchor, ""), evidence, time)
 
 
-def ok(text: str, *, network: str = "", evidence: str = "", time: str = "") -> Finding:
+def ok(text: str, *, evidence: str = "", time: str = "") -> Finding:
     """Return what is as it should be."""
-    return Finding("ok", text, evidence=evidence, time=time, network=network)
+    return Finding("ok", text, evidence=evidence, time=time)
