@@ -11,6 +11,7 @@ ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD
 ETH_VLAN, ETH_SERVICE_VLAN = 0x8100, 0x88A8  # IEEE 802.1Q: C-tag and S-tag
+TAGS = tuple(one.to_bytes(2, "big") for one in (ETH_VLAN, ETH_SERVICE_VLAN))
 VLAN_ID = 0x0FFF  # of a tag's 16 bits; VID 0 says only a priority: such a frame is untagged
 TCP = 6
 UDP = 17
@@ -54,8 +55,7 @@ def group_mac(group: IPv6Address) -> str:
 
 def untagged(frame: bytes) -> bytes:
     """Return a frame without one tag of VID 0, which a driver left in it; others as they are."""
-    kind = int.from_bytes(frame[12:14], "big")
-    if kind not in (ETH_VLAN, ETH_SERVICE_VLAN) or len(frame) < 18:
+    if frame[12:14] not in TAGS or len(frame) < 18:
         return frame
     vid = int.from_bytes(frame[14:16], "big") & VLAN_ID
     return frame if vid else frame[:12] + frame[16:]

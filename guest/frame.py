@@ -15,6 +15,7 @@ from typing import NamedTuple
 from guest.ethernet import ETH_IPV4, ETH_IPV6, ICMPV6, UDP, checksum, mac_text, untagged
 from guest.network import Address
 
+_IS_IPV4, _IS_IPV6 = ETH_IPV4.to_bytes(2, "big"), ETH_IPV6.to_bytes(2, "big")
 # What is read of each header, as far as it is before options.
 _IPV4 = struct.Struct("!BxHxxHBBxx8s")
 _IPV6 = struct.Struct("!BxxxHBB32s")
@@ -52,12 +53,10 @@ def parse(frame: bytes, *, partial_checksum: bool = False) -> Packet | None:
     guest left the checksum to be filled in later; a wrong one is then expected.
     """
     frame = untagged(frame)
-    if len(frame) < 14:
-        return None
-    (ethertype,) = struct.unpack_from("!H", frame, 12)
-    if ethertype == ETH_IPV4:
+    ethertype = frame[12:14]
+    if ethertype == _IS_IPV4:
         return _ipv4(frame, partial_checksum=partial_checksum)
-    if ethertype == ETH_IPV6:
+    if ethertype == _IS_IPV6:
         return _ipv6(frame, partial_checksum=partial_checksum)
     return None
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple, Self
 
 from binding.packet import bpf, links
-from guest.ethernet import ETH_SERVICE_VLAN, ETH_VLAN, VLAN_ID, untagged
+from guest.ethernet import TAGS, VLAN_ID, untagged
 
 _ETH_P_ALL = 0x0003
 _SOL_PACKET = 263
@@ -18,8 +18,8 @@ _PACKET_IGNORE_OUTGOING = 23
 _SO_ATTACH_FILTER = 26
 _CHECKSUM_NOT_READY = 1 << 3  # TP_STATUS_CSUMNOTREADY
 _VLAN_VALID = 1 << 4  # TP_STATUS_VLAN_VALID
-_AUXDATA = struct.Struct("=IIIHHHH")
-_TAGS = (ETH_VLAN, ETH_SERVICE_VLAN)
+_AUXDATA = struct.Struct("=I12xH2x")  # struct tpacket_auxdata: its status, and a tag's 16 bits
+_ANCILLARY = socket.CMSG_SPACE(_AUXDATA.size)
 # A jumbo frame. A longer frame is cut and fails its length checks: nothing that a guest sends
 # may outgrow the channel from serve to the sidecar, which a frame crosses as JSON.
 _LONGEST = 9_216
@@ -98,9 +98,7 @@ class Port:
         """Yield the queued frames that are untagged or have VID 0, at most BATCH of them."""
         for _ in range(BATCH):
             try:
-                frame, ancillary, _, _ = self.socket.recvmsg(
-                    _LONGEST, socket.CMSG_SPACE(_AUXDATA.size)
-                )
+                frame, ancillary, _, _ = self.socket.recvmsg(_LONGEST, _ANCILLARY)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -111,7 +109,7 @@ class Port:
             status, vid = _status(ancillary)
             plain = frame if status & _VLAN_VALID else untagged(frame)
             # A second tag, even of VID 0, is an evasion, as in the guard.
-            if vid == 0 and int.from_bytes(plain[12:14], "big") not in _TAGS:
+            if vid == 0 and plain[12:14] not in TAGS:
                 yield Received(plain, bool(status & _CHECKSUM_NOT_READY))
 
     def receive_one(self) -> tuple[bytes, int, bool]:
@@ -120,8 +118,7 @@ class Port:
         The last value tells whether the frame was on its way out by the link. Raises OSError where
         there is none, or the link went down.
         """
-        space = socket.CMSG_SPACE(_AUXDATA.size)
-        frame, ancillary, _, (_, _, direction, *_) = self.socket.recvmsg(_LONGEST, space)
+        frame, ancillary, _, (_, _, direction, *_) = self.socket.recvmsg(_LONGEST, _ANCILLARY)
         _, vid = _status(ancillary)
         return frame, vid, direction == socket.PACKET_OUTGOING
 
@@ -138,6 +135,6 @@ def _status(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, int]:
     """Return the status bits and the VID of the tag that the kernel took out, 0 without one."""
     for level, kind, data in ancillary:
         if (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA) and len(data) >= _AUXDATA.size:
-            status, *_, tag, _ = _AUXDATA.unpack_from(data)
+            status, tag = _AUXDATA.unpack_from(data)
             return status, tag & VLAN_ID if status & _VLAN_VALID else 0
     return 0, 0
