@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +13,18 @@ import pytest
 from tests.bed.capture import capture
 from tests.bed.echo import echoes
 from tests.bed.handler import managed_tap
+from tests.bed.launcher import Hook, collect
 from tests.bed.layouts import LAYOUTS, Layout
 from tests.bed.live_migration import Machine, begin, machine, move
 from tests.bed.nodes import define, launched, two_nodes
-from tests.bed.pod import REMOTE4, REMOTE6, Pod, pod
+from tests.bed.pod import REMOTE4, REMOTE6, Pod, plug_blue, pod
+from tests.bed.sidecar import Sidecar, explained, sidecar
 from tests.bed.stream import echoed
-from tests.bed.vm import Nic
+from tests.bed.vm import Nic, nics
 from tests.bed.wait import crowd, until
 from tests.conftest import MIGRATION
 from tests.netns.test_migration import OTHER_GATEWAY, Loss
+from tests.samples import TWO_NICS_DOMAIN, vmi_object
 
 pytestmark = [pytest.mark.netns, pytest.mark.vm, pytest.mark.matrix]
 
@@ -32,6 +36,8 @@ BY_HAND = "; ".join((
     f"ip route add default via {SOURCE.gateway4}",
     f"ip route add default via {SOURCE.router} dev eth0",
 ))  # fmt: skip
+TWO_MACS = (SOURCE.mac, "0a:58:0a:64:00:05")
+ASK_BLUE = "udhcpc -i eth1 -n -q -s /leased4 2>&1"
 ECHO = "mkfifo /tmp/{to}; nc {to} 7 0<>/tmp/{to} 1>/tmp/{to} &"
 """Send back what a host sends by TCP."""
 
@@ -147,3 +153,54 @@ def test_a_migration_that_is_cancelled_succeeds_to_another_pod_that_is_asked_twi
                 assert "1 packets received" in after.terminal.run(f"ping -c 1 -W 5 {to}")
             [guest] = on_target.sidecar.status()["guests"]
             assert guest["counters"]["ACK"]
+
+
+def two_nics(*, cores: int, arriving: bool) -> str:
+    """Return the VMI with a second NIC; on the target it tells what the source's domain has."""
+    vmi = vmi_object("03-two-iface-multus")
+    domain = vmi["spec"]["domain"]
+    domain["cpu"] = {"cores": cores}
+    domain["devices"]["networkInterfaceMultiqueue"] = True
+    if arriving:
+        vmi["status"]["migrationState"] = {"migrationUid": "1", "targetNode": "node2"}
+        vmi["status"]["interfaces"] = [
+            {"name": name, "mac": mac, "queueCount": 1, "infoSource": "domain"}
+            for name, mac in zip(("default", "blue"), TWO_MACS, strict=True)
+        ]
+    return json.dumps(vmi)
+
+
+@contextmanager
+def own(made: Pod, vmi: str) -> Iterator[tuple[tuple[Nic, ...], Hook, Sidecar]]:
+    """Start a sidecar that wires the pod, up to the point where QEMU starts."""
+    with sidecar(made) as running, explained(running), collect(running.hooks_dir) as hook:
+        domain = hook.define(TWO_NICS_DOMAIN, vmi)
+        yield nics(domain), hook, running
+
+
+def test_two_nics_of_a_vm_whose_cpus_are_plugged_by_the_migration() -> None:
+    """The target's VMI has four CPUs by then, and the guest's NICs have the source's one queue."""
+    with two_nodes(SOURCE, SOURCE) as (source, target):
+        for node in (source, target):
+            plug_blue(node)
+        with (
+            own(source, two_nics(cores=1, arriving=False)) as (given, hook, on_source),
+            machine(source, *given) as before,
+        ):
+            assert tuple(one.mac for one in given) == TWO_MACS
+            booted(before, by_hand=False)
+            assert "lease of 10.100.0.5" in before.terminal.run(ASK_BLUE)
+            with (
+                own(target, two_nics(cores=4, arriving=True)) as (_, _, on_target),
+                machine(target, *given, incoming=True) as after,
+            ):
+                move(before, after)
+                hook.shutdown()
+                assert on_source.exit_status() == 0
+                assert "lease of 10.244.1.5" in after.terminal.run(ASK_BLUE.replace("eth1", "eth0"))
+                assert "lease of 10.100.0.5" in after.terminal.run(ASK_BLUE)
+                for to in (REMOTE4, REMOTE6):
+                    assert "1 packets received" in after.terminal.run(f"ping -c 1 -W 5 {to}")
+                told = on_target.status()["guests"]
+                assert all(one["counters"]["ACK"] for one in told)
+                assert [one["warnings"] for one in told] == [[], []]
