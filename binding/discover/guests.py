@@ -111,8 +111,10 @@ def _servers_by_pod_network(
     """Return the pod's name servers that the guest reaches by its NIC on the pod's network."""
     for nic in nics:
         if not nic.secondary:
-            own = addressing.addresses(nic.link, changes[nic.network])
-            routes = addressing.routes(nic.link, own, changes[nic.network])
+            change = changes[nic.network]
+            told = {4: change.ipv4 != "off", 6: change.ipv6 != "off"}
+            own = [one for one in addressing.addresses(nic.link, change) if told[one.version]]
+            routes = addressing.routes(nic.link, own, change)
             return resolver.reachable(snapshot.nameservers, addressing.reached(own, routes))
     # KubeVirt's own DHCP server tells them by a NIC of another binding, such as masquerade.
     present = {one.name for one in vmi.interfaces if one.state != "absent"}

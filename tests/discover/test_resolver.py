@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -72,6 +73,13 @@ def test_the_only_nic_with_a_default_route_leads_to_the_servers(order):
     told = {one.network: one for one in discovered(vmi, pod(FLAT_LINK, blue)).guests}
     assert (told["default"].dns, told["blue"].dns) == ((), SERVERS)
     assert told["blue"].search == CORPORATE
+
+
+@pytest.mark.parametrize(("key", "servers"), [("ipv4", SERVERS[:1]), ("ipv6", SERVERS[1:])])
+def test_a_family_that_is_off_on_the_pods_network_leads_to_no_server_there(key, servers):
+    vmi = samples.vmi("03-two-iface-multus", {"dsbridge.io/default": json.dumps({key: "off"})})
+    blue = replace(samples.secondary("blue", "192.0.2.7/24", "2001:db8::7/64"), routes=DEFAULTS)
+    assert discovered(vmi, pod(FLAT_LINK, blue)).guests[1].dns == servers
 
 
 @pytest.mark.parametrize(
