@@ -27,8 +27,10 @@ DNS = {
 def _combinations() -> Iterator[object]:
     """Yield every shape, layout and client; the marks keep `make test` short."""
     for shape, layout, name in product(("managed", "own"), LAYOUTS, CLIENTS):
-        in_short = layout in ("flat", "calico") if shape == "managed" else layout == "flat"
-        is_short = in_short or (shape == "managed" and name == "networkd")
+        if shape == "managed":
+            is_short = layout in ("flat", "calico") or name == "networkd"
+        else:
+            is_short = layout == "flat" and name in ("networkd", "dhcpcd")
         yield pytest.param(shape, layout, name, marks=() if is_short else pytest.mark.matrix)
 
 
