@@ -173,7 +173,9 @@ def test_calls_that_change_something_leave_no_file_open():
         for lease in range(600, 610):
             hook.on_define_domain(domain(made), vmi_json({"dsbridge.io/default": {"lease": lease}}))
         assert serve(side)["pid"] == child
-        assert (files(child), files(side.process.pid)) == before
+        # A program that ends, or a question for status, has one open for a moment.
+        until(lambda: files(side.process.pid) <= before[1], "no more files than before")
+        assert files(child) <= before[0]
 
 
 def test_a_nic_that_the_guest_never_brings_up_keeps_no_sidecar_awake():
