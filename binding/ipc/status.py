@@ -168,6 +168,8 @@ class Status:
     """The last OnDefineDomain and its outcome: `done`, or why it was refused."""
     last_plumb_error: Said | None = None
     """Why `plumb` could last not do what it was asked for."""
+    removed: Said | None = None
+    """Files of the state directory that somebody has removed, and when that was seen."""
     wired: tuple[str, ...] = ()
     """Taps that dsbridge made."""
     reloaded: dict[str, str] = field(default_factory=dict)

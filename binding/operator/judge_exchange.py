@@ -27,6 +27,7 @@ def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         yield ok(text)
         return
     causes = tuple(_causes(guest, look))
+    is_explained = any(one.severity != "ok" for one in causes)
     yield from causes
     for family in ("ipv4", "ipv6"):
         mode = getattr(guest.modes, family)
@@ -36,8 +37,8 @@ def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
             yield from _by_ovn(guest, family)
             continue
         if mode != "slaac":
-            yield from DhcpExchange(guest, look, family).judge(is_explained=bool(causes))
-        if family == "ipv6" and not causes:
+            yield from DhcpExchange(guest, look, family).judge(is_explained=is_explained)
+        if family == "ipv6" and not is_explained:
             yield from judge_router(guest, look)
 
 
@@ -92,13 +93,23 @@ def _static(guest: GuestStatus, traffic: Traffic) -> Iterator[Finding]:
     """Name an address that the guest has, but was not given."""
     own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
     told = guest.told
-    prefixes = told.ipv6 if told is not None and guest.modes.ipv6 in ("slaac", "both") else ()
+    prefixes = [one.network for one in told.ipv6] if told and told.has_slaac else []
+    prefixes += told.delegated if told else ()
+    more: list[str] = []
     for text, address in traffic.sources.items():
-        is_made = any(address in one.network for one in prefixes if address.version == 6)
+        is_made = any(address in one for one in prefixes if address.version == 6)
         if text in own or address.is_link_local or address.is_multicast or is_made:
             continue
         seen = "" if _has_asked(guest) else f"neither DHCP nor RS, but frames from {text}: "
         gateways = (told.gateway4, told.gateway6) if told is not None else ()
+        same = (one for one in own if (":" in one) == (address.version == 6))
+        if address not in gateways and traffic.answers.intersection(same):
+            more.append(text)
+            continue
         whose = "the address of its gateway" if address in gateways else "which is not its own"
         what = f"{seen}the guest uses {text}, {whose}: a static address"
         yield finding("harm", what, "static-address")
+    if more:
+        what = f"besides its own the guest uses {', '.join(more)}: shared with others, or of"
+        what += " machines behind it; does the pod network deliver to them?"
+        yield ok(what)

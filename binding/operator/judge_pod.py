@@ -45,6 +45,9 @@ def _processes(status: Status, look: Look) -> Iterator[Finding]:
     if look.unsaved:
         text = f"what is decided for the guests is not saved: {look.unsaved}; a restarted sidecar"
         yield finding("warning", f"{text} serves none", "not-saved", time=look.time)
+    if removed := status.removed:
+        text = f"somebody has removed {removed.text} from the sidecar's directory; made again"
+        yield finding("warning", text, "state-removed", time=removed.time)
     yield ok(f"the sidecar {status.version} runs since {status.started}")
     if error := status.last_plumb_error:
         text = f"the pod could not be made as it should be: {error.text}"

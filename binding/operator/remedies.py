@@ -15,6 +15,8 @@ REMEDIES: dict[str, str] = {
     "process-restarted": "its end is in the log; after `out of memory` raise the memory limit",
     "process-hung": "the sidecar replaces it within seconds; if not, restart the VM",
     "not-saved": "make room on the node, or see who else writes to that directory",
+    "state-removed": "who cleans up there? no other program may. `dsbridge reload` works again "
+    "after a migration",
     "pod-not-mended": "do what the message says; it is tried again every 5 s",
     "tap": "restart the VM, or migrate it: only virt-handler makes this tap again",
     "no-qemu": "is QEMU running (kubectl logs -c compute)? was the NIC unplugged, or its carrier "

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from binding.ipc.about import Instance, Remark
 from binding.ipc.codec import decode, encode
@@ -76,10 +76,24 @@ class DesiredFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._saved = 0
+        self._last: Saved | None = None
+        """What stands in the file, without the call."""
 
     def load(self) -> Saved | None:
         """Return what a former sidecar of this pod has saved. Raises OSError."""
-        return load(self._path)
+        saved = load(self._path)
+        self._last = None if saved is None else replace(saved, vmi="", domain="")
+        return saved
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether somebody has removed what was saved."""
+        return self._last is not None and not os.path.exists(self._path)
+
+    def save_again(self) -> None:
+        """Save what somebody has removed, without the call: a new sidecar serves by it as well."""
+        if self._last is not None and self.is_missing:
+            state_file.save(self._path, encode(self._last))
 
     def save(self, saved: Saved) -> None:
         """Save, unless the same has been saved already."""
@@ -87,12 +101,13 @@ class DesiredFile:
         if hash(text) != self._saved:
             state_file.save(self._path, text)
         self._saved = hash(text)
+        self._last = replace(saved, vmi="", domain="")
 
     def last_call(self) -> tuple[str, str] | None:
-        """Return VMI and domain of the last call."""
+        """Return VMI and domain of the last call; None also where somebody has removed them."""
         try:
             saved = load(self._path)
         except OSError as error:
             _log.warning("cannot read the last call of KubeVirt: %s", error)
             return None
-        return None if saved is None else (saved.vmi, saved.domain)
+        return (saved.vmi, saved.domain) if saved is not None and saved.vmi else None

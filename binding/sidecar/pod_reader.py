@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
 from binding.ipc.codec import decode, encode
@@ -75,6 +76,16 @@ class PodReader:
         except ValueError as error:
             state_file.unusable(self._path, str(error)[:200])
             return None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether somebody has removed `snapshot.json`."""
+        return bool(self.snapshot) and not os.path.exists(self._path)
+
+    def save_again(self) -> None:
+        """Save what somebody has removed."""
+        if self.is_missing:
+            state_file.save(self._path, self.snapshot)
 
     def read_soon(self, *, is_wiring: bool) -> None:
         """Read the pod again: a link, an address or a route has changed.

@@ -10,7 +10,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,10 +21,12 @@ from binding.process import capabilities, memory
 from binding.process.logs import timestamp
 from binding.process.loop import Loop
 from binding.process.shortage import passes
+from binding.sidecar import state_watch
 from binding.sidecar.child import Child
 from binding.sidecar.control_socket import ControlSocket
 from binding.sidecar.ending import Ending
 from binding.sidecar.hooks_child import SUPERSEDED, HooksChild
+from binding.sidecar.listening import listen, remove
 from binding.sidecar.pod_reader import PodReader
 from binding.sidecar.reconciler import Reconciler
 from binding.sidecar.reload import Reloading
@@ -35,8 +36,6 @@ from binding.version import VERSION
 
 _log = logging.getLogger(__name__)
 
-_BACKLOG = 512
-"""Connections that wait while hooks starts; a connect beyond fails at once."""
 _PAUSE = 5.0
 _REFRESH_WITHIN = 1.0
 _STARTS_WITHIN, _RETRY = 240.0, 1.0
@@ -94,24 +93,45 @@ class _Sidecar:
         self._ending = Ending(self._loop, self._taps)
         self._hooks = HooksChild(
             self._loop,
-            _listen(state, "hook.sock"),
+            listen(state, "hook.sock"),
             self._reconciler,
             *(["structured"] if structured else []),
             on_ended=self._ended,
             on_lost=self._ending.lost,
         )
+        self._open_sockets()
+        self._loop.on_signals((signal.SIGTERM, signal.SIGINT, state_watch.SIGNAL), self._signalled)
+        self._files = state_watch.StateWatch(self._loop, state, self._missing, self._make_again)
+        self._files.start()
+
+    def _open_sockets(self) -> None:
+        """Listen where an operator's commands connect."""
         self._control = ControlSocket(
             self._loop,
-            _listen(state, "control.sock"),
+            listen(self._state, "control.sock"),
             Reloading(self._loop, self._reconciler, self._hooks).answer,
         )
         self._status = StatusSocket(
             self._loop,
-            _listen(state, "status.sock"),
+            listen(self._state, "status.sock"),
             lambda: self._reconciler.serve.child.refresh(_REFRESH_WITHIN),
             lambda: encode(self._status_object()),
         )
-        self._loop.on_signals((signal.SIGTERM, signal.SIGINT), self._signalled)
+
+    def _missing(self) -> str:
+        """Name what somebody has removed of the state directory."""
+        sockets = ("status.sock", "control.sock")
+        missing = [one for one in sockets if not os.path.exists(f"{self._state}/{one}")]
+        missing += ["desired.json"] * self._reconciler.file.is_missing
+        missing += ["snapshot.json"] * self._pod.is_missing
+        return ", ".join(missing)
+
+    def _make_again(self) -> None:
+        for one in (self._status, self._control):
+            one.close()
+        self._open_sockets()
+        self._reconciler.file.save_again()
+        self._pod.save_again()
 
     def run(self) -> None:
         """Run until the VM has ended."""
@@ -126,16 +146,16 @@ class _Sidecar:
             self._status.close()
             self._control.close()
             self._hooks.child.end()
-            _remove(self._socket)  # before anybody else calls
+            remove(self._socket)  # before anybody else calls
             children = self._reconciler.serve.child, self._hooks.child
             self._loop.run_while(lambda: any(one.is_there for one in children), _GRACE)
             for child in children:
                 child.kill()
-            _remove(self._socket)  # again: `_start` may have made it meanwhile
+            remove(self._socket)  # again: `_start` may have made it meanwhile
             _log.info("stopped answering")
 
     async def _start(self) -> None:
-        _remove(self._socket)  # of a former sidecar: nobody accepts there
+        remove(self._socket)  # of a former sidecar: nobody accepts there
         await self._until_done(self._reconciler.restore)
         self._hooks.pod_read(await self._pod.read())
         await self._until_done(lambda: os.rename(f"{self._state}/hook.sock", self._socket))
@@ -199,7 +219,9 @@ class _Sidecar:
         return tuple(guest.tap for guest in self._reconciler.served)
 
     def _signalled(self, number: int) -> None:
-        if number == signal.SIGINT:
+        if number == state_watch.SIGNAL:
+            self._files.signalled()
+        elif number == signal.SIGINT:
             self._loop.stop()
         else:
             self._ending.terminated()
@@ -230,6 +252,7 @@ class _Sidecar:
             table=guard.table_name(self._plugin),
             last_call=pages.last_call,
             last_plumb_error=pages.last_plumb_error,
+            removed=self._files.removed,
             wired=reconciler.wired,
             reloaded=reconciler.desired.settings,
             spared=reconciler.desired.spared,
@@ -254,28 +277,6 @@ def _process(name: str, child: Child, *, is_resting: bool = False) -> ProcessSta
         timestamp(child.last_end_at) if child.last_end_at else "",
         memory.anonymous(child.pid) if child.pid else 0,
     )
-
-
-def _remove(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def _listen(directory: str, name: str) -> socket.socket:
-    _remove(os.path.join(directory, name))
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        # By descriptor: the path of a unix socket may have 107 bytes, a directory more.
-        short = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-        try:
-            listener.bind(f"/proc/self/fd/{short}/{name}")
-        finally:
-            os.close(short)
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 def _file_name(container: str, plugin: str) -> str:

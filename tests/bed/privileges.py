@@ -110,7 +110,9 @@ def _kind(target: str, sockets: dict[str, str], unlisted: str) -> str:
         "anon_inode:[eventpoll]": "epoll",
         "anon_inode:[eventfd]": "eventfd",
     }
-    if re.search(r"/state(/\w+\.json(\.new)?)?$", target):
+    if target.endswith("/state"):
+        return "state directory"
+    if re.search(r"/state/\w+\.json(\.new)?$", target):
         return STATE
     if target.startswith("/memfd:"):
         return "memory file"

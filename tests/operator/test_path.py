@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from binding.operator.traffic import Traffic
-from tests.operator.judged import HARM, LOOK, OK, judged
+from tests.operator.judged import HARM, LOOK, OK, judged, said_well
 
 UP = {"10.244.1.5", "fd00::5"}
 PATH = {
@@ -58,3 +58,15 @@ def test_what_more_traffic_than_is_read_shows_is_not_judged():
     told = Counter({"ARP replies": 7})
     traffic = Traffic(has_nic=True, is_cut=True, answers=UP, told=told, was_asked=True)
     assert judged(replace(LOOK, traffic={"default": traffic}))[0] == OK
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"), [("10.244.1.200", OK), ("172.17.0.1", OK), ("10.244.1.1", HARM)]
+)
+def test_what_a_guest_uses_besides_its_own_address(address, expected):
+    """A VIP, and a container: no harm; the address of its gateway is one."""
+    sources = {one: IPv4Address(one) for one in ("10.244.1.5", address)}
+    traffic = Traffic(answers=UP, sources=sources)
+    look = replace(LOOK, traffic={"default": traffic})
+    assert judged(look)[0] == expected
+    assert (f"besides its own the guest uses {address}" in said_well(look)) == (expected == OK)
