@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from binding.ipc.messages import Define, Report
-from binding.ipc.wiring import Wiring
 from binding.packet import guard, link_table, links
 from binding.packet.link_names import LinkNames
 from binding.process import capabilities, logs, memory
@@ -74,7 +73,7 @@ class Reconciler:
     @property
     def served(self) -> tuple[GuestNetwork, ...]:
         """Return the guests whose frames are read."""
-        return tuple(filter(guard.is_heard, self._claimed(self.desired.guests)))
+        return tuple(filter(guard.is_heard, self._claims.ours(self.desired.guests)))
 
     @property
     def is_wiring(self) -> bool:
@@ -154,7 +153,7 @@ class Reconciler:
     async def _make_true(self) -> bool:
         """Mend what dsbridge made, warn of the rest; return whether all is true now."""
         self._claim(self.desired.guests)
-        wirings, pod = self._claimed_wirings(self.desired.wirings), PodLinks.read()
+        wirings, pod = self._claims.our_wirings(self.desired.wirings), PodLinks.read()
         if to_mend(wirings, pod.links, self._nics):
             _log.warning("links that dsbridge made are not as it left them; mending them")
             await self.guard.mend(wirings, self._nics)
@@ -171,13 +170,6 @@ class Reconciler:
     def _claim(self, guests: tuple[GuestNetwork, ...]) -> None:
         self._claims.claim([one.tap for one in guests])
 
-    def _claimed(self, guests: tuple[GuestNetwork, ...]) -> tuple[GuestNetwork, ...]:
-        """Leave out the guests whose tap another dsbridge of this pod serves."""
-        return tuple(one for one in guests if one.tap not in self._claims.taken)
-
-    def _claimed_wirings(self, wirings: tuple[Wiring, ...]) -> tuple[Wiring, ...]:
-        return tuple(one for one in wirings if one.names.tap not in self._claims.taken)
-
     def _open(self, wanted: Desired, unguarded: str) -> None:
         self.desired = wanted
         self.pages.open(wanted.guests, wanted.warnings)  # before the first report of serve
@@ -185,7 +177,7 @@ class Reconciler:
 
     async def _wire(self, wanted: Desired) -> str:
         """Return why the guard is off, or an empty string: without it all else works."""
-        wanted = replace(wanted, wirings=self._claimed_wirings(wanted.wirings))
+        wanted = replace(wanted, wirings=self._claims.our_wirings(wanted.wirings))
         table = link_table.read()
         # A wired pod whose CNI changed addresses or MTU is mended, not wired anew under the guest.
         is_wired = _links(wanted) == _links(self.desired) and all(
@@ -213,7 +205,7 @@ class Reconciler:
 
     def _filters(self, wanted: Desired, made: Iterable[str] = ()) -> tuple[guard.Filter, ...]:
         """Return the guard at links that are there, or that plumb makes before it is set."""
-        ours = self._claimed(wanted.guests)
+        ours = self._claims.ours(wanted.guests)
         every = guard.filters(ours, self.pages.families_served(ours), wanted.spared)
         there = {*links.names(), *made}
         return tuple(one for one in every if one.is_of_pod or one.link in there)

@@ -16,6 +16,7 @@ from binding.packet import links
 from binding.process.loop import Future, Loop, Timer, within
 from binding.sidecar.child import Change, Child, Phase
 from binding.sidecar.early_ends import EarlyEnds
+from binding.sidecar.frame_watch import FrameWatch
 from binding.sidecar.handovers import Handovers
 from binding.sidecar.packet_sockets import PacketSockets
 from binding.sidecar.standby import Standby
@@ -25,8 +26,6 @@ _log = logging.getLogger(__name__)
 
 _LIMITS = {"ready_within": 30.0, "answers_within": 2.0, "asked_every": 3.0}
 """Seconds."""
-_LOOKS_EVERY = 0.5
-"""Seconds between two looks whether frames wait in the packet sockets of a running `serve`."""
 _LEAVES_WITHIN = 2.0
 _SERVING_WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20, and calls again."""
@@ -71,7 +70,7 @@ class ServeChild:
         self._serving: Future[None] | None = None
         self._number = 0
         self._early_ends = EarlyEnds()
-        self._next_look: Timer | None = None
+        self._frame_watch = FrameWatch(loop, self.child, self._sockets)
         self._is_closing = False
 
     @property
@@ -190,7 +189,7 @@ class ServeChild:
             self.child.kill()
             return
         if isinstance(message, messages.Serving):
-            self._look()
+            self._frame_watch.look()
         else:
             self._stand_by(queued)
         if self._serving is not None and message.number == self._number:
@@ -205,16 +204,6 @@ class ServeChild:
         anew = self._early_ends.count > 2  # perhaps serve dies of a handover
         message = self.handovers.serve(self._number, guests, queued, tuple(ports), anew=anew)
         self.child.send(message, [port.socket.fileno() for port in ports.values()])
-
-    def _look(self) -> None:
-        """Ask a `serve` that leaves frames waiting in its packet sockets for a sign of life."""
-        if self._next_look is not None:
-            self._next_look.cancel()
-        if self.child.phase is not Phase.RUNNING:
-            return
-        if self._sockets.have_frames:
-            self.child.ask()
-        self._next_look = self._loop.after(_LOOKS_EVERY, self._look)
 
     def _ended(self, phase: Phase, how: str) -> None:
         if self._is_closing or not self._guests:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+
+from binding.ipc.wiring import Wiring
+from guest.network import GuestNetwork
 
 
 class TapClaims:
@@ -22,6 +25,14 @@ class TapClaims:
         self._sockets: dict[str, socket.socket] = {}
         self.taken: frozenset[str] = frozenset()
         """Wanted taps that another sidecar of this pod has claimed; they are left to it."""
+
+    def ours(self, guests: Iterable[GuestNetwork]) -> tuple[GuestNetwork, ...]:
+        """Leave out the guests whose tap is left to another sidecar."""
+        return tuple(one for one in guests if one.tap not in self.taken)
+
+    def our_wirings(self, wirings: Iterable[Wiring]) -> tuple[Wiring, ...]:
+        """Leave out the wirings whose tap is left to another sidecar."""
+        return tuple(one for one in wirings if one.names.tap not in self.taken)
 
     def claim(self, taps: Collection[str]) -> None:
         """Claim these taps and release all others."""
