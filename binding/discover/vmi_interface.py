@@ -108,8 +108,8 @@ def _dhcp(node: Node) -> DhcpOptions:
             raise option["option"].error("is missing or given twice; use each of 224-254 once")
         private[number] = option["value"].text().encode()
     left_out: list[str] = []
-    boot_file = _usable(node["bootFileName"], left_out, _no_ascii)
-    tftp_server = _usable(node["tftpServerName"], left_out, _no_ascii, _no_host)
+    boot_file = _usable(node["bootFileName"], left_out, _no_text)
+    tftp_server = _usable(node["tftpServerName"], left_out, _no_text, _no_host)
     servers = [_ipv4(server) for server in node["ntpServers"].list()]
     return DhcpOptions(
         boot_file=boot_file,
@@ -143,10 +143,10 @@ def _usable(node: Node, left_out: list[str], *reasons: Callable[[str], str]) -> 
     return text
 
 
-def _no_ascii(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return ""
-    return "has characters that DHCP cannot carry; write printable ASCII"
+def _no_text(text: str) -> str:
+    if not (text.isascii() and text.isprintable()):
+        return "has characters that DHCP cannot carry; write printable ASCII"
+    return "is too long; write 255 characters at most" if len(text) > 255 else ""
 
 
 def _no_host(text: str) -> str:

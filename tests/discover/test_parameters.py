@@ -90,6 +90,7 @@ def test_dhcp_options_of_the_vmi_are_told():
         ({"tftpServerName": "0.0.0.0"}, "tftpServerName: '0.0.0.0' is an address that no host"),
         ({"tftpServerName": "tftp.bücher"}, "tftpServerName: 'tftp.bücher' has characters that"),
         ({"bootFileName": "grüb.efi"}, "bootFileName: 'grüb.efi' has characters that DHCP cannot"),
+        ({"bootFileName": "x" * 256}, r"bootFileName: 'x+\.\.\. is too long; write 255 characters"),
     ],
 )
 def test_dhcp_options_that_kubevirt_admits_and_nobody_can_use_are_left_out_and_named(options, path):

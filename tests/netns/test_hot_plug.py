@@ -13,6 +13,9 @@ import signal
 from contextlib import ExitStack, contextmanager
 from ipaddress import IPv4Interface, IPv6Interface
 
+import pytest
+
+from binding.packet import link_names
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.diagnosis import run
@@ -210,6 +213,49 @@ def test_what_is_unplugged_leaves_nothing_and_can_be_plugged_in_again(tmp_path):
             assert sum(name.startswith("dsb-listen") for name in names) <= 2  # of tap0, eth0-nic
             assert not side.status()["guests"][0]["warnings"]
             assert leased(first)
+
+
+def plug(made, number, mac, *addresses):
+    """Plug the network `more<number>` in, as CNI and phase 1 do; return its pod link's name."""
+    link = link_names.hashed(f"more{number}")
+    made.gateway.ip(f"""
+        link add more{number} type veth peer name {link} address {mac} netns {made.netns.name}
+        link set more{number} up""")
+    made.netns.ip(f"link set {link} up")
+    made.netns.ip("\n".join(f"addr add {one} dev {link}" for one in addresses))
+    core_bridge(made.netns, link, index=number)
+    return link
+
+
+@pytest.mark.matrix
+def test_two_nics_that_are_plugged_in_at_once_and_one_again_with_another_mac(tmp_path):
+    """The second has IPv6 alone; both are unplugged at once."""
+    macs = "0a:58:0a:65:00:05", "0a:58:0a:65:00:06"
+    with running() as (made, side, first):
+        links = [
+            plug(made, 1, macs[0], "10.101.0.5/24", "fd00:10:101::5/64"),
+            plug(made, 2, macs[1], "fd00:10:102::5/64"),
+        ]
+        names = [link_names.names_of(link, primary=False) for link in links]
+        with (
+            cable(made.netns, names[0].tap, mac=macs[0]) as one,
+            cable(made.netns, names[1].tap, mac=macs[1]) as two,
+            client("networkd", two, tmp_path, families=(6,)) as inside,
+        ):
+            one.ip("link set eth0 up")
+            until(lambda: leased(one, tries=1), "a lease")
+            lease = inside.lease(until=lambda now: bool(now.ipv6))
+            assert [str(each.ip) for each in lease.ipv6] == ["fd00:10:102::5"]
+        for link, named in zip(links, names, strict=True):
+            unplug(made.netns, link)
+            made.netns.ip(f"link del {named.nic}")
+        until(lambda: [*networks(side)] == ["default"], "the sidecar serves neither")
+        link = plug(made, 1, macs[1], "10.101.0.77/24")
+        with cable(made.netns, names[0].tap, mac=macs[1]) as again:
+            again.ip("link set eth0 up")
+            until(lambda: "10.101.0.77" in asked_once(again, tries=1), "its new address")
+            assert networks(side)[link]["mac"] == macs[1]
+        assert leased(first, hostname="b")
 
 
 def test_a_sidecar_that_was_away_meanwhile_takes_the_placeholders_addresses_and_says_so(tmp_path):
