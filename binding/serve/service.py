@@ -6,6 +6,7 @@ Holds state but does no I/O: packets in, frames out, `now` (monotonic seconds) f
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 
 from binding.ipc.codec import plain
@@ -120,10 +121,7 @@ class Service:
 
     def arp(self, frame: bytes) -> Output:
         """Answer for the pod's permanent neighbours, and for a server address that is ours."""
-        known = dict(self.guest.permanent_neighbors)
-        if address := v4.own_address(self.guest):  # T1's unicast goes there
-            known[address] = OUR_MAC
-        exchange = arp.answer(frame, self.guest.mac, known)
+        exchange = arp.answer(frame, self.guest.mac, self._answered_for)
         if not exchange:
             return NOTHING
         answer = Answer(exchange)
@@ -177,7 +175,28 @@ class Service:
         ]
         before = self._before if basis == self._basis_before else ()
         known = {(one.request, one.partial_checksum): one for one in (*before, *latest)}
-        return tuple(known.values())[-_MOST_REPEATS:]
+        ahead = (one for one in self._ahead() if (one.request, one.partial_checksum) not in known)
+        return (*ahead, *known.values())[-_MOST_REPEATS:]
+
+    @property
+    def _answered_for(self) -> dict[Address, str]:
+        """The addresses for which we answer ARP, with their MACs."""
+        known = dict(self.guest.permanent_neighbors)
+        if address := v4.own_address(self.guest):  # T1's unicast goes there
+            known[address] = OUR_MAC
+        return known
+
+    def _ahead(self) -> Iterator[Repeat]:
+        """Yield answers to ARP requests that may come first at rest, such as that of T1's unicast.
+
+        The guest's kernel asks thrice, a second apart, and a new `serve` may take longer than that.
+        """
+        for address in self._answered_for:
+            if address.version == 4 and self.guest.ipv4:
+                asked = arp.request(self.guest.mac, self.guest.ipv4[0].ip, address)
+                exchange = arp.answer(asked, self.guest.mac, self._answered_for)
+                if exchange:
+                    yield _repeat(Answer(exchange, request=asked))
 
     def _answered(
         self, answer: Answer, transaction: bytes, frame: bytes, *, partial_checksum: bool

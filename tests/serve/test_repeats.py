@@ -274,3 +274,16 @@ def test_the_same_request_again_and_again_leaves_room_for_others():
         one.from_guest(whole(edited(DISCOVER, 46, number.to_bytes(4, "big"))), 0.0)
     assert next(iter(handed_over(one))) == broadcast
     assert len(handed_over(one)) == 2
+
+
+def test_the_first_question_for_our_mac_may_come_at_rest():
+    """The ARP of a renewal by unicast: Linux asks thrice, 1 s apart, and gives the renewal up."""
+    one = Responder(replace(GUEST, mac=parse(DISCOVER).src_mac, routes=()), 0.0)
+    one.from_guest(DISCOVER, 0.0)
+    server, ours = bytes((192, 0, 0, 8)), bytes.fromhex("02000d5b1d9e")
+    guest, own = DISCOVER[6:12], GUEST.ipv4[0].ip.packed
+    head = bytes.fromhex("08060001080006040001")
+    asked = b"\xff" * 6 + guest + head + guest + own + bytes(6) + server
+    answer = guest + ours + head[:-1] + b"\x02" + ours + server + guest + own
+    kept = handed_over(one)[asked]
+    assert (kept.tap, kept.nic, kept.wakes) == ((answer,), (), True)
