@@ -82,7 +82,7 @@ REMEDIES: dict[str, str] = {
 def finding(  # noqa: PLR0913  # the fields of a Finding
     severity: Severity,
     text: str,
-    anchor: str = "",
+    anchor: str,
     *,
     evidence: str = "",
     time: str = "",

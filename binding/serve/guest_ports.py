@@ -180,15 +180,8 @@ class GuestPorts:
             network=responder.guest.network,
             counters=dict(responder.counters),
             events=tuple(
-                Event(
-                    request=one.exchange.request,
-                    reply=one.exchange.reply,
-                    note=one.exchange.note,
-                    warning=one.exchange.warning,
-                    at=clock - (now - one.at),
-                    client=one.client,
-                )
-                for one in self.events
+                Event(said.request, said.reply, said.note, said.warning, clock - now + at, client)
+                for said, at, client in self.events
             ),
             silences=dict(self.silences),
         )

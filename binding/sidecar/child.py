@@ -27,6 +27,8 @@ _ENDS_WITHIN = 1.0
 """Seconds from the end of a child's messages to the end of its process."""
 _LEAVES_WITHIN = 3.0
 """Seconds from the word of a child that it leaves to the end of its messages."""
+_AWAITED = 2.0
+"""Seconds for which `gone` waits."""
 
 
 class Phase(Enum):
@@ -149,9 +151,9 @@ class Child:
             self._asked_at = self._loop.now()
             self._look_in(self._answers_within)
 
-    async def gone(self, seconds: float) -> None:
-        """Wait for the end of a child that leaves, at most so long."""
-        until = self._loop.now() + seconds
+    async def gone(self) -> None:
+        """Wait for the end of a child that leaves, a moment at most."""
+        until = self._loop.now() + _AWAITED
         while self.is_there and self._loop.now() < until:
             await self._loop.sleep(0.02)
 

@@ -39,7 +39,6 @@ _SOON = 0.2
 """Seconds from the first news of a change to the look at it: links change in bursts."""
 _LINKS_CHANGE_FOR = 1.0
 """Seconds after a hook call in which changes of links may still be those that it made."""
-_LEAVES_WITHIN = 2.0
 _LONGEST_PAUSE = 5.0
 """Seconds between two tries of what has failed."""
 
@@ -189,7 +188,7 @@ class Reconciler:
         if child.phase is Phase.RUNNING and memory.is_tight() and not self.desired.guests:
             # A serve that was started ahead and a plumb that wires have no room at once.
             child.end()
-            await child.gone(_LEAVES_WITHIN)
+            await child.gone()
         made = [link for one in wanted.wirings for link in (one.names.tap, one.names.nic)]
         filters = self._filters(wanted, made)
         try:

@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 
 _LIMITS = {"ready_within": 30.0, "answers_within": 2.0, "asked_every": 3.0}
 """Seconds."""
-_LEAVES_WITHIN = 2.0
 _SERVING_WITHIN = 15.0
 """Seconds; virt-handler gives the whole of SyncVMI 20, and calls again."""
 _LATE = f"not open within {_SERVING_WITHIN:.0f} s: the node is overloaded"
@@ -90,7 +89,7 @@ class ServeChild:
         """
         if not guests:
             self._serve_nobody()
-            await self.child.gone(_LEAVES_WITHIN)
+            await self.child.gone()
             return
         places = _places_of(guests)
         if (guests, places) == (self._guests, self._places) and self._serving is None:

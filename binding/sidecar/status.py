@@ -50,7 +50,7 @@ class StatusPages:
                 page = Page(guest) if page is None or not page.keeps(guest) else page
                 page.guest = guest
                 _log.info("%s", _summary(guest), extra=_about(guest))
-            page.before, page.found = tuple(page.found), {}
+            page.before, page.found = page.found, {}
             pages[guest.network] = page
         self._pages = pages
         for network, text in warnings:
@@ -98,9 +98,7 @@ class StatusPages:
         """Return all warnings that stand, each with its network."""
         texts = list(self.warnings)
         for network, page in self._pages.items():
-            warned = (one.text for one in (*page.faults.values(), *page.findings.values()))
-            found = (*warned, *page.found, *page.warnings)
-            texts += [f"network {network}: {text}" for text in found]
+            texts += [f"network {network}: {one.text}" for one in page.warned]
         return texts
 
     def opened(self) -> tuple[Page, ...]:
@@ -165,7 +163,7 @@ class StatusPages:
     def _find(self, page: Page, text: str) -> None:
         if text in page.found:
             return
-        page.found[text] = now()
+        page.found[text] = page.before.get(text) or Warned("call", text, now(), "settings")
         if text not in page.before:
             self._say(page, text, is_warning=True)
 

@@ -38,9 +38,9 @@ class Page:
     """The page of one guest, until it is another or is to be given other addresses."""
 
     guest: GuestNetwork
-    found: dict[str, str] = field(default_factory=dict)
-    """Warnings of the last hook call, and when they were new; the next call takes others back."""
-    before: tuple[str, ...] = ()
+    found: dict[str, Warned] = field(default_factory=dict)
+    """Warnings of the last hook call by their text; the next call takes others back."""
+    before: dict[str, Warned] = field(default_factory=dict)
     """Warnings of the call before that one: they have been logged."""
     warnings: dict[str, Warned] = field(default_factory=dict)
     """What has happened and is not taken back, by its text, with its first time."""
@@ -119,14 +119,14 @@ class Page:
         elif event.request in _ENDED_BY:
             self.leased.pop(_ENDED_BY[event.request], None)
 
+    @property
+    def warned(self) -> tuple[Warned, ...]:
+        """All warnings that stand."""
+        kinds = self.faults, self.findings, self.found, self.warnings
+        return tuple(one for kind in kinds for one in kind.values())
+
     def status(self) -> GuestStatus:
-        guest = self.guest
-        warned = (
-            *self.faults.values(),
-            *self.findings.values(),
-            *(Warned("call", text, since, "settings") for text, since in self.found.items()),
-            *self.warnings.values(),
-        )
+        guest, warned = self.guest, self.warned
         return GuestStatus(
             network=guest.network,
             shape=guest.shape,

@@ -32,6 +32,14 @@ def test_the_next_call_takes_back_what_is_no_longer_so():
     assert warnings(pages) == []
 
 
+def test_a_warning_that_stands_keeps_its_time():
+    pages = StatusPages()
+    pages.open((GUEST,), (NO_DNS,))
+    ((first,),) = (guest.warned for guest in pages.guests())
+    pages.open((GUEST,), (NO_DNS,))
+    assert [guest.warned for guest in pages.guests()] == [(first,)]
+
+
 def test_what_has_happened_stands_until_the_guest_is_another():
     pages = StatusPages()
     pages.open((GUEST,), ())
