@@ -22,7 +22,7 @@ from dhcp.v4_options import (
 from dhcp.v4_reply import EVERYBODY, NOBODY, Reply, compose
 from dhcp.v4_request import BROADCAST_FLAG, Request, read
 from guest.ethernet import BROADCAST, DHCP4_SERVER, UDP, mac_bytes, mac_text
-from guest.exchange import IPV6_PREFERRED, Exchange, Malformed
+from guest.exchange import FOR_OTHER_MAC, FROM_OTHER_MAC, IPV6_PREFERRED, Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_IPV4, GuestNetwork
 
@@ -64,8 +64,8 @@ def _refusal(packet: Packet, request: Request, guest: GuestNetwork) -> str:
         (request.kind not in _ANSWERS, "BOOTP without DHCP"),
         (guest.ipv4_mode == "off", "IPv4 is off"),
         (unleased, "the pod has no IPv4 address"),
-        (packet.src_mac != guest.mac, f"from another MAC, {packet.src_mac}"),
-        (chaddr != mac_bytes(guest.mac), f"for another MAC, {mac_text(chaddr)}"),
+        (packet.src_mac != guest.mac, f"{FROM_OTHER_MAC}, {packet.src_mac}"),
+        (chaddr != mac_bytes(guest.mac), f"{FOR_OTHER_MAC}, {mac_text(chaddr)}"),
         (request.giaddr != NOBODY, f"relayed by {request.giaddr}"),
         (
             request.kind in _TO_ONE_SERVER and request.server not in (None, server),

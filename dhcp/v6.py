@@ -37,7 +37,7 @@ from dhcp.v6_options import option, requested
 from dhcp.v6_prefixes import delegations
 from guest.build import built
 from guest.ethernet import ALL_DHCP6_SERVERS, DHCP6_CLIENT, DHCP6_SERVER
-from guest.exchange import Exchange, Malformed
+from guest.exchange import FROM_OTHER_MAC, NO_PREFIX, NOT_ON_LINK, Exchange, Malformed
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 
@@ -94,7 +94,7 @@ def answer(packet: Packet, guest: GuestNetwork) -> Exchange | None:
 def _silence(message: Message, packet: Packet, guest: GuestNetwork) -> str:
     """Return why this message gets no answer (RFC 8415 section 16); empty when it gets one."""
     if packet.src_mac != guest.mac:
-        return f"from {packet.src_mac}, which is not this guest's MAC"
+        return f"{FROM_OTHER_MAC}, {packet.src_mac}"
     if guest.ipv6_mode == "off":
         return "IPv6 is off for this network"
     unicast = not packet.dst.is_multicast and message.kind not in _MULTICAST_ONLY
@@ -147,7 +147,7 @@ def _decide(
     if message.kind == CONFIRM:
         strange = [address for address in message.named if address not in ours]
         code = associations.NOT_ON_LINK if strange else associations.SUCCESS
-        note = f"NotOnLink: {_list(strange)}" if strange else _list(message.named)
+        note = f"{NOT_ON_LINK}: {_list(strange)}" if strange else _list(message.named)
         return _REPLY, [built(associations.status(code))], note
     if message.kind == INFORMATION_REQUEST:
         return _REPLY, [], "options only"
@@ -163,7 +163,7 @@ def _assign(
     note = ", ".join([*given, f"lease {guest.lease_text}"]) if given else "no address"
     wanted = sum(ia.code == IA_PD for ia in message.associations)
     if wanted > len(prefixes):  # a router may insist on it, and go on with SOLICITs for ever
-        note += f", no prefix for {wanted - len(prefixes)} of {wanted} IA_PD"
+        note += f", {NO_PREFIX} {wanted - len(prefixes)} of {wanted} IA_PD"
     if message.kind != SOLICIT:
         return _REPLY, options, note
     if message.rapid_commit and given:

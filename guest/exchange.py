@@ -6,7 +6,13 @@ from typing import NamedTuple
 IPV6_PREFERRED = "IPv6 preferred"
 """In the note of an OFFER with option 108: its client may do without IPv4 (RFC 8925), and then
 sends no REQUEST."""
-WITHOUT_ADDRESS = ("no address", "prefix ", "NotOnLink")
+FROM_OTHER_MAC, FOR_OTHER_MAC = "from another MAC", "for another MAC"
+"""How the note of a silence begins where the request is not of this guest's MAC."""
+NO_PREFIX, NO_BOOT_FILE = "no prefix for", "without a boot file"
+"""In the note of an offer that some clients do not take for want of that."""
+NOT_ON_LINK = "NotOnLink"
+"""How the note of a DHCPv6 answer begins to a client with addresses of another link."""
+WITHOUT_ADDRESS = ("no address", "prefix ", NOT_ON_LINK)
 """How the note of a DHCPv6 answer begins that gives the guest no address."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ipaddress import IPv6Address
 
 from guest.ethernet import ICMPV6, NEIGHBOR_SOLICITATION, ROUTER_SOLICITATION
-from guest.exchange import Exchange
+from guest.exchange import FROM_OTHER_MAC, Exchange
 from guest.frame import Packet
 from guest.network import OUR_LINK_LOCAL, OUR_MAC, Address, GuestNetwork
 from ra import former_router, neighbor
@@ -153,7 +153,7 @@ def repeatable(
 def _router_solicitation(state: State, guest: GuestNetwork, packet: Packet, now: float) -> Outcome:
     source, wrong = IPv6Address(packet.src), neighbor.rs_fault(packet)
     if packet.src_mac != guest.mac:
-        wrong = f"from {packet.src_mac}, not the guest's MAC"
+        wrong = f"{FROM_OTHER_MAC}, {packet.src_mac}"
     if wrong:
         return state, (Exchange("RS", note=wrong),)
     state = _appear(state, guest, now, soliciting=True)

@@ -12,7 +12,15 @@ from binding.operator.never_asked import MANY_BEGINNINGS, never_asked
 from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.process.logs import epoch
-from guest.exchange import IPV6_PREFERRED, WITHOUT_ADDRESS
+from guest.exchange import (
+    FOR_OTHER_MAC,
+    FROM_OTHER_MAC,
+    IPV6_PREFERRED,
+    NO_BOOT_FILE,
+    NO_PREFIX,
+    NOT_ON_LINK,
+    WITHOUT_ADDRESS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +60,11 @@ def _untaken_offer(words: _Words, note: str) -> tuple[str, str]:
     if note.startswith(WITHOUT_ADDRESS):
         text = f"the guest asks {words.name} for no address, only for a prefix or options"
         return text, "no-dhcp6-client"
-    if "no prefix for" in note:
+    if NO_PREFIX in note:
         text = f"{text}: the guest insists on a prefix (IA_PD), and `delegate` has none for it"
         return text, "no-prefix"
-    if "without a boot file" in note:
-        return f"{text}: a PXE client takes none without a boot file", "no-boot-file"
+    if NO_BOOT_FILE in note:
+        return f"{text}: a PXE client takes none {NO_BOOT_FILE}", "no-boot-file"
     return f"{text}: the guest does not take it", "no-request"
 
 
@@ -219,7 +227,7 @@ class DhcpExchange:
     def _asks_for_another(self) -> Iterator[Finding]:
         answers = filter(None, (self._asked(kind).answer for kind in self._words.asks))
         refusals = (
-            one for one in answers if one.reply == "NAK" or one.note.startswith("NotOnLink")
+            one for one in answers if one.reply == "NAK" or one.note.startswith(NOT_ON_LINK)
         )
         if (wrong := max(refusals, key=_when, default=None)) is not None:
             said = wrong.note if wrong.reply != "NAK" else f"NAK, {wrong.note}"
@@ -253,4 +261,4 @@ def _when(exchange: LastExchange) -> str:
 
 
 def _anchor_of(silence: LastExchange) -> str:
-    return "other-mac" if "MAC" in silence.note else "silence"
+    return "other-mac" if silence.note.startswith((FROM_OTHER_MAC, FOR_OTHER_MAC)) else "silence"

@@ -14,6 +14,7 @@ from binding.operator.protocols import KINDS
 from binding.operator.remedies import finding, ok
 from binding.operator.router_exchange import judge_router
 from binding.operator.traffic import Traffic
+from guest.exchange import FROM_OTHER_MAC
 
 
 def judge(guest: GuestStatus, look: Look) -> Iterator[Finding]:
@@ -64,7 +65,7 @@ def _causes(guest: GuestStatus, look: Look) -> Iterator[Finding]:
         text = f"the guest sends with VLAN tag {tags}, and the pod network has none, {lacks}"
         yield finding("harm", text, "vlan")
     elif strange is not None:
-        text = f"the guest asks from another MAC than its own {guest.mac}: {strange.note}, {lacks}"
+        text = f"the guest asks {strange.note}, and its NIC has {guest.mac}, {lacks}"
         yield finding("harm", text, "other-mac", time=strange.time)
     elif not _has_asked(guest) and not look.frames.get(guest.tap) and not traffic.macs:
         text = f"no frame at all has come in by {guest.tap}: the NIC is down in the guest, {lacks}"
@@ -81,7 +82,7 @@ def _from_another_mac(guest: GuestStatus) -> LastExchange | None:
     if any(one.answer for one in guest.asked.values() if one.answer and one.answer.reply != "NA"):
         return None
     silences = (one.silence for kind, one in guest.asked.items() if kind not in UNASKED)
-    found = [one for one in silences if one and one.note.startswith("from ") and "MAC" in one.note]
+    found = [one for one in silences if one and one.note.startswith(FROM_OTHER_MAC)]
     return max(found, key=lambda one: one.time, default=None)
 
 

@@ -13,6 +13,7 @@ from binding.process import logs
 from binding.process.logs import timestamp
 from binding.sidecar.log_budget import LogBudget
 from binding.sidecar.status_page import SILENT_GATEWAY, Page, now, serves
+from guest.exchange import NO_BOOT_FILE
 from guest.network import FAMILIES, Family, GuestNetwork
 
 _log = logging.getLogger(__name__)
@@ -208,7 +209,7 @@ def _unbootable(event: Event, guest: GuestNetwork) -> str:
     boot = guest.boot
     if event.reply != "OFFER" or not boots or boot.file or boot.url or boot.by_arch:
         return ""
-    return "; its PXE client takes none without a boot file: key `boot`"
+    return f"; its PXE client takes none {NO_BOOT_FILE}: key `boot`"
 
 
 def _about(guest: GuestNetwork, at: float | None = None) -> dict[str, object]:
