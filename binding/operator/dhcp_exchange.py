@@ -170,6 +170,11 @@ class DhcpExchange:
             if silence and given and silence.time > given.time and kind != "RS":
                 text = f"{kind} gets no answer since: {silence.note}"
                 yield self._find(text, _anchor_of(silence), silence, "warning")
+        for kind in self._words.asks:
+            refusal = self._asked(kind).answer
+            if refusal and _is_refusal(refusal) and (given is None or refusal.time > given.time):
+                text = f"{kind} for another address than its own is refused since: {refusal.note}"
+                yield self._find(text, "refused-address", refusal, "warning")
         yield from self._answers_nobody()
 
     def _answers_nobody(self) -> Iterator[Finding]:
@@ -226,9 +231,7 @@ class DhcpExchange:
 
     def _asks_for_another(self) -> Iterator[Finding]:
         answers = filter(None, (self._asked(kind).answer for kind in self._words.asks))
-        refusals = (
-            one for one in answers if one.reply == "NAK" or one.note.startswith(NOT_ON_LINK)
-        )
+        refusals = filter(_is_refusal, answers)
         if (wrong := max(refusals, key=_when, default=None)) is not None:
             said = wrong.note if wrong.reply != "NAK" else f"NAK, {wrong.note}"
             text = f"the guest asks for an address that is not its own: {said}; {self._lacks}"
@@ -254,6 +257,10 @@ class DhcpExchange:
     def _never_asked(self) -> Iterator[Finding]:
         found = never_asked(self._guest, self._look, self._family, self._lacks)
         yield from () if found is None else (found,)
+
+
+def _is_refusal(answer: LastExchange) -> bool:
+    return answer.reply == "NAK" or answer.note.startswith(NOT_ON_LINK)
 
 
 def _when(exchange: LastExchange) -> str:

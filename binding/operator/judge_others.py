@@ -33,13 +33,17 @@ def judge_others(guest: GuestStatus, look: Look) -> Iterator[Finding]:
 
 def _duplicates(guest: GuestStatus, look: Look, traffic: Traffic) -> Iterator[Finding]:
     own = {text.partition("/")[0] for text in guest.ipv4 + guest.ipv6}
+    now: set[str] = set()
     for address, mac in traffic.claimed.items():
-        if address in own and mac != guest.mac:
-            text = f"another host has the guest's address {address}: {mac}"
-            yield finding("harm", text, "duplicate-address")
+        # A gateway that answers for every address is a proxy, not another host.
+        if address in own and mac not in (guest.mac, *guest.gateways.values()):
+            now.add(f"another host has the guest's address {address}: {mac}")
+    yield from (finding("harm", one, "duplicate-address") for one in sorted(now))
     for one in guest.warned:
-        if one.code == "duplicate-address":
-            yield finding("harm", one.text, "duplicate-address", time=one.time)
+        if one.code == "duplicate-address" and one.text not in now:
+            # Other hosts were asked just now, and that one did not answer.
+            severity: Severity = "warning" if traffic.probes else "harm"
+            yield finding(severity, one.text, "duplicate-address", time=one.time)
     by = look.ports.get(guest.mac, frozenset())
     mac_is_elsewhere = guest.nic in by and guest.tap not in by
     if mac_is_elsewhere or traffic.echoes >= _MANY_ECHOES:

@@ -25,6 +25,8 @@ _MOST_MESSAGES = 2_000
 """Read at one link of what configures a guest."""
 _ASKED_AGAIN = 0.7
 """Seconds after which a guest or a gateway that has not answered is asked again."""
+_PROBES = 2
+"""Times that other hosts are asked whether they have an address of a guest that is there."""
 _PATIENCE = 5.0
 """Seconds for a guest or a gateway that has not answered, instead of those for the others."""
 _ANSWER_TAKES = 1.0
@@ -69,6 +71,7 @@ def listen(
         for one in taps if now - begun < _ASKED_AGAIN else missing:
             for frame in questions.to_guest(one.guest, wanted[one.guest.network]):
                 one.port.send(frame)
+        _ask_others(nics, found)
         for one, gateway in silent:
             found[one.guest.network].asked.add(str(gateway))
             one.port.send(questions.to_gateway(one.guest, gateway))
@@ -80,6 +83,16 @@ def listen(
     for of_one in found.values():
         of_one.forget_questions_since(until - _ANSWER_TAKES)
     return found
+
+
+def _ask_others(nics: list[_Socket], found: Mapping[str, Traffic]) -> None:
+    """Ask whether other hosts have the addresses of guests that are there."""
+    for one in nics:
+        seen = found[one.guest.network]
+        if seen.answers and seen.probes < _PROBES:
+            seen.probes += 1
+            for frame in questions.to_others(one.guest):
+                one.port.send(frame)
 
 
 def _is_missing(found: Traffic, guest: GuestNetwork, wanted: Mapping[str, Wanted]) -> bool:

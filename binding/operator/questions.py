@@ -86,6 +86,17 @@ def to_gateway(guest: GuestNetwork, gateway: Address) -> bytes:
     return who_has(gateway, guest.mac, own[0].ip)
 
 
+def to_others(guest: GuestNetwork) -> Iterator[bytes]:
+    """Yield what the guest would ask before it takes its addresses: whether another host has them.
+
+    ARP probes (RFC 5227) and the solicitations of duplicate address detection (RFC 4862).
+    """
+    for four in guest.ipv4[:1]:
+        yield who_has(four.ip, guest.mac, IPv4Address(0))
+    for six in guest.ipv6[:_MOST_ADDRESSES]:
+        yield who_has(six.ip, guest.mac, IPv6Address(0))
+
+
 def who_has(target: Address, mac: str, source: Address) -> bytes:
     """Return an ARP request or a neighbour solicitation from a MAC and an address."""
     sender = mac_bytes(mac)
@@ -94,7 +105,9 @@ def who_has(target: Address, mac: str, source: Address) -> bytes:
         asked = struct.pack("!HHBBH", 1, ETH_IPV4, 6, 4, 1) + sender + source.packed
         return header + asked + bytes(6) + target.packed
     body = struct.pack("!BBHI", NEIGHBOR_SOLICITATION, 0, 0, 0) + target.packed
-    return _to_group(solicited_node(target), body + b"\x01\x01" + sender, mac, source)
+    if not source.is_unspecified:
+        body += b"\x01\x01" + sender
+    return _to_group(solicited_node(target), body, mac, source)
 
 
 def _echo4(source: IPv4Address, guest: GuestNetwork) -> bytes:

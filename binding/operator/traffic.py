@@ -53,6 +53,8 @@ class Traffic:
     """Addresses whose MAC the guest was told by another machine, or by dsbridge."""
     asked: set[str] = field(default_factory=set)
     """Gateways that diagnose has asked for their MAC in the guest's name, by the pod NIC."""
+    probes: int = 0
+    """Times that other hosts were asked whether they have the guest's addresses."""
     has_nic: bool = False
     """What leaves by the pod NIC was listened to."""
     told: Counter[str] = field(default_factory=Counter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 from tests.bed.diagnosis import HARM, WARNING, until_diagnosed, until_logged, until_well
+from tests.bed.lan import machine
 from tests.bed.repeated import again_and_again
 
 GUEST, GATEWAY = "0a:58:0a:f4:01:05", "0a:58:0a:f4:01:01"
@@ -81,3 +82,14 @@ def test_another_gateway_mac_is_told_as_a_move(well_guest):
         seen = until_diagnosed(well_guest, "gateway-moved")
     assert seen.status == WARNING, seen.said
     until_logged(well_guest, f"gateway 10.244.1.1 has moved from {GATEWAY} to 0a:58:0a:f4:01:77")
+
+
+def test_another_host_with_the_guests_addresses_that_is_silent_until_it_is_asked(well_guest):
+    with machine(well_guest.pod, 9) as other:
+        other.ip("addr add 10.244.1.5/24 dev eth0\naddr add fd00:10:244:1::5/64 dev eth0 nodad")
+        mac = other.query("link", "show", "dev", "eth0")[0]["address"]
+        seen = until_diagnosed(well_guest, "duplicate-address")
+        texts = [one["text"] for one in seen.findings if one["anchor"] == "duplicate-address"]
+        assert any(f"10.244.1.5: {mac}" in text for text in texts), seen.said
+        assert any(f"fd00:10:244:1::5: {mac}" in text for text in texts), seen.said
+        assert seen.status == HARM

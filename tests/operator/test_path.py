@@ -8,8 +8,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from binding.ipc.status import Warned
 from binding.operator.traffic import Traffic
-from tests.operator.judged import HARM, LOOK, OK, judged, said_well
+from tests.operator.judged import GIVEN, HARM, LOOK, OK, TIME, WARNING, answered, judged, said_well
 
 UP = {"10.244.1.5", "fd00::5"}
 PATH = {
@@ -70,3 +71,27 @@ def test_what_a_guest_uses_besides_its_own_address(address, expected):
     look = replace(LOOK, traffic={"default": traffic})
     assert judged(look)[0] == expected
     assert (f"besides its own the guest uses {address}" in said_well(look)) == (expected == OK)
+
+
+def test_a_guest_that_asks_for_anothers_address_though_it_has_its_own():
+    """As a second DHCP client in it; a guest that asked so before it was given its own is well."""
+    later = "2026-11-27T01:00:09.000000Z"
+    refused = {**GIVEN, "REQUEST": answered("NAK", "10.244.1.77, INIT-REBOOT", later)}
+    status, wrong = judged(asked=refused)
+    assert (status, wrong.keys()) == (WARNING, {"refused-address"})
+    assert "refused since: 10.244.1.77" in wrong["refused-address"].text
+
+
+def test_a_gateway_that_answers_for_the_guests_address_is_a_proxy_and_no_other_host():
+    proxy = Traffic(claimed={"10.244.1.5": "0a:58:0a:f4:01:01"})
+    assert judged(replace(LOOK, traffic={"default": proxy}))[0] == OK
+
+
+def test_another_host_with_the_guests_address_that_has_left_is_no_harm_any_more():
+    text = "another host has the guest's address 10.244.1.5: 02:00:00:00:00:99"
+    warned = (Warned("event", text, TIME, "duplicate-address"),)
+    assert judged(warned=warned)[0] == HARM  # nobody was asked
+    asked = replace(LOOK, traffic={"default": Traffic(probes=2)})
+    assert judged(asked, warned=warned)[0] == WARNING
+    still = Traffic(probes=2, claimed={"10.244.1.5": "02:00:00:00:00:99"})
+    assert judged(replace(LOOK, traffic={"default": still}), warned=warned)[0] == HARM
