@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import (
+    IPv4Address,
     IPv4Network,
     IPv6Interface,
     IPv6Network,
@@ -52,6 +53,27 @@ def routes(link: Link, own: Collection[IPInterface], override: Override) -> tupl
 def reached(own: Iterable[IPInterface], known: Iterable[Route]) -> tuple[IPNetwork, ...]:
     """Return all networks that these addresses and routes of a guest lead to."""
     return (*(one.network for one in own), *(route.destination for route in known))
+
+
+def to_servers(
+    servers: Iterable[Address | str], own: Collection[IPInterface], known: Collection[Route]
+) -> Iterator[Route]:
+    """Yield a host route to each IPv4 server that a narrower route than a default one leads to.
+
+    systemd-networkd adds one to each name and time server of a lease by itself, and takes the
+    server to be on the link where the lease has no default route. Of the two routes the kernel uses
+    the first, which is this one.
+    """
+    if any(route.destination == _DEFAULTS[4] for route in known):
+        return
+    subnets = [Route(address.network) for address in own]
+    for server in dict.fromkeys(servers):
+        if isinstance(server, IPv4Address):
+            host = ip_network(server)
+            leading = [one for one in (*subnets, *known) if within(host, one.destination)]
+            narrowest = max(leading, key=lambda one: one.destination.prefixlen, default=None)
+            if narrowest and narrowest.gateway and narrowest.destination != host:
+                yield Route(host, narrowest.gateway)
 
 
 def lladdrs(link: Link, guest_routes: Iterable[Route]) -> tuple[tuple[Address, str], ...]:

@@ -183,6 +183,7 @@ def _guest(  # noqa: PLR0913  # all that its answers depend on
     )
     dhcp = nic.interface.dhcp
     servers = dhcp.ntp if change.ntp is None else change.ntp
+    routes = (*routes, *addressing.to_servers((*dns, *servers), own, routes))
     guest = GuestNetwork(
         network=nic.network,
         tap=nic.tap,

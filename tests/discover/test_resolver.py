@@ -75,6 +75,18 @@ def test_the_only_nic_with_a_default_route_leads_to_the_servers(order):
     assert told["blue"].search == CORPORATE
 
 
+def test_a_server_behind_another_route_than_the_default_one_has_a_host_route_of_its_own():
+    """networkd takes the servers of a lease without a default route to be on its link."""
+    narrow = {"to": "10.96.0.0/12", "via": "10.244.1.1"}
+    host = route("10.96.0.10/32", "10.244.1.1")
+    guest = overridden(pod(FLAT_LINK), defaultRoute=False, routes=[narrow], ntp=["10.244.1.77"])
+    assert [one for one in guest.routes if one.destination.prefixlen == 32] == [host]
+    assert host not in overridden(pod(FLAT_LINK), routes=[narrow]).routes
+    nearer = {"to": "10.96.0.0/16", "via": "10.244.1.9"}
+    guest = overridden(pod(FLAT_LINK), defaultRoute=False, routes=[narrow, nearer])
+    assert route("10.96.0.10/32", "10.244.1.9") in guest.routes
+
+
 @pytest.mark.parametrize(("key", "servers"), [("ipv4", SERVERS[:1]), ("ipv6", SERVERS[1:])])
 def test_a_family_that_is_off_on_the_pods_network_leads_to_no_server_there(key, servers):
     vmi = samples.vmi("03-two-iface-multus", {"dsbridge.io/default": json.dumps({key: "off"})})

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.bed.cable import cable
 from tests.bed.clients import client
 from tests.bed.clients.lease import kernel, variables
@@ -66,3 +68,22 @@ def test_networkd_asks_the_clusters_dns_by_the_pods_network_where_both_nics_have
             assert (second["DNS"], second["DOMAINS"]) == ("", "")
             (asked,) = guest.query("route", "get", str(NAMESERVERS[0]))
             assert asked["dev"] == "eth0"
+
+
+@pytest.mark.matrix
+def test_networkd_reaches_a_server_by_a_route_where_another_nic_has_the_default_one(
+    tmp_path: Path,
+) -> None:
+    """Its own host route to the server would have no gateway."""
+    routed = {"defaultRoute": False, "routes": [{"to": "10.96.0.0/12", "via": "10.244.1.1"}]}
+    with bed(Network("blue")) as made, launched(made) as (_, hook):
+        annotations = made.vmi["metadata"]["annotations"]
+        annotations |= {"dsbridge.io/default": json.dumps(routed)}
+        annotations |= {"dsbridge.io/blue": json.dumps(ROUTERS)}
+        hook.define(OWN_DOMAIN, json.dumps(made.vmi))
+        with guest_of(made) as guest, client("networkd", guest, tmp_path) as inside:
+            inside.lease(30, until=lambda now: NAMESERVERS[0] in now.dns)
+            to_server = (str(NAMESERVERS[0]), None)
+            until(lambda: to_server in kernel(guest, "eth0").routes4, "networkd's own route")
+            (asked,) = guest.query("route", "get", str(NAMESERVERS[0]))
+            assert (asked["dev"], asked.get("gateway")) == ("eth0", "10.244.1.1")
