@@ -34,9 +34,12 @@ class Prober:
             raise RuntimeError(f"{kind}: {sum(t < 0 for t in times)} of {count} unanswered")
         return times
 
-    def flood(self, seconds: float) -> tuple[int, float]:
-        """Send what a hostile guest would; frames sent, seconds to the next honest answer."""
-        sent, nanoseconds = self._command(f"flood {seconds} {OUR_LINK_LOCAL}")
+    def flood(self, seconds: float, *, costly: bool = False) -> tuple[int, float]:
+        """Send what a hostile guest would; frames sent, seconds to the next honest answer.
+
+        Costly are well-formed DISCOVERs and SOLICITs of 1,200 octets, each a new client's.
+        """
+        sent, nanoseconds = self._command(f"flood {seconds} {OUR_LINK_LOCAL} {int(costly)}")
         if int(nanoseconds) < 0:
             raise RuntimeError("nobody answers after the flood")
         return int(sent), int(nanoseconds) / 1e9

@@ -6,7 +6,8 @@
  *                                       alike: again, in words that no request had before
  *                                       new: asking for options that were never asked for together
  *                                   -> the nanoseconds of each answer, -1 for none
- *   flood SECONDS ROUTER            as fast as the tap takes it
+ *   flood SECONDS ROUTER COSTLY     as fast as the tap takes it; COSTLY 1: only DISCOVERs and
+ *                                   SOLICITs of 1,200 octets, each with identifiers that are new
  *                                   -> frames sent, nanoseconds to the next honest answer or -1
  */
 #define _GNU_SOURCE
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 enum { SAME = 's', ALIKE = 'a', NEW = 'n' };
+enum { COSTLY = 1200 };  // octets of an IP packet
 enum { VNET = 10, ETH = 14, DISCOVER = 1, OFFER = 2, REQUEST = 3, ACK = 5, ADVERTISE = 2 };
 
 static int tap;
@@ -53,7 +55,7 @@ static void checksum(uint8_t *at, uint32_t total) {
 }
 
 static void ethernet(const char *to, unsigned type) {
-  memset(buffer, 0, VNET + 700);
+  memset(buffer, 0, VNET + COSTLY + ETH);
   memcpy(frame, to, 6), memcpy(frame + 6, mac, 6), put16(frame + 12, type);
 }
 
@@ -159,6 +161,42 @@ static int garbage(void) {
   return ETH + rand() % (length - ETH + 1);
 }
 
+/* Fill up a DISCOVER with another client identifier and vendor options to 1,200 octets. */
+static int costly4(void) {
+  uint8_t *ip = frame + ETH, *udp = ip + 20, *option = udp + 8 + 240 + 3, *end = ip + COSTLY;
+  dhcp4(DISCOVER, rand(), NULL, NULL);
+  for (int i = 2; i < 9; i++) option[i] = rand();  // behind the message type: the identifier
+  for (option += 9; *option != 255; option += 2 + option[1]) continue;
+  for (int size; end - option > 3; option += 2 + size) {
+    size = end - option - 3 < 255 ? end - option - 3 : 255;
+    option[0] = 77, option[1] = size;
+    for (int i = 0; i < size; i++) option[2 + i] = rand();
+  }
+  while (option < end) *option++ = 255;
+  put16(ip + 2, COSTLY), put16(ip + 10, 0), checksum(ip + 10, sum(ip, 20, 0));
+  put16(udp + 4, COSTLY - 20), put16(udp + 6, 0);
+  checksum(udp + 6, sum(udp, COSTLY - 20, sum(ip + 12, 8, 17 + COSTLY - 20)));
+  return ETH + COSTLY;
+}
+
+/* The same of a SOLICIT: another DUID and IAID, and an IA_NA full of addresses. */
+static int costly6(void) {
+  static const uint8_t servers[16] = {0xff, 2, [13] = 1, [15] = 2};
+  uint8_t *udp = frame + ETH + 40, *message = udp + 8, *option = message + 4, *end = udp - 40 + COSTLY;
+  solicit(rand());
+  for (int i = 8; i < 14; i++) option[i] = rand();  // the DUID's link-layer address
+  option += 14;                                     // the IA_NA
+  for (int i = 4; i < 8; i++) option[i] = rand();
+  uint8_t *address = option + 16;
+  for (; end - address >= 28; address += 28) {
+    memset(address, 0, 28), address[1] = 5, address[3] = 24;
+    for (int i = 4; i < 20; i++) address[i] = rand();
+  }
+  put16(option + 2, address - option - 4);
+  put16(udp + 4, address - udp), put16(udp + 6, 0);
+  return ipv6("\x33\x33\0\1\0\2", servers, 17, 1, address - udp);
+}
+
 static void put(int length) {
   if (write(tap, buffer, VNET + length) < 0 && errno != EAGAIN) perror("write to the tap"), exit(1);
 }
@@ -218,11 +256,16 @@ static int64_t ask(char kind, int whole, int64_t timeout) {
   return now() - start;
 }
 
-static void flood(double seconds, const char *router) {
+static void flood(double seconds, const char *router, int costly) {
   uint8_t target[16];
   if (inet_pton(AF_INET6, router, target) != 1) fprintf(stderr, "no address: %s\n", router), exit(1);
   int64_t end = now() + (int64_t)(seconds * 1e9), start;
   long sent = 0;
+  while (costly && now() < end) {
+    put(costly4());
+    put(costly6());
+    sent += 2;
+  }
   while (now() < end) {
     put(dhcp4(DISCOVER, rand(), NULL, NULL));
     put(solicit(rand()));
@@ -258,8 +301,9 @@ int main(int count, char **words) {
   while (fgets(line, sizeof line, stdin)) {
     double seconds;
     long number, gap, timeout;
-    if (sscanf(line, "flood %lf %63s", &seconds, router) == 2) {
-      flood(seconds, router);
+    int costly;
+    if (sscanf(line, "flood %lf %63s %d", &seconds, router, &costly) == 3) {
+      flood(seconds, router, costly);
     } else if (sscanf(line, "%15s %15s %ld %ld %ld", kind, manner, &number, &gap, &timeout) == 5) {
       way = manner[0];
       for (long i = 0; i < number; i++) {

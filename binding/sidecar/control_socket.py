@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from binding.process.loop import Loop
-from binding.sidecar.accepting import accept, answer
+from binding.sidecar.accepting import AnswerWriter, accept
 
 _LONGEST = 1 << 16
 _MOST = 4
@@ -30,6 +30,7 @@ class ControlSocket:
         self._loop = loop
         self._ask = ask
         self._clients = 0
+        self._answers = AnswerWriter(loop)
         self.close = accept(loop, listener, self._take)
 
     def _take(self, client: socket.socket) -> None:
@@ -60,10 +61,9 @@ class ControlSocket:
         self._loop.watch(client, readable)
 
     async def _serve(self, client: socket.socket, line: bytes) -> None:
-        try:
-            answer(client, f"{await self._ask(line)}\n")
-        finally:
-            self._hang_up(client)
+        said = await self._ask(line)
+        self._clients -= 1
+        self._answers.write(client, lambda: f"{said}\n")
 
     def _hang_up(self, client: socket.socket) -> None:
         self._loop.unwatch(client)

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from binding.process.loop import Loop
-from binding.sidecar.accepting import accept, answer
+from binding.sidecar.accepting import AnswerWriter, accept
 
 _MOST_WAITING = 4
 """Connections for which `serve` is asked first; further ones get what the sidecar knows."""
@@ -26,6 +26,7 @@ class StatusSocket:
         self._refresh = refresh
         self._text = text
         self._waiting = 0
+        self._answers = AnswerWriter(loop)
         self.close = accept(loop, listener, self._take)
 
     def _take(self, client: socket.socket) -> None:
@@ -43,5 +44,4 @@ class StatusSocket:
             self._send_status(client)
 
     def _send_status(self, client: socket.socket) -> None:
-        with client:
-            answer(client, self._text())
+        self._answers.write(client, self._text)
