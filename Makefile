@@ -8,6 +8,8 @@ PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 # Ubuntu 22.04's python3 is 3.10; its python3.11 is a package of its own.
 NEW_PYTHON = python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || tests/packages.sh python3.11
+# Where it is set, as in many container images, every program of a test compiles its sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 PROTO_OUT := .
 # The tests' gRPC client logs a warning when the sidecar closes an idle connection: silence it.
 QUIET_GRPC := GRPC_VERBOSITY=ERROR
@@ -39,11 +41,11 @@ unit: setup  ## the tests that need no root and no namespaces; under a minute, A
 
 test: setup  ## every test, in namespaces of root's or of a user's own
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -n 5 -m "not image and not matrix and not vm_long" $(ARGS)
+	$(RUN) tests/as_root.sh pytest -n 5 --dist worksteal -m "not image and not matrix and not vm_long" $(ARGS)
 
 test-all: setup  ## the same with every client in every combination
 	tests/packages.sh test
-	$(RUN) tests/as_root.sh pytest -n 4 -m "not image and not vm_long" $(ARGS)
+	$(RUN) tests/as_root.sh pytest -n 4 --dist worksteal -m "not image and not vm_long" $(ARGS)
 
 test-vm: setup  ## real libvirt, and Debian guests by each network manager; half an hour; writes docs/guests.md
 	tests/packages.sh test-vm
