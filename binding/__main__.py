@@ -35,10 +35,10 @@ def main() -> int:
     # Before the imports that take memory: five commands that start at once must not cost a `serve`.
     oom.choose_me(oom.COMMAND)
     if not _HELP.intersection(others):
-        from binding.operator import slots  # noqa: PLC0415  # as above
+        from binding.operator import slots  # noqa: PLC0415  # only what may be killed first waits
 
         slots.wait(directory)
-    from binding.operator import commands  # noqa: PLC0415  # as above
+    from binding.operator import commands  # noqa: PLC0415  # takes memory: in its turn only
 
     return commands.main(sys.argv[1:])
 

@@ -42,6 +42,7 @@ class Service:
         self.others = OvnWatch(guest, BOTH - ours)
         """Watches the families that others serve."""
         self.guest = _share(guest, ours)
+        self._arp_for = _arp_for(self.guest)
         self._counters = counters
         self._answers = Answers(self.guest)
         self._sent = SentAgain()
@@ -121,7 +122,7 @@ class Service:
 
     def arp(self, frame: bytes) -> Output:
         """Answer for the pod's permanent neighbours, and for a server address that is ours."""
-        exchange = arp.answer(frame, self.guest.mac, self._answered_for)
+        exchange = arp.answer(frame, self.guest.mac, self._arp_for)
         if not exchange:
             return NOTHING
         answer = Answer(exchange)
@@ -178,23 +179,15 @@ class Service:
         ahead = (one for one in self._ahead() if (one.request, one.partial_checksum) not in known)
         return (*ahead, *known.values())[-_MOST_REPEATS:]
 
-    @property
-    def _answered_for(self) -> dict[Address, str]:
-        """The addresses for which we answer ARP, with their MACs."""
-        known = dict(self.guest.permanent_neighbors)
-        if address := v4.own_address(self.guest):  # T1's unicast goes there
-            known[address] = OUR_MAC
-        return known
-
     def _ahead(self) -> Iterator[Repeat]:
         """Yield answers to ARP requests that may come first at rest, such as that of T1's unicast.
 
         The guest's kernel asks thrice, a second apart, and a new `serve` may take longer than that.
         """
-        for address in self._answered_for:
+        for address in self._arp_for:
             if address.version == 4 and self.guest.ipv4:
                 asked = arp.request(self.guest.mac, self.guest.ipv4[0].ip, address)
-                exchange = arp.answer(asked, self.guest.mac, self._answered_for)
+                exchange = arp.answer(asked, self.guest.mac, self._arp_for)
                 if exchange:
                     yield _repeat(Answer(exchange, request=asked))
 
@@ -234,6 +227,14 @@ def _repeat(answer: Answer) -> Repeat:
     is_gateway = answer.exchange.reply == "ARP reply" and answer.request[38:42] != OUR_IPV4.packed
     wakes = answer.exchange.reply not in ("", "NA") and not is_gateway
     return Repeat(answer.request, answer.partial_checksum, output.tap, answer.nic, wakes)
+
+
+def _arp_for(guest: GuestNetwork) -> dict[Address, str]:
+    """Return the addresses for which `serve` answers ARP, with their MACs."""
+    known = dict(guest.permanent_neighbors)
+    if address := v4.own_address(guest):  # T1's unicast goes there
+        known[address] = OUR_MAC
+    return known
 
 
 def _share(guest: GuestNetwork, ours: frozenset[Family]) -> GuestNetwork:

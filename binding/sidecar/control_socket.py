@@ -61,8 +61,10 @@ class ControlSocket:
         self._loop.watch(client, readable)
 
     async def _serve(self, client: socket.socket, line: bytes) -> None:
-        said = await self._ask(line)
-        self._clients -= 1
+        try:
+            said = await self._ask(line)
+        finally:
+            self._clients -= 1
         self._answers.write(client, lambda: f"{said}\n")
 
     def _hang_up(self, client: socket.socket) -> None:

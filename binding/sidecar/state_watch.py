@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 SIGNAL = signal.SIGIO
 _AFTER = 1.0
 """Seconds from a removal to the look: `rm -r` must not meet files that are made again meanwhile."""
+_RETRY = 5.0
+"""Seconds between two tries to make them again, while the node is short of what that takes."""
 _DN_DELETE, _DN_MULTISHOT = 0x8, 0x80000000 - (1 << 32)
 
 
@@ -36,6 +38,8 @@ class StateWatch:
         self._missing, self._mend = missing, mend
         self._watched: int | None = None
         self._timer: Timer | None = None
+        self._failure = ""
+        """Why the last try failed: it is logged once, however often it is tried."""
         self.removed: Said | None = None
         """The files that were missing last; None while none ever was."""
 
@@ -64,9 +68,16 @@ class StateWatch:
             os.makedirs(self._directory, exist_ok=True)
             self._mend()
         except OSError as error:
-            text = "somebody has removed %s from %s, and it cannot be made again: %s"
-            _log.warning(text, missing, self._directory, error.strerror or error)
+            self._failed(missing, error.strerror or str(error))
         else:
+            self._failure = ""
             text = "somebody has removed %s from %s: made again"
             _log.warning(text, missing, self._directory)
         self.start()
+
+    def _failed(self, missing: str, why: str) -> None:
+        if why != self._failure:
+            text = "somebody has removed %s from %s, and it cannot be made again yet: %s"
+            _log.warning(text, missing, self._directory, why)
+        self._failure = why
+        self._timer = self._loop.after(_RETRY, self._look)

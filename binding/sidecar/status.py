@@ -133,7 +133,7 @@ class StatusPages:
             )
             _log.info("provider auto: %s", who, extra=_about(page.guest))
 
-    def _change(  # the fields of a Warned, and where it stands
+    def _change(
         self, page: Page, standing: dict[str, Warned], kind: str, text: str, code: str = ""
     ) -> None:
         before = standing.get(kind)
